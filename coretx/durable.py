@@ -1,0 +1,114 @@
+"""The only module that writes files people rely on: whole or not at all, under a lock where several may write."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+
+from coretx.errors import OutputError, UsageError
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace the file by data, atomically: a reader sees the old content or the new, never a part.
+
+    Raises OutputError where the disk refuses; the old file is then untouched and no temporary file is left.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(file.fileno(), 0o644)
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise OutputError(f"could not write {path}: {error.strerror or error}; free or choose another --out") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace the file by text in UTF-8, atomically (see `write_bytes`)."""
+    write_bytes(path, text.encode())
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sha256(data: bytes) -> str:
+    """Return the SHA-256 of data in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Hold the lock beside path: read-change-write of a shared file goes inside. The kernel frees it if we die."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        yield
+
+
+def check_writable(folder: Path) -> None:
+    """Raise unless files can be made in folder, which need not exist yet; nothing is left behind.
+
+    UsageError (exit 2) where a file stands in the way, OutputError (exit 3) where the disk refuses.
+    """
+    nearest = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not nearest.is_dir():
+        raise UsageError(f"--out must name a folder, got {folder}, but {nearest} is a file: choose another")
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise OutputError(f"--out must be writable, got {folder}: {error.strerror}; choose another") from error
+
+
+class LineWriter:
+    """A text file that grows by whole lines: each is handed to the kernel before `write` returns.
+
+    The file starts empty. A killed process loses at most the line it was writing. Raises OutputError where the disk
+    refuses.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = Path(path)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("wb", buffering=0)
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def write(self, line: str) -> None:
+        """Append the line, which holds no newline itself."""
+        data = f"{line}\n".encode()
+        try:
+            while data:
+                data = data[self._file.write(data) :]
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def close(self) -> None:
+        """Push the lines to the disk and close; a second call does nothing."""
+        if self._file.closed:
+            return
+        try:
+            with self._file:
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def _refused(self, error: OSError) -> OutputError:
+        return OutputError(f"could not write {self._path}: {error.strerror or error}; free or choose another --out")

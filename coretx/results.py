@@ -1,0 +1,178 @@
+"""Records: what a run says about itself. Plain frozen data in NumPy, made by training, read by logs and reports."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+
+SPLITS = ("train", "test")
+"""The splits that are scored, in the order in which they are shown."""
+
+
+@dataclass(frozen=True)
+class CellConfig:
+    """The resolved configuration of one cell: one population of one model on one task in one engine.
+
+    A cell is a pure function of this record; `id` names it. `hyperparameters` is the model's spec in plain values,
+    `strategy` how the engine runs its members (`solo`, `vmap`, `loop`), `split` the protocol that drew the data.
+    """
+
+    task: str
+    model: str
+    backend: str
+    seed: int
+    members: int
+    n_samples: int
+    epochs: int
+    split: str
+    recipe: str
+    dtype: str
+    device: str
+    strategy: str
+    hyperparameters: Mapping[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the record as plain JSON values."""
+        return {**self.__dict__, "hyperparameters": dict(self.hyperparameters)}
+
+    @property
+    def id(self) -> str:
+        """The first 12 hex digits of the SHA-256 of the record's canonical JSON."""
+        text = json.dumps(self.as_dict(), sort_keys=True, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where and when a result was made; nothing here enters the id of its cell.
+
+    `seconds` has `total`, `compile` and `train`; `versions` maps each package to its version; `commit` is the git
+    commit (with `-dirty` where the tree had changes) or `unknown`; `device_name` is the engine's own name of it.
+    """
+
+    version: str
+    commit: str
+    date: str
+    device_name: str
+    versions: Mapping[str, str]
+    seconds: Mapping[str, float]
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What one epoch of one population measured: metric key -> value per member. `epoch` counts from 0.
+
+    Keys as logged: loss_train, accuracy_train (running, over the epoch's batches), loss_test, accuracy_test (after
+    the epoch), grad_norm, weight_norm, learning_rate, and for attention models attn_logits_mean, _std, _maxabs.
+    """
+
+    epoch: int
+    metrics: Mapping[str, Float[np.ndarray, " member"]]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A ROC curve (x false positive rate, y true positive rate) or a PR curve (x recall, y precision) as points."""
+
+    x: Float[np.ndarray, " point"]
+    y: Float[np.ndarray, " point"]
+
+
+@dataclass(frozen=True)
+class SplitScores:
+    """Exact scores of the final weights on one split, per member, all from the same logits.
+
+    `loss` is the mean binary cross-entropy in nats; `accuracy` counts logit > 0 as class 1; `auc` is the area under
+    the ROC curve and `average_precision` the one under PR, both nan for a split with one class. `confusion` is summed
+    over members, rows the label and columns the prediction: [[true neg, false pos], [false neg, true pos]].
+    """
+
+    n: int
+    positives: int
+    loss: Float[np.ndarray, " member"]
+    accuracy: Float[np.ndarray, " member"]
+    auc: Float[np.ndarray, " member"]
+    average_precision: Float[np.ndarray, " member"]
+    confusion: Int[np.ndarray, "2 2"]
+    roc: tuple[Curve, ...]
+    """One curve per member; empty for a split with one class."""
+    pr: tuple[Curve, ...]
+
+    @property
+    def chance(self) -> float:
+        """The accuracy of always answering the more frequent class."""
+        return max(self.positives, self.n - self.positives) / self.n
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One split with what each member answered on it."""
+
+    x: Float[np.ndarray, "n time feature"]
+    y: Float[np.ndarray, " n"]
+    logits: Float[np.ndarray, "member n"]
+
+
+@dataclass(frozen=True)
+class ModelResult:
+    """Everything one finished cell leaves behind.
+
+    `status` is `done`, or `diverged` where a loss was not finite: then `failure` names the member and the epoch, and
+    `scores` and `predictions` are empty, since a number that is not finite is never a score.
+    `history` maps a metric key to values [member, epoch]; `weights` a parameter's canonical name (torch's name and
+    layout) to values [member, ...].
+    """
+
+    config: CellConfig
+    provenance: Provenance
+    status: Literal["done", "diverged"]
+    parameters: int
+    history: Mapping[str, Float[np.ndarray, "member epoch"]]
+    weights: Mapping[str, np.ndarray]
+    scores: Mapping[str, SplitScores] = field(default_factory=dict)
+    predictions: Mapping[str, Predictions] = field(default_factory=dict)
+    failure: str | None = None
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How many test rows occur, value for value, among the train rows of the same run."""
+
+    task: str
+    split: str
+    seed: int
+    n_samples: int
+    overlap_count: int
+    test_total: int
+
+    @property
+    def overlap_rate(self) -> float:
+        """The share of test rows that also stand in train, in [0, 1]."""
+        return self.overlap_count / self.test_total
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One task with one seed and one n: what a log opens a run for. `cells` maps a log prefix to its cell's config.
+
+    The prefix is the model's name, or `<model>-torch` for the torch cell where both engines run that model.
+    """
+
+    task: str
+    title: str
+    seed: int
+    n_samples: int
+    cells: Mapping[str, CellConfig]
+    overlap: Overlap
+    commit: str
+    version: str
+
+    @property
+    def id(self) -> str:
+        """The first 12 hex digits of the SHA-256 over the ids of its cells."""
+        return hashlib.sha256("".join(cell.id for cell in self.cells.values()).encode()).hexdigest()[:12]
