@@ -1,0 +1,77 @@
+"""Scores from logits, and the sums they are made of: aggregated as sums and counts, divided once."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from coretx.results import Curve, SplitScores
+
+Sums = Mapping[str, Float[np.ndarray, "member epoch"]]
+
+
+def epoch_metrics(sums: Sums) -> dict[str, Float[np.ndarray, "member epoch"]]:
+    """Return the metrics of each epoch from an engine's sums and counts, under the keys that are logged."""
+    sums = {name: np.asarray(values, np.float64) for name, values in sums.items()}
+    splits = [name.removesuffix("/loss_sum") for name in sums if name.endswith("/loss_sum")]
+    metrics = {}
+    for split in splits:
+        metrics[f"loss_{split}"] = sums[f"{split}/loss_sum"] / sums[f"{split}/count"]
+        metrics[f"accuracy_{split}"] = sums[f"{split}/correct"] / sums[f"{split}/count"]
+    metrics["grad_norm"] = sums["train/grad_norm_sum"] / sums["train/steps"]
+    metrics["weight_norm"] = sums["train/weight_norm_sum"] / sums["train/steps"]
+    if "attention/count" in sums:
+        metrics["attn_logits_mean"] = sums["attention/sum"] / sums["attention/count"]
+        metrics["attn_logits_std"] = np.sqrt(sums["attention/squares"] / sums["attention/count"])
+        metrics["attn_logits_maxabs"] = sums["attention/maxabs"]
+    return metrics
+
+
+def cross_entropy(logits: Float[np.ndarray, "member n"], y: Float[np.ndarray, " n"]) -> Float[np.ndarray, " member"]:
+    """Return the mean binary cross-entropy of each member in nats, in [0, inf): mean of log(1 + e^z) - y z.
+
+    >>> cross_entropy(np.array([[0.0, 0.0]]), np.array([0.0, 1.0])).round(4)
+    array([0.6931])
+    """
+    return (np.logaddexp(0, logits) - y * logits).mean(axis=1)
+
+
+def confusion_matrix(logits: Float[np.ndarray, "member n"], y: Float[np.ndarray, " n"]) -> Int[np.ndarray, "2 2"]:
+    """Return counts summed over members: rows the label, columns the prediction (class 1 when logit > 0).
+
+    >>> confusion_matrix(np.array([[1.0, -1.0, 2.0]]), np.array([1.0, 1.0, 0.0]))
+    array([[0, 1],
+           [1, 1]])
+    """
+    predicted = logits > 0
+    label = np.broadcast_to(y > 0.5, predicted.shape)
+    return np.array([[(predicted == j)[label == i].sum() for j in (False, True)] for i in (False, True)])
+
+
+def split_scores(logits: Float[np.ndarray, "member n"], y: Float[np.ndarray, " n"]) -> SplitScores:
+    """Return every score of one split, all from these logits, in float64.
+
+    The areas under curves are nan, and the curves absent, for a split with one class.
+    """
+    from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
+
+    logits, positives = logits.astype(np.float64), int((y > 0.5).sum())
+    ranked = 0 < positives < len(y)
+    roc, pr = [], []
+    for scores in logits if ranked else ():
+        false_positive, true_positive, _ = roc_curve(y, scores)
+        precision, recall, _ = precision_recall_curve(y, scores, drop_intermediate=True)
+        roc.append(Curve(false_positive, true_positive))
+        pr.append(Curve(recall[::-1], precision[::-1]))
+    undefined = np.full(len(logits), np.nan)
+    return SplitScores(
+        n=len(y),
+        positives=positives,
+        loss=cross_entropy(logits, y),
+        accuracy=((logits > 0) == (y > 0.5)).mean(axis=1),
+        auc=np.array([roc_auc_score(y, scores) for scores in logits]) if ranked else undefined,
+        average_precision=np.array([average_precision_score(y, scores) for scores in logits]) if ranked else undefined,
+        confusion=confusion_matrix(logits, y),
+        roc=tuple(roc),
+        pr=tuple(pr),
+    )

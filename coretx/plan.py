@@ -1,0 +1,132 @@
+"""From a configuration to the cells it asks for: names resolved, engines picked, every choice written down."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from coretx.backend import ENGINES, Backend, load_backend
+from coretx.config import RunConfig
+from coretx.errors import UsageError, choices
+from coretx.models.spec import ModelSpec
+from coretx.plugins import Catalogue
+from coretx.results import CellConfig
+from coretx.tasks.base import Task
+from coretx.tasks.registry import get_task
+
+PROTOCOL = "original"
+"""How train and test are drawn: independently, from `seed` and `seed + 1`."""
+RECIPE = "original"
+"""Whose hyperparameters the ladder has."""
+
+
+Say = Callable[[str], None]
+"""Where a line for the user goes."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One population to train: a spec with its epochs settled, on a task, in an engine that has it."""
+
+    task: Task
+    spec: ModelSpec
+    backend: Backend
+    config: CellConfig
+
+
+@dataclass(frozen=True)
+class TaskRun:
+    """The cells of one task with one n and one seed, by log prefix: what one log and one draw of data serve."""
+
+    task: Task
+    n_samples: int
+    seed: int
+    cells: dict[str, Cell]
+
+
+def plan(config: RunConfig, catalogue: Catalogue, say: Say) -> list[TaskRun]:
+    """Return what to run, in order. UsageError for whatever is unknown, missing or given twice; nothing is written.
+
+    Engines are loaded last, once each: mistakes in names are found before anything slow happens.
+    """
+    names = tuple(catalogue.tasks) if config.tasks == ("all",) else config.tasks
+    tasks = [get_task(name, catalogue.tasks) for name in names]
+    unique("task", [task.name for task in tasks])
+    unique("n-samples", config.n_samples)
+    chosen = [pick_engine(config, spec, engine, say) for spec, engine in name_engines(config, catalogue)]
+    unique("model", [f"{spec.name}:{engine}" for spec, engine in chosen])
+    backends = {
+        engine: load_backend(engine, config.device, catalogue.model_classes.get(engine, ()))
+        for engine in dict.fromkeys(engine for _, engine in chosen)
+    }
+    models = [(spec, backends[engine]) for spec, engine in chosen]
+    for spec, backend in models:
+        if not backend.supports(spec):
+            raise UsageError(
+                f"model {spec.name} names the engine {backend.name}, which has no class for "
+                f"{type(spec.architecture).__name__}: return one from {backend.name}_models()"
+            )
+    return [task_run(config, task, n, models) for task in tasks for n in config.n_samples]
+
+
+def name_engines(config: RunConfig, catalogue: Catalogue) -> list[tuple[ModelSpec, str | None]]:
+    """Return each spec that is asked for, its epochs settled, with the engine that its name names."""
+    all_models = [spec.name for spec in catalogue.models()]
+    asked = all_models if config.models == ("all",) else config.models
+    pairs = [(name.partition(":")[0], name.partition(":")[2] or None) for name in asked]
+    specs = catalogue.models([name for name, _ in pairs])
+    for name, engine in pairs:
+        if engine is not None and engine not in ENGINES:
+            raise UsageError(f"unknown engine in {name}:{engine}; choose from: {choices(ENGINES)}")
+    return [(with_epochs(spec, config.epochs), engine) for spec, (_, engine) in zip(specs, pairs, strict=True)]
+
+
+def with_epochs(spec: ModelSpec, epochs: int | None) -> ModelSpec:
+    """Return the spec with this number of epochs, or its own where None."""
+    return spec if epochs is None else replace(spec, optimizer=replace(spec.optimizer, epochs=epochs))
+
+
+def pick_engine(config: RunConfig, spec: ModelSpec, named: str | None, say: Say) -> tuple[ModelSpec, str]:
+    """Return the spec with its engine: the named one, else the run's, else the one that has it, which is said."""
+    engine = named or config.backend
+    if engine in spec.engines:
+        return spec, engine
+    if named is not None:
+        raise UsageError(f"model {spec.name} has no {named} engine; it runs in: {choices(spec.engines)}")
+    say(f"{spec.name} runs in {spec.engines[0]}: the {engine} engine does not have it")
+    return spec, spec.engines[0]
+
+
+def unique(what: str, names: Sequence[object]) -> None:
+    """Raise UsageError where a name stands twice."""
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise UsageError(f"each {what} can be given once; {twice[0]} stands there {names.count(twice[0])} times")
+
+
+def task_run(config: RunConfig, task: Task, n_samples: int, models: Sequence[tuple[ModelSpec, Backend]]) -> TaskRun:
+    """Return the cells of one task with one n, each under its log prefix."""
+    names = [spec.name for spec, _ in models]
+    cells = {}
+    for spec, backend in models:
+        both = names.count(spec.name) > 1
+        prefix = f"{spec.name}-torch" if both and backend.name == "torch" else spec.name
+        cells[prefix] = Cell(task, spec, backend, cell_config(config, task, n_samples, spec, backend))
+    return TaskRun(task, n_samples, config.seed, cells)
+
+
+def cell_config(config: RunConfig, task: Task, n_samples: int, spec: ModelSpec, backend: Backend) -> CellConfig:
+    """Return the resolved configuration of one cell."""
+    return CellConfig(
+        task=task.name,
+        model=spec.name,
+        backend=backend.name,
+        seed=config.seed,
+        members=config.members,
+        n_samples=n_samples,
+        epochs=spec.optimizer.epochs,
+        split=PROTOCOL,
+        recipe=RECIPE,
+        dtype="float32",
+        device=backend.device,
+        strategy=backend.strategy(spec, config.members),
+        hyperparameters=spec.hyperparameters(),
+    )

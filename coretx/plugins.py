@@ -1,0 +1,87 @@
+"""Tasks and models from a Python file of the user: TASKS, MODELS, jax_models(), torch_models(), each optional."""
+
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from coretx.errors import UsageError, choices
+from coretx.models.registry import build_models
+from coretx.models.spec import ModelSpec
+from coretx.tasks.base import Task, check_name
+from coretx.tasks.registry import TASKS
+
+ModelClasses = Callable[[], Mapping[type, Any]]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All tasks and models that a run can name, and the functions that give the engines a plugin's model classes."""
+
+    tasks: Mapping[str, Task]
+    extra_models: tuple[ModelSpec, ...] = ()
+    model_classes: Mapping[str, tuple[ModelClasses, ...]] = field(default_factory=dict)
+
+    def models(self, names: Sequence[str] | None = None) -> tuple[ModelSpec, ...]:
+        """Return the specs of these names, or all of them."""
+        return build_models(names, extra=self.extra_models)
+
+    def order(self) -> dict[str, Any]:
+        """Return how tasks are called and in which order tasks and models stand, for the dashboard."""
+        return {
+            "task_titles": {name: task.display_title for name, task in self.tasks.items()},
+            "task_order": list(self.tasks),
+            "model_order": [spec.name for spec in self.models()],
+        }
+
+
+def load_catalogue(files: Sequence[Path] = ()) -> Catalogue:
+    """Return the project's tasks and models and those of the plugins; UsageError says which file is wrong, and how."""
+    tasks: dict[str, Task] = dict(TASKS)
+    specs: list[ModelSpec] = []
+    classes: dict[str, tuple[ModelClasses, ...]] = {"jax": (), "torch": ()}
+    for file in files:
+        module = load_module(file)
+        for task in getattr(module, "TASKS", ()):
+            tasks[check_task(task, tasks)] = task
+        specs.extend(check_model(spec, file) for spec in getattr(module, "MODELS", ()))
+        for engine in classes:
+            if hasattr(module, f"{engine}_models"):
+                classes[engine] += (getattr(module, f"{engine}_models"),)
+    catalogue = Catalogue(tasks, tuple(specs), classes)
+    catalogue.models()
+    return catalogue
+
+
+def load_module(file: Path) -> ModuleType:
+    """Run a plugin file and return it as a module."""
+    spec = importlib.util.spec_from_file_location(f"plugin_{file.stem}", file)
+    if not file.is_file() or spec is None or spec.loader is None:
+        raise UsageError(f"--plugin must name a Python file, got {file}: no such file, or not one that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except UsageError:
+        raise
+    except Exception as error:
+        raise UsageError(f"--plugin {file} could not be loaded: {type(error).__name__}: {error}") from error
+    return module
+
+
+def check_task(task: Any, known: Mapping[str, Task]) -> str:
+    """Return the name of a plugin's task; UsageError where it is no task or its name is bad or taken."""
+    if not isinstance(task, Task):
+        raise UsageError(f"a plugin's TASKS must hold instances of coretx.Task, got {task!r}")
+    name = check_name("task", getattr(task, "name", None))
+    if name in known:
+        raise UsageError(f"a task's name must be its own; a plugin uses one of: {choices(known)}")
+    return name
+
+
+def check_model(spec: Any, file: Path) -> ModelSpec:
+    """Return a plugin's spec; UsageError where it is none."""
+    if not isinstance(spec, ModelSpec):
+        raise UsageError(f"--plugin {file}: MODELS must hold instances of coretx.ModelSpec, got {spec!r}")
+    return spec

@@ -1,0 +1,91 @@
+"""Cells on disk: one JSON that is the truth, its weights and its predictions beside it, both named by digest."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load, save
+
+from coretx.durable import sha256, write_bytes, write_text
+from coretx.metrics import split_scores
+from coretx.results import CellConfig, ModelResult, Predictions, Provenance, SplitScores
+
+FORMAT = 1
+
+
+def cell_path(out: Path, config: CellConfig) -> Path:
+    """Return where the cell's JSON lies."""
+    return out / "artifacts" / config.task / "cells" / f"{config.model}.{config.backend}.{config.id}.json"
+
+
+def save_result(result: ModelResult, out: Path) -> Path:
+    """Write a cell: weights and predictions first, then the JSON that names their digests. Returns the JSON's path."""
+    path = cell_path(out, result.config)
+    arrays = {"weights": save(dict(result.weights)), "predictions": save(_prediction_arrays(result.predictions))}
+    for name, data in arrays.items():
+        write_bytes(path.with_suffix(f".{name}.safetensors"), data)
+    record = {
+        "format": FORMAT,
+        "id": result.config.id,
+        "config": result.config.as_dict(),
+        "status": result.status,
+        "failure": result.failure,
+        "parameters": result.parameters,
+        "scores": {split: _score_values(scores) for split, scores in result.scores.items()},
+        "history": {name: _finite(values) for name, values in result.history.items()},
+        "provenance": asdict(result.provenance),
+        "sha256": {name: sha256(data) for name, data in arrays.items()},
+    }
+    write_text(path, json.dumps(record, indent=1, allow_nan=False) + "\n")
+    return path
+
+
+def load_result(path: Path) -> ModelResult | None:
+    """Return the cell, or None where it is missing or any of its files is not what was written."""
+    try:
+        record = json.loads(path.read_bytes())
+        arrays = {name: path.with_suffix(f".{name}.safetensors").read_bytes() for name in record["sha256"]}
+        config = CellConfig(**record["config"])
+        whole = all(sha256(data) == record["sha256"][name] for name, data in arrays.items())
+        if record["format"] != FORMAT or record["id"] != config.id or not whole:
+            return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    predictions = _predictions(load(arrays["predictions"]))
+    return ModelResult(
+        config=config,
+        provenance=Provenance(**record["provenance"]),
+        status=record["status"],
+        parameters=record["parameters"],
+        history={name: np.array(values, np.float64) for name, values in record["history"].items()},
+        weights=load(arrays["weights"]),
+        scores={name: split_scores(split.logits, split.y) for name, split in predictions.items()},
+        predictions=predictions,
+        failure=record["failure"],
+    )
+
+
+def _prediction_arrays(predictions: Mapping[str, Predictions]) -> dict[str, np.ndarray]:
+    return {f"{split}/{name}": value for split, p in predictions.items() for name, value in p.__dict__.items()}
+
+
+def _predictions(arrays: Mapping[str, np.ndarray]) -> dict[str, Predictions]:
+    splits = sorted({name.split("/")[0] for name in arrays}, key=["train", "test"].index)
+    return {split: Predictions(*(arrays[f"{split}/{name}"] for name in ("x", "y", "logits"))) for split in splits}
+
+
+def _score_values(scores: SplitScores) -> dict[str, Any]:
+    """Return the numbers of a split, without the curves, which follow from the predictions."""
+    values = {name: _finite(getattr(scores, name)) for name in ("loss", "accuracy", "auc", "average_precision")}
+    return {"n": scores.n, "positives": scores.positives, **values, "confusion": scores.confusion.tolist()}
+
+
+def _finite(values: np.ndarray) -> Any:
+    """Return nested lists with None for every number that is not finite: JSON has no other word for it."""
+    if values.ndim > 1:
+        return [_finite(row) for row in values]
+    return [float(value) if math.isfinite(value) else None for value in values]
