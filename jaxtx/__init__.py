@@ -1,0 +1,1 @@
+"""The JAX engine: Flax NNX models, compiled training."""

@@ -1,0 +1,19 @@
+"""Logistic regression."""
+
+from flax import nnx
+from jaxtyping import Array, Float
+
+from coretx.models import architectures
+from coretx.models.spec import InputShape
+from jaxtx.layers import Note, silent
+
+
+class LogisticRegression(nnx.Module):
+    """logit = W vec(x) + b. Linear: cannot represent any product of two features."""
+
+    def __init__(self, spec: architectures.LogisticRegression, shape: InputShape, *, rngs: nnx.Rngs) -> None:
+        self.head = nnx.Linear(shape.time * shape.feature, 1, rngs=rngs)
+
+    def __call__(self, x: Float[Array, "batch time feature"], note: Note = silent) -> Float[Array, " batch"]:
+        """Return one logit per row."""
+        return self.head(x.reshape(x.shape[0], -1))[:, 0]

@@ -1,0 +1,32 @@
+"""Attention without queries, keys, values or positions."""
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from coretx.models import architectures
+from coretx.models.spec import InputShape
+from jaxtx.layers import Note, scaled_dot_product, silent
+
+
+class SelfAttention(nnx.Module):
+    """h = tanh(W x + b); mix = softmax(h h^T / sqrt(width)) h; logit from the mean over t of tanh(U mix_t + c).
+
+    Blind to order: any permutation of the steps gives the same logit.
+    """
+
+    def __init__(self, spec: architectures.SelfAttention, shape: InputShape, *, rngs: nnx.Rngs) -> None:
+        self.embed = nnx.Linear(shape.feature, spec.width, rngs=rngs)
+        self.mix = nnx.Linear(spec.width, spec.width, rngs=rngs)
+        self.head = nnx.Linear(spec.width, 1, rngs=rngs)
+
+    def __call__(self, x: Float[Array, "batch time feature"], note: Note = silent) -> Float[Array, " batch"]:
+        """Return one logit per row."""
+        hidden = jnp.tanh(self.embed(x))
+        note("hidden", hidden)
+        heads = hidden[:, :, None, :]  # [batch, time, 1, width]: one head
+        attended = scaled_dot_product(heads, heads, heads, note)[:, :, 0, :]
+        note("attended", attended)
+        mixed = jnp.tanh(self.mix(attended))
+        note("mixed", mixed)
+        return self.head(mixed.mean(axis=1))[:, 0]

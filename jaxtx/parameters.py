@@ -1,0 +1,119 @@
+"""Between NNX's tree of parameters, one flat vector per member, and canonical names.
+
+Training carries all parameters of a member as one vector: AdamW and the gradient norm are then one operation each,
+where XLA's CPU runtime pays for every operation. The canonical name and layout of a parameter are torch's.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float
+
+from coretx.errors import UsageError
+from coretx.models.spec import InputShape
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One tensor: where NNX keeps it, how the core calls it, where it lies in the vector."""
+
+    path: tuple[Any, ...]
+    name: str
+    shape: tuple[int, ...]
+    """NNX's shape; a kernel's is the transpose of the canonical weight's."""
+    offset: int
+
+    @property
+    def is_kernel(self) -> bool:
+        return self.path[-1] == "kernel"
+
+    @property
+    def canonical_shape(self) -> tuple[int, ...]:
+        return self.shape[::-1] if self.is_kernel else self.shape
+
+    @property
+    def span(self) -> slice:
+        """The part of the vector that holds the tensor, in NNX's layout."""
+        return slice(self.offset, self.offset + math.prod(self.shape))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A model's structure and the places of its parameters, in the order of their canonical names."""
+
+    graphdef: nnx.GraphDef
+    parameters: tuple[Parameter, ...]
+
+    @property
+    def size(self) -> int:
+        """The number of parameters of one member."""
+        return sum(math.prod(parameter.shape) for parameter in self.parameters)
+
+    @property
+    def manifest(self) -> dict[str, tuple[int, ...]]:
+        """Canonical name -> canonical shape."""
+        return {parameter.name: parameter.canonical_shape for parameter in self.parameters}
+
+    def __getitem__(self, name: str) -> Parameter:
+        return next(parameter for parameter in self.parameters if parameter.name == name)
+
+    def split(self, vector: Float[Array, " parameter"]) -> tuple[Array, ...]:
+        """Return the tensors of one member, in NNX's layout, inside a traced function."""
+        return tuple(vector[p.span].reshape(p.shape) for p in self.parameters)
+
+    def join(self, tensors: tuple[Array, ...]) -> Float[Array, " parameter"]:
+        """Return what `split` took apart as one vector."""
+        return jnp.concatenate([tensor.ravel() for tensor in tensors])
+
+    def model(self, tensors: tuple[Array, ...]) -> nnx.Module:
+        """Return the model with these tensors, inside a traced function."""
+        leaves = [(p.path, nnx.Param(tensor)) for p, tensor in zip(self.parameters, tensors, strict=True)]
+        return nnx.merge(self.graphdef, nnx.from_flat_state(leaves))
+
+    def vector(self, tensors: Mapping[str, np.ndarray]) -> Float[np.ndarray, "member parameter"]:
+        """Return canonical tensors [member, ...] as one vector per member."""
+        parts = [np.swapaxes(tensors[p.name], 1, 2) if p.is_kernel else tensors[p.name] for p in self.parameters]
+        return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
+
+    def tensors(self, vector: Float[np.ndarray, "member parameter"]) -> dict[str, np.ndarray]:
+        """Return the vectors as canonical tensors [member, ...]."""
+        parts = {p: vector[:, p.span].reshape(len(vector), *p.shape) for p in self.parameters}
+        return {p.name: np.array(part.swapaxes(1, 2) if p.is_kernel else part, order="C") for p, part in parts.items()}
+
+
+@cache
+def layout(model_class: type[nnx.Module], architecture: Any, shape: InputShape) -> Layout:
+    """Return the layout of a model, without making any weight. UsageError where it holds what the core cannot name."""
+    model = nnx.eval_shape(lambda: model_class(architecture, shape, rngs=nnx.Rngs(0)))  # type: ignore[call-arg]
+    graphdef, state, rest = nnx.split(model, nnx.Param, ...)
+    if jax.tree.leaves(rest):
+        raise UsageError(
+            f"{model_class.__name__} must hold nnx.Param only; it also holds {nnx.to_flat_state(rest)[0][0]}"
+        )
+    flat = sorted((canonical_name(path), path, value.shape) for path, value in nnx.to_flat_state(state))
+    if "head.weight" not in {name for name, _, _ in flat}:
+        raise UsageError(f"{model_class.__name__} must call its last linear layer `head`: its weight norm is logged")
+    parameters, offset = [], 0
+    for name, path, tensor_shape in flat:
+        if path[-1] == "kernel" and len(tensor_shape) != 2:
+            raise UsageError(f"{model_class.__name__}: a kernel must have two axes, {name} has shape {tensor_shape}")
+        parameters.append(Parameter(path, name, tensor_shape, offset))
+        offset += math.prod(tensor_shape)
+    return Layout(graphdef, tuple(parameters))
+
+
+def canonical_name(path: tuple[Any, ...]) -> str:
+    """Return torch's name of a parameter: parts joined by dots; a kernel, a scale and an embedding are all `weight`.
+
+    >>> canonical_name(("blocks", 0, "attention", "query", "kernel"))
+    'blocks.0.attention.query.weight'
+    """
+    leaf = "weight" if path[-1] in ("kernel", "scale", "embedding") else path[-1]
+    return ".".join(str(part) for part in (*path[:-1], leaf))

@@ -1,0 +1,267 @@
+"""The compiled programs: a chunk of training, and the passes that look at a trained model.
+
+Each is a pure function of one member, built once per (model class, architecture, input shape) and compiled once per
+argument shapes. Data, batches and the optimizer's numbers are arguments, never constants.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from coretx.models.spec import InputShape
+from jaxtx.parameters import Layout, layout
+
+Rows = tuple[Float[Array, "n time feature"], Float[Array, " n"]]
+
+
+class Carry(NamedTuple):
+    """One member between two epochs."""
+
+    parameters: Float[Array, " parameter"]
+    first_moment: Float[Array, " parameter"]
+    second_moment: Float[Array, " parameter"]
+    step: Int[Array, ""]
+    epoch: Int[Array, ""]
+    best: Float[Array, " parameter"]
+    best_loss: Float[Array, ""]
+    best_epoch: Int[Array, ""]
+
+
+class Schedule(NamedTuple):
+    """What one member does in a chunk; the epoch axis may be longer than the chunk, the rest is not looked at."""
+
+    rows: Int[Array, "epoch step batch"]
+    weights: Float[Array, "epoch step batch"]
+    learning_rate: Float[Array, " epoch"]
+    weight_decay: Float[Array, ""]
+
+
+class Betas(NamedTuple):
+    """AdamW's constants."""
+
+    b1: Float[Array, ""]
+    b2: Float[Array, ""]
+    eps: Float[Array, ""]
+
+
+class Program:
+    """A function compiled ahead of its first call for each set of argument shapes, with its compile time kept apart."""
+
+    def __init__(self, function: Callable[..., Any], donate: tuple[int, ...] = ()) -> None:
+        self.function = jax.jit(function, donate_argnums=donate)
+        self.compiled: dict[Any, Callable[..., Any]] = {}
+
+    def __call__(self, seconds: dict[str, float], *args: Any) -> Any:
+        """Run, and add the time that compiling took, if it had to, to seconds["compile"]."""
+        leaves, structure = jax.tree.flatten(args)
+        key = structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves), jax.config.jax_enable_x64
+        if key not in self.compiled:
+            start = time.perf_counter()
+            # On accelerators float32 products would otherwise be rounded to fewer bits; on a CPU this changes nothing.
+            with jax.default_matmul_precision("highest"):
+                self.compiled[key] = self.function.lower(*args).compile()
+            seconds["compile"] += time.perf_counter() - start
+        return self.compiled[key](*args)
+
+
+class Programs(NamedTuple):
+    """All programs of one model on one input shape."""
+
+    layout: Layout
+    train: Program
+    logits: Program
+    intermediates: Program
+    gradients: Program
+    input_gradients: Program
+
+
+@cache
+def programs(
+    model_class: type[nnx.Module], architecture: Any, shape: InputShape, vmapped: bool, keep_best: str | None = None
+) -> Programs:
+    """Return the programs of a model; `vmapped` ones take and return a leading member axis on all but the data."""
+    model = layout(model_class, architecture, shape)
+
+    def member(function: Callable[..., Any], shared: int, donate: tuple[int, ...] = ()) -> Program:
+        """One member's function of (own, *shared) as a program."""
+        axes = (0, 0)[: 1 + bool(donate)] + (None,) * shared
+        return Program(jax.vmap(function, in_axes=axes) if vmapped else function, donate)
+
+    def logits(parameters: Float[Array, " parameter"], x: Float[Array, "n time feature"]) -> Float[Array, " n"]:
+        return model.model(model.split(parameters))(x)
+
+    def intermediates(parameters: Float[Array, " parameter"], x: Float[Array, "n time feature"]) -> dict[str, Array]:
+        return forward(model, model.split(parameters), x)[1]
+
+    def gradients(
+        parameters: Float[Array, " parameter"],
+        x: Float[Array, "n time feature"],
+        y: Float[Array, " n"],
+        weight: Float[Array, " n"],
+    ) -> Float[Array, " parameter"]:
+        return model.join(
+            jax.grad(weighted_loss, argnums=1, has_aux=True)(model, model.split(parameters), x, y, weight)[0]
+        )
+
+    def input_gradients(
+        parameters: Float[Array, " parameter"], x: Float[Array, "n time feature"]
+    ) -> Float[Array, "n time feature"]:
+        return jax.grad(lambda x: logits(parameters, x).sum())(x)
+
+    def train(
+        carry: Carry, schedule: Schedule, betas: Betas, epochs: Int[Array, ""], data: Rows, evaluate: Mapping[str, Rows]
+    ) -> tuple[Carry, dict[str, Float[Array, " epoch"]]]:
+        return train_chunk(model, carry, schedule, betas, epochs, data, evaluate, keep_best)
+
+    return Programs(
+        model,
+        train=member(train, shared=4, donate=(0,)),
+        logits=member(logits, shared=1),
+        intermediates=member(intermediates, shared=1),
+        gradients=member(gradients, shared=3),
+        input_gradients=member(input_gradients, shared=1),
+    )
+
+
+def forward(
+    model: Layout, tensors: tuple[Array, ...], x: Float[Array, "batch time feature"]
+) -> tuple[Float[Array, " batch"], dict[str, Array]]:
+    """Return the logits and every intermediate; what is not used costs nothing once compiled."""
+    notes: dict[str, Array] = {}
+    logits = model.model(tensors)(x, notes.__setitem__)
+    return logits, notes
+
+
+def weighted_loss(
+    model: Layout,
+    tensors: tuple[Array, ...],
+    x: Float[Array, "batch time feature"],
+    y: Float[Array, " batch"],
+    weight: Float[Array, " batch"],
+) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+    """Return the weighted mean of the binary cross-entropy, and the sums it is made of."""
+    logits = model.model(tensors)(x)
+    sums = loss_and_correct(logits, y, weight)
+    return sums["loss_sum"] / sums["count"], sums
+
+
+def loss_and_correct(
+    logits: Float[Array, " batch"], y: Float[Array, " batch"], weight: Float[Array, " batch"]
+) -> dict[str, Float[Array, ""]]:
+    """Return weighted sums over rows: binary cross-entropy in nats, right answers (class 1 when logit > 0), weight."""
+    losses = optax.sigmoid_binary_cross_entropy(logits, y)
+    correct = ((logits > 0) == (y > 0.5)).astype(weight.dtype)
+    return {"loss_sum": (weight * losses).sum(), "correct": (weight * correct).sum(), "count": weight.sum()}
+
+
+def train_chunk(
+    model: Layout,
+    carry: Carry,
+    schedule: Schedule,
+    betas: Betas,
+    epochs: Int[Array, ""],
+    data: Rows,
+    evaluate: Mapping[str, Rows],
+    keep_best: str | None,
+) -> tuple[Carry, dict[str, Float[Array, " epoch"]]]:
+    """Train `epochs` epochs and return what each measured; entries past them are 0.
+
+    The number of epochs is an argument, so that one program serves every chunk, the last and shorter one too.
+    """
+
+    def one_epoch(i: Int[Array, ""] | int, carry: Carry) -> tuple[Carry, dict[str, Array]]:
+        carry, measured = train_epoch(model, carry, schedule, i, betas, data)
+        parameters = model.split(carry.parameters)
+        for split, rows in evaluate.items():
+            measured |= prefixed(
+                split, loss_and_correct(model.model(parameters)(rows[0]), rows[1], jnp.ones_like(rows[1]))
+            )
+        measured |= prefixed("attention", attention_sums(model, parameters, data[0]))
+        if keep_best is not None:
+            carry = keep_better(carry, measured[f"{keep_best}/loss_sum"] / measured[f"{keep_best}/count"])
+        return carry._replace(epoch=carry.epoch + 1), measured
+
+    def record(i: Int[Array, ""], state: tuple[Carry, dict[str, Array]]) -> tuple[Carry, dict[str, Array]]:
+        carry, measured = one_epoch(i, state[0])
+        return carry, {name: state[1][name].at[i].set(value) for name, value in measured.items()}
+
+    shapes = jax.eval_shape(one_epoch, 0, carry)[1]
+    history = {name: jnp.zeros(len(schedule.learning_rate), value.dtype) for name, value in shapes.items()}
+    return jax.lax.fori_loop(0, epochs, record, (carry, history))
+
+
+def train_epoch(
+    model: Layout, carry: Carry, schedule: Schedule, epoch: Int[Array, ""] | int, betas: Betas, data: Rows
+) -> tuple[Carry, dict[str, Float[Array, ""]]]:
+    """Take every step of one epoch and return sums over its batches."""
+    learning_rate, head = schedule.learning_rate[epoch], model["head.weight"].span
+    gradient = jax.value_and_grad(weighted_loss, argnums=1, has_aux=True)
+    adam = optax.scale_by_adam(*betas)
+
+    def step(carry: Carry, batch: Rows) -> tuple[Carry, dict[str, Array]]:
+        rows, weight = batch
+        (_, sums), tensors = gradient(model, model.split(carry.parameters), data[0][rows], data[1][rows], weight)
+        gradients = model.join(tensors)
+        moments = optax.ScaleByAdamState(carry.step, carry.first_moment, carry.second_moment)
+        direction, moments = adam.update(gradients, moments)
+        decayed = direction + schedule.weight_decay * carry.parameters
+        parameters = carry.parameters - learning_rate * decayed
+        norms = {"grad_norm_sum": norm(gradients), "weight_norm_sum": norm(parameters[head])}
+        carry = carry._replace(
+            parameters=parameters, first_moment=moments.mu, second_moment=moments.nu, step=moments.count
+        )
+        return carry, sums | norms | {"steps": jnp.ones_like(weight[0])}
+
+    carry, measured = jax.lax.scan(step, carry, (schedule.rows[epoch], schedule.weights[epoch]))
+    return carry, {f"train/{name}": values.sum() for name, values in measured.items()}
+
+
+def norm(vector: Float[Array, " n"]) -> Float[Array, ""]:
+    """Return the Euclidean norm."""
+    return jnp.sqrt((vector * vector).sum())
+
+
+def split_sums(model: Layout, tensors: tuple[Array, ...], rows: Rows) -> dict[str, Float[Array, ""]]:
+    """Return loss and right answers over all rows of a split."""
+    x, y = rows
+    return loss_and_correct(model.model(tensors)(x), y, jnp.ones_like(y))
+
+
+def attention_sums(
+    model: Layout, tensors: tuple[Array, ...], x: Float[Array, "n time feature"]
+) -> dict[str, Float[Array, ""]]:
+    """Return mergeable sums over the first attention layer's pre-softmax scores; nothing for a model without one."""
+    scores = next(
+        (value for name, value in forward(model, tensors, x)[1].items() if name.endswith("attention.logits")), None
+    )
+    if scores is None:
+        return {}
+    centred = scores - scores.mean()
+    return {
+        "count": jnp.asarray(scores.size, scores.dtype),
+        "sum": scores.sum(),
+        "squares": (centred * centred).sum(),
+        "maxabs": jnp.abs(scores).max(),
+    }
+
+
+def keep_better(carry: Carry, loss: Float[Array, ""]) -> Carry:
+    """Keep this epoch's parameters as the best where its loss is below all before it."""
+    better = loss < carry.best_loss
+    return carry._replace(
+        best=jnp.where(better, carry.parameters, carry.best),
+        best_loss=jnp.where(better, loss, carry.best_loss),
+        best_epoch=jnp.where(better, carry.epoch, carry.best_epoch),
+    )
+
+
+def prefixed(prefix: str, sums: dict[str, Array]) -> dict[str, Array]:
+    """Return the sums under `<prefix>/<name>`."""
+    return {f"{prefix}/{name}": value for name, value in sums.items()}
