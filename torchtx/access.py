@@ -1,0 +1,158 @@
+"""One live population in torch."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from coretx.backend import SECTIONS, State, complete_state
+from coretx.data import Dataset
+from coretx.errors import UsageError
+from coretx.models.spec import InputShape, ModelSpec
+from torchtx.programs import Member, Rows, Schedule, forward, gradients, input_gradients, train_chunk
+
+
+class TorchAccess:
+    """R members of one model (see coretx.backend.ModelAccess), one after the other."""
+
+    def __init__(
+        self,
+        model_class: type[nn.Module],
+        spec: ModelSpec,
+        shape: InputShape,
+        members: int,
+        *,
+        dtype: str,
+        device: torch.device,
+    ) -> None:
+        self.members = members
+        self.seconds = {"compile": 0.0, "train": 0.0}
+        self._spec = spec
+        self._dtype = dtype
+        self._device = device
+        self._build: Callable[[], nn.Module] = lambda: model_class(spec.architecture, shape)
+        self.manifest = manifest(self._build())
+        self._lanes: list[Member] = []
+        self._keeps_best = False
+
+    def train(
+        self,
+        train: Dataset,
+        evaluate: Mapping[str, Dataset],
+        *,
+        rows: Int[np.ndarray, "member epoch step batch"],
+        weights: Float[np.ndarray, "member epoch step batch"],
+        learning_rate: Float[np.ndarray, "member epoch"],
+        weight_decay: Float[np.ndarray, " member"],
+        keep_best: str | None = None,
+    ) -> dict[str, Float[np.ndarray, "member epoch"]]:
+        """Train a chunk of epochs and return sums and counts by member and epoch."""
+        start = time.perf_counter()
+        self._keeps_best = self._keeps_best or keep_best is not None
+        data, splits = self._rows(train), {name: self._rows(split) for name, split in evaluate.items()}
+        history = []
+        for lane, *schedule in zip(self._lanes, rows, weights, learning_rate, weight_decay, strict=True):
+            measured = train_chunk(lane, Schedule(*map(self._put, schedule)), data, splits, keep_best)
+            history.append({name: value.numpy(force=True) for name, value in measured.items()})
+        self.seconds["train"] += time.perf_counter() - start
+        return stacked(history)
+
+    def logits(self, x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, "member n"]:
+        """Return the logit of every row."""
+        return np.stack([lane.model(self._put(x)).numpy(force=True) for lane in self._lanes])
+
+    def attention(
+        self, x: Float[np.ndarray, "n time feature"]
+    ) -> dict[str, Float[np.ndarray, "member n head query key"]]:
+        """Return the attention weights of every layer."""
+        return {name: value for name, value in self.intermediates(x).items() if name.endswith("attention.weights")}
+
+    def intermediates(self, x: Float[np.ndarray, "n time feature"]) -> dict[str, Float[np.ndarray, "member n ..."]]:
+        """Return every array that the forward pass notes."""
+        notes = [forward(lane.model, self._put(x))[1] for lane in self._lanes]
+        return stacked([{name: value.numpy(force=True) for name, value in note.items()} for note in notes])
+
+    def gradients(
+        self, x: Float[np.ndarray, "n time feature"], y: Float[np.ndarray, " n"], weight: Float[np.ndarray, " n"]
+    ) -> dict[str, Float[np.ndarray, "member ..."]]:
+        """Return the gradient of the weighted mean loss by parameter."""
+        found = [gradients(lane.model, self._put(x), self._put(y), self._put(weight)) for lane in self._lanes]
+        return stacked([{name: lane[name].numpy(force=True) for name in self.manifest} for lane in found])
+
+    def input_gradients(self, x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, "member n time feature"]:
+        """Return the gradient of each row's logit by that row."""
+        return np.stack([input_gradients(lane.model, self._put(x)).numpy(force=True) for lane in self._lanes])
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return parameters, moments and counts, under canonical names."""
+        return stacked([self._member_state(lane) for lane in self._lanes])
+
+    def _member_state(self, lane: Member) -> dict[str, np.ndarray]:
+        parameters = dict(lane.model.named_parameters())
+        moments = {name: lane.optimizer.state[parameter] for name, parameter in parameters.items()}
+        sections = {
+            "parameters": parameters,
+            "first_moment": {name: moment["exp_avg"] for name, moment in moments.items()},
+            "second_moment": {name: moment["exp_avg_sq"] for name, moment in moments.items()},
+        }
+        step = int(next(iter(moments.values()))["step"])
+        counts = {"step": np.int32(step), "epoch": np.int32(lane.epoch)}
+        if self._keeps_best:
+            sections["best"] = lane.best
+            counts |= {"best_loss": lane.best_loss.numpy(force=True), "best_epoch": np.int32(lane.best_epoch)}
+        named = {f"{section}/{name}": tensors[name] for section, tensors in sections.items() for name in self.manifest}
+        return {name: value.numpy(force=True).copy() for name, value in named.items()} | counts
+
+    def load_state(self, state: State) -> None:
+        """Take over a state."""
+        full = complete_state(state, self.manifest, self.members, self._dtype)
+        self._keeps_best = "best_loss" in full
+        self._lanes = [self._load_member(full, i) for i in range(self.members)]
+
+    def _load_member(self, full: State, i: int) -> Member:
+        optimizer = self._spec.optimizer
+        model = self._build().to(dtype=getattr(torch, self._dtype), device=self._device)
+        parameters = dict(model.named_parameters())
+        adam = torch.optim.AdamW(model.parameters(), betas=(optimizer.b1, optimizer.b2), eps=optimizer.eps)
+
+        def section(name: str) -> dict[str, Tensor]:
+            return {key: self._put(full[f"{name}/{key}"][i]) for key in self.manifest}
+
+        values, first, second = map(section, SECTIONS)
+        with torch.no_grad():
+            for name, parameter in parameters.items():
+                parameter.copy_(values[name])
+                step = torch.tensor(float(full["step"][i]))
+                adam.state[parameter] = {"step": step, "exp_avg": first[name], "exp_avg_sq": second[name]}
+        best = section("best") if self._keeps_best else values
+        loss = full["best_loss"][i] if self._keeps_best else np.asarray(np.inf, self._dtype)
+        epoch = int(full["best_epoch"][i]) if self._keeps_best else -1
+        return Member(model, adam, int(full["epoch"][i]), best, torch.as_tensor(loss), epoch)
+
+    def _rows(self, data: Dataset) -> Rows:
+        return self._put(data.x), self._put(data.y)
+
+    def _put(self, array: Any) -> Tensor:
+        """Return a copy of the array on the device, floats in the population's dtype."""
+        tensor = torch.tensor(np.asarray(array), device=self._device)
+        return tensor.to(getattr(torch, self._dtype)) if tensor.is_floating_point() else tensor
+
+
+def manifest(model: nn.Module) -> dict[str, tuple[int, ...]]:
+    """Return name -> shape of every parameter, by name. UsageError where the model holds what the core cannot name."""
+    shapes = {name: tuple(parameter.shape) for name, parameter in sorted(model.named_parameters())}
+    other = next((name for name, _ in model.named_buffers()), None)
+    if other is not None:
+        raise UsageError(f"{type(model).__name__} must hold parameters only; it also holds the buffer {other}")
+    if "head.weight" not in shapes:
+        raise UsageError(f"{type(model).__name__} must call its last linear layer `head`: its weight norm is logged")
+    return shapes
+
+
+def stacked(members: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """Return the members' arrays with a leading member axis."""
+    return {name: np.stack([member[name] for member in members]) for name in members[0]}

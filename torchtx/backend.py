@@ -1,0 +1,61 @@
+"""The torch engine: which device, which model classes, how members run."""
+
+import importlib.metadata
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from coretx.errors import UsageError
+from coretx.models.spec import InputShape, ModelSpec
+from torchtx.access import TorchAccess
+from torchtx.models.registry import MODELS
+
+PluginModels = Sequence[Callable[[], Mapping[type, Any]]]
+
+
+class TorchBackend:
+    """The PyTorch reference on one device. See coretx.backend.Backend."""
+
+    name = "torch"
+
+    def __init__(self, device: torch.device, models: Mapping[type, Any]) -> None:
+        self.device = "gpu" if device.type == "cuda" else device.type
+        self.device_name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+        self.versions = {"torch": importlib.metadata.version("torch")}
+        self.side_by_side = 1
+        self._device = device
+        self._models = models
+
+    def supports(self, spec: ModelSpec) -> bool:
+        """Return whether a model class is registered for the spec's architecture."""
+        return type(spec.architecture) in self._models
+
+    def strategy(self, spec: ModelSpec, members: int) -> str:
+        """Return `solo`, or `loop` for several members: one after the other."""
+        return "solo" if members == 1 else "loop"
+
+    def open(self, spec: ModelSpec, shape: InputShape, members: int, dtype: str = "float32") -> TorchAccess:
+        """Return a population whose parameters are unset until `load_state`."""
+        if not self.supports(spec):
+            raise UsageError(f"model {spec.name}: the torch engine has no class for {type(spec.architecture).__name__}")
+        return TorchAccess(
+            self._models[type(spec.architecture)], spec, shape, members, dtype=dtype, device=self._device
+        )
+
+
+def load(device: str | None, plugin_models: PluginModels) -> TorchBackend:
+    """Return the engine on this kind of device, or on the CPU where device is None: it is the reference."""
+    # One thread: these models are so small that handing work to a second costs more than it brings.
+    torch.set_num_threads(1)
+    models = dict(MODELS)
+    for extra in plugin_models:
+        models |= extra()
+    return TorchBackend(find_device(device), models)
+
+
+def find_device(kind: str | None) -> torch.device:
+    """Return the device of a kind; UsageError names what is there instead."""
+    if kind == "gpu" and not torch.cuda.is_available():
+        raise UsageError("--device gpu asks torch for a gpu, but it sees only: cpu")
+    return torch.device("cuda" if kind == "gpu" else "cpu")

@@ -1,0 +1,154 @@
+"""The passes over one member: a chunk of training, and those that look at a trained model. Eager and unhurried."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+Rows = tuple[Float[Tensor, "n time feature"], Float[Tensor, " n"]]
+
+
+@dataclass
+class Member:
+    """One member between two epochs."""
+
+    model: nn.Module
+    optimizer: torch.optim.AdamW
+    epoch: int
+    best: dict[str, Tensor]
+    best_loss: Float[Tensor, ""]
+    best_epoch: int
+
+
+class Schedule(NamedTuple):
+    """What one member does in a chunk."""
+
+    rows: Int[Tensor, "epoch step batch"]
+    weights: Float[Tensor, "epoch step batch"]
+    learning_rate: Float[Tensor, " epoch"]
+    weight_decay: Float[Tensor, ""]
+
+
+def forward(
+    model: nn.Module, x: Float[Tensor, "batch time feature"]
+) -> tuple[Float[Tensor, " batch"], dict[str, Tensor]]:
+    """Return the logits and every intermediate."""
+    notes: dict[str, Tensor] = {}
+    logits = model(x, notes.__setitem__)
+    return logits, notes
+
+
+def gradients(
+    model: nn.Module,
+    x: Float[Tensor, "batch time feature"],
+    y: Float[Tensor, " batch"],
+    weight: Float[Tensor, " batch"],
+) -> dict[str, Tensor]:
+    """Return the gradient of the weighted mean loss by parameter."""
+    named = dict(model.named_parameters())
+    loss, _ = weighted_loss(model, x, y, weight)
+    return dict(zip(named, torch.autograd.grad(loss, list(named.values())), strict=True))
+
+
+def input_gradients(model: nn.Module, x: Float[Tensor, "n time feature"]) -> Float[Tensor, "n time feature"]:
+    """Return the gradient of each row's logit by that row."""
+    x = x.clone().requires_grad_()
+    return torch.autograd.grad(model(x).sum(), x)[0]
+
+
+def weighted_loss(
+    model: nn.Module,
+    x: Float[Tensor, "batch time feature"],
+    y: Float[Tensor, " batch"],
+    weight: Float[Tensor, " batch"],
+) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
+    """Return the weighted mean of the binary cross-entropy, and the sums it is made of."""
+    logits = model(x)
+    sums = loss_and_correct(logits, y, weight)
+    return sums["loss_sum"] / sums["count"], sums
+
+
+def loss_and_correct(
+    logits: Float[Tensor, " batch"], y: Float[Tensor, " batch"], weight: Float[Tensor, " batch"]
+) -> dict[str, Float[Tensor, ""]]:
+    """Return weighted sums over rows: binary cross-entropy in nats, right answers (class 1 when logit > 0), weight."""
+    losses = functional.binary_cross_entropy_with_logits(logits, y, reduction="none")
+    correct = ((logits > 0) == (y > 0.5)).to(weight.dtype)
+    return {"loss_sum": (weight * losses).sum(), "correct": (weight * correct).sum(), "count": weight.sum()}
+
+
+def train_chunk(
+    member: Member, schedule: Schedule, data: Rows, evaluate: Mapping[str, Rows], keep_best: str | None
+) -> dict[str, Float[Tensor, " epoch"]]:
+    """Train an epoch for each learning rate of the schedule and return what each measured."""
+    history = []
+    for epoch in range(len(schedule.learning_rate)):
+        measured = train_epoch(member, schedule, epoch, data)
+        with torch.no_grad():
+            for split, rows in evaluate.items():
+                measured |= prefixed(split, split_sums(member.model, rows))
+            measured |= prefixed("attention", attention_sums(member.model, data[0]))
+            if keep_best is not None:
+                keep_better(member, measured[f"{keep_best}/loss_sum"] / measured[f"{keep_best}/count"])
+        member.epoch += 1
+        history.append(measured)
+    return {name: torch.stack([measured[name] for measured in history]) for name in history[0]}
+
+
+def train_epoch(member: Member, schedule: Schedule, epoch: int, data: Rows) -> dict[str, Float[Tensor, ""]]:
+    """Take every step of one epoch and return sums over its batches."""
+    parameters, head = list(member.model.parameters()), member.model.get_parameter("head.weight")
+    for group in member.optimizer.param_groups:
+        group["lr"] = float(schedule.learning_rate[epoch])
+        group["weight_decay"] = float(schedule.weight_decay)
+    totals: dict[str, Tensor] = {}
+    for rows, weight in zip(schedule.rows[epoch], schedule.weights[epoch], strict=True):
+        member.optimizer.zero_grad()
+        loss, sums = weighted_loss(member.model, data[0][rows], data[1][rows], weight)
+        loss.backward()
+        member.optimizer.step()
+        norms = {
+            "grad_norm_sum": nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]),
+            "weight_norm_sum": head.detach().norm(),
+        }
+        for name, value in (sums | norms | {"steps": torch.ones_like(weight[0])}).items():
+            totals[name] = totals.get(name, 0) + value.detach()
+    return prefixed("train", totals)
+
+
+def split_sums(model: nn.Module, rows: Rows) -> dict[str, Float[Tensor, ""]]:
+    """Return loss and right answers over all rows of a split."""
+    x, y = rows
+    return loss_and_correct(model(x), y, torch.ones_like(y))
+
+
+def attention_sums(model: nn.Module, x: Float[Tensor, "n time feature"]) -> dict[str, Float[Tensor, ""]]:
+    """Return mergeable sums over the first attention layer's pre-softmax scores; nothing for a model without one."""
+    scores = [value for name, value in forward(model, x)[1].items() if name.endswith("attention.logits")][:1]
+    if not scores:
+        return {}
+    scores = scores[0]
+    centred = scores - scores.mean()
+    return {
+        "count": torch.as_tensor(scores.numel(), dtype=scores.dtype),
+        "sum": scores.sum(),
+        "squares": (centred * centred).sum(),
+        "maxabs": scores.abs().max(),
+    }
+
+
+def keep_better(member: Member, loss: Float[Tensor, ""]) -> None:
+    """Keep this epoch's parameters as the best where its loss is below all before it."""
+    if loss < member.best_loss:
+        member.best = {name: parameter.detach().clone() for name, parameter in member.model.named_parameters()}
+        member.best_loss = loss
+        member.best_epoch = member.epoch
+
+
+def prefixed(prefix: str, sums: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the sums under `<prefix>/<name>`."""
+    return {f"{prefix}/{name}": value for name, value in sums.items()}
