@@ -1,0 +1,1 @@
+"""Reports: pages, figures and tables, each a pure function of result records."""

@@ -1,0 +1,85 @@
+"""Which rows of the CSV belong in one table: those of one configuration, each cell once, the newest."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from coretx.reports.benchmark_csv import BenchmarkRow
+from coretx.reports.formatting import count, counted
+
+Cell = Mapping[str, BenchmarkRow]
+"""The rows of one cell by split."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One setting of everything but task and model, with its cells by (task, model).
+
+    `epochs` has one value, or several where each model has its own; `older` counts the cells that a newer one of the
+    same task, model and configuration hides (other hyperparameters, device or strategy: the CSV does not say which).
+    """
+
+    backend: str
+    recipe: str
+    n_samples: int
+    seed: int
+    members: int
+    epochs: tuple[int, ...]
+    cells: Mapping[tuple[str, str], Cell]
+    older: int
+
+    @property
+    def label(self) -> str:
+        """What a person picks it by."""
+        epochs = "\N{EN DASH}".join(count(value) for value in dict.fromkeys((self.epochs[0], self.epochs[-1])))
+        parts = [
+            {"jax": "JAX", "torch": "PyTorch"}.get(self.backend, self.backend),
+            f"{self.recipe} recipe",
+            f"n = {count(self.n_samples)}",
+            f"{epochs} epoch{'' if epochs == '1' else 's'}",
+            counted(self.members, "member"),
+            f"seed {self.seed}",
+        ]
+        return " · ".join(parts)
+
+    @property
+    def rows(self) -> list[BenchmarkRow]:
+        """All rows that are shown."""
+        return [row for cell in self.cells.values() for row in cell.values()]
+
+
+def configurations(rows: Iterable[BenchmarkRow]) -> list[Configuration]:
+    """Return the configurations in rows, the most complete first: most cells, then members, then rows, then newest."""
+    groups: dict[tuple, list[BenchmarkRow]] = {}
+    for row in rows:
+        groups.setdefault((row.backend, row.recipe, row.n_samples, row.seed, row.members), []).append(row)
+    found = [_configuration(base, part) for base, group in sorted(groups.items()) for part in _by_epochs(group)]
+    return sorted(found, key=_completeness, reverse=True)
+
+
+def _completeness(configuration: Configuration) -> tuple[int, int, int, str]:
+    newest = max(row.date for row in configuration.rows)
+    return len(configuration.cells), configuration.members, configuration.n_samples, newest
+
+
+def _by_epochs(rows: Sequence[BenchmarkRow]) -> list[list[BenchmarkRow]]:
+    """Part rows by epochs, unless every model has one number of its own: then that is its hyperparameter."""
+    parts: dict[int, list[BenchmarkRow]] = {}
+    for row in rows:
+        parts.setdefault(row.epochs, []).append(row)
+    one_each = len({(row.model, row.epochs) for row in rows}) == len({row.model for row in rows})
+    return [list(rows)] if one_each else [parts[epochs] for epochs in sorted(parts, reverse=True)]
+
+
+def _configuration(base: tuple, rows: Sequence[BenchmarkRow]) -> Configuration:
+    by_id: dict[tuple[str, str], dict[str, dict[str, BenchmarkRow]]] = {}
+    for row in rows:
+        by_id.setdefault((row.task, row.model), {}).setdefault(row.id, {})[row.split] = row
+    newest = {place: _newest(list(cells.values())) for place, cells in by_id.items()}
+    epochs = tuple(sorted({row.epochs for row in rows}))
+    older = sum(len(cells) - 1 for cells in by_id.values())
+    return Configuration(*base, epochs=epochs, cells=newest, older=older)
+
+
+def _newest(cells: Sequence[Cell]) -> Cell:
+    # Of equal dates the one further down in the file, which was appended later.
+    return max(enumerate(cells), key=lambda numbered: (max(row.date for row in numbered[1].values()), numbered[0]))[1]

@@ -1,0 +1,132 @@
+"""CSV files with typed columns: read strictly, a row replaced in place by its key, written whole under a lock."""
+
+import csv
+import dataclasses
+import io
+import math
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from coretx import durable
+from coretx.errors import UsageError
+
+Row = TypeVar("Row")
+Cell = str | int | float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class CsvTable(Generic[Row]):
+    """How rows of a frozen dataclass stand in a file: its fields are the columns, `key` those that identify a row."""
+
+    row: type[Row]
+    key: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns, in the order of the file."""
+        return tuple(field.name for field in dataclasses.fields(typing.cast(Any, self.row)))
+
+    def read(self, path: Path) -> list[Row]:
+        """Return the rows of the file, in its order; none where there is no file.
+
+        Raises UsageError with the file and the line number at the first line that is not exactly a row: a file of
+        results is repaired by a person, never by leaving rows out.
+        """
+        if not path.exists():
+            return []
+        lines = _lines(path)
+        if self._cells(path, 1, lines[0]) != list(self.columns):
+            raise _malformed(path, 1, f"the header must be {','.join(self.columns)}, got {lines[0][:200]!r}")
+        kinds = typing.get_type_hints(self.row)
+        rows: dict[tuple[Cell, ...], Row] = {}
+        for number, line in enumerate(lines[1:], start=2):
+            row = self._row(path, number, line, kinds)
+            if self._key(row) in rows:
+                raise _malformed(path, number, f"the row with {self._name(row)} occurs twice")
+            rows[self._key(row)] = row
+        return list(rows.values())
+
+    def upsert(self, path: Path, rows: Sequence[Row]) -> None:
+        """Put rows into the file: where the key is there already in its place, otherwise at the end."""
+        with durable.lock(path):
+            merged = {self._key(row): row for row in self.read(path)}
+            merged.update({self._key(row): row for row in rows})
+            durable.write_text(path, self._text(list(merged.values())))
+
+    def _row(self, path: Path, number: int, line: str, kinds: Mapping[str, Any]) -> Row:
+        cells = self._cells(path, number, line)
+        if len(cells) != len(self.columns):
+            raise _malformed(path, number, f"a row has {len(self.columns)} fields, got {len(cells)}")
+        values = {}
+        for column, text in zip(self.columns, cells, strict=True):
+            try:
+                values[column] = _parse(text, kinds[column])
+            except ValueError as error:
+                wanted = f"{column} must be {_wanted(kinds[column])}, got {text[:80]!r}"
+                raise _malformed(path, number, wanted) from error
+        return self.row(**values)
+
+    def _cells(self, path: Path, number: int, line: str) -> list[str]:
+        # One line at a time: read as a stream, an unterminated quote would swallow the rows that follow it.
+        try:
+            return next(csv.reader([line], strict=True), [])
+        except csv.Error as error:
+            raise _malformed(path, number, str(error)) from error
+
+    def _key(self, row: Row) -> tuple[Cell, ...]:
+        return tuple(getattr(row, name) for name in self.key)
+
+    def _name(self, row: Row) -> str:
+        return ", ".join(f"{name} {value}" for name, value in zip(self.key, self._key(row), strict=True))
+
+    def _text(self, rows: Sequence[Row]) -> str:
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows([[_format(name, getattr(row, name)) for name in self.columns] for row in rows])
+        return text.getvalue()
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        text = path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        number = error.object[: error.start].count(b"\n") + 1
+        raise _malformed(path, number, "the file must be UTF-8") from error
+    *lines, rest = text.replace("\r\n", "\n").split("\n")
+    if rest or not lines:
+        raise _malformed(path, len(lines) + 1, "the line is not ended by a newline, so it may be cut off")
+    return lines
+
+
+def _malformed(path: Path, number: int, what: str) -> UsageError:
+    return UsageError(f"{path}, line {number}: {what}; correct the line or delete it, or move the file away")
+
+
+def _parse(text: str, kind: Any) -> Cell:
+    if isinstance(kind, types.UnionType):  # `float | None`: an empty field is None
+        return None if text == "" else _parse(text, typing.get_args(kind)[0])
+    value = kind(text)
+    if kind is not str and (not math.isfinite(value) or "_" in text or text != text.strip()):
+        raise ValueError  # Python reads "1_000" and " 7" as numbers; no other reader of the file would
+    return value
+
+
+def _wanted(kind: Any) -> str:
+    names = {int: "a whole number", float: "a finite number", str: "text"}
+    return f"{names[typing.get_args(kind)[0]]} or empty" if isinstance(kind, types.UnionType) else names[kind]
+
+
+def _format(column: str, value: Cell) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        assert math.isfinite(value), f"{column} must be finite or None, got {value}"
+        return f"{value:.6f}"
+    text = str(value)
+    if any(character in text for character in "\r\n\0"):
+        raise UsageError(f"{column} must stand on one line of a CSV file, got {text!r}: take the line break out")
+    return text

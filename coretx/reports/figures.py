@@ -1,0 +1,219 @@
+"""The figures of the reports: functions that return a matplotlib figure; the only module that imports matplotlib."""
+
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float, Int
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from coretx.reports.curves import POINTS, envelope, mean_pr, mean_roc, thin
+from coretx.reports.svg import embed
+from coretx.results import Curve, SplitScores
+
+INK, RULE, QUIET = "#1f2328", "#dcdfe4", "#6b7280"
+COLOUR = {"train": "#d55e00", "test": "#0072b2"}
+"""Vermillion and blue of the palette of Okabe and Ito, "Color universal design", 2008, safe for the colour-blind."""
+
+PAGE_COLOURS = {
+    INK: "currentColor",
+    RULE: "var(--rule)",
+    QUIET: "var(--quiet)",
+    COLOUR["train"]: "var(--train)",
+    COLOUR["test"]: "var(--test)",
+}
+"""What a page puts in the place of each colour, so that a figure is legible on light and on dark."""
+
+MEMBER_LINES = 50
+"""At most so many members are drawn one by one; their mean is over all."""
+
+_CHANCE: dict[str, Any] = {"color": QUIET, "linewidth": 1, "linestyle": (0, (4, 3))}
+
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",  # text stays text: it can be searched, copied and read out
+    "svg.hashsalt": "coretx",  # ids are random without it, and the same result must give the same bytes
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same layout on every machine
+    "font.size": 8.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": QUIET,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "grid.color": RULE,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "legend.handlelength": 1.6,
+    "legend.borderaxespad": 0.0,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.size": 3.0,
+    "ytick.major.size": 0.0,
+    "xtick.minor.size": 0.0,
+    "ytick.minor.size": 0.0,
+}
+
+
+def loss_curves(history: Mapping[str, Float[np.ndarray, "member epoch"]]) -> Figure:
+    """Return the loss per epoch: train while training, test after the epoch; mean of the members and their range.
+
+    The values must be finite (see `curves.finite_part`); no epoch at all gives empty axes.
+    """
+    with matplotlib.rc_context(_STYLE):
+        figure, axes = _axes("Epoch", "Loss (nats)")
+        drawn = _draw_history(axes, history, "loss")
+        if drawn and _spans_decades(drawn):
+            axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(numticks=7))
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axes.yaxis.set_minor_formatter(NullFormatter())
+        elif drawn:
+            axes.set_ylim(bottom=0)
+        return _with_legend(figure, axes)
+
+
+def accuracy_curves(history: Mapping[str, Float[np.ndarray, "member epoch"]], chance: float) -> Figure:
+    """Return the accuracy per epoch, as `loss_curves`, with the line of always answering the more frequent class."""
+    with matplotlib.rc_context(_STYLE):
+        figure, axes = _axes("Epoch", "Accuracy")
+        drawn = _draw_history(axes, history, "accuracy")
+        axes.axhline(chance, label="chance", **_CHANCE)
+        low = min([chance, *(float(values.min()) for values in drawn)])
+        axes.set_ylim(low - 0.04, 1.02)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
+        return _with_legend(figure, axes)
+
+
+def roc_curves(scores: Mapping[str, SplitScores]) -> Figure:
+    """Return the ROC curve of each split: a thin line per member and their mean where there are several."""
+    with matplotlib.rc_context(_STYLE):
+        figure, axes = _axes("False positive rate", "True positive rate")
+        for split, score in scores.items():
+            _draw_members(axes, split, score.roc, mean_roc, POINTS, "default")
+        axes.plot([0, 1], [0, 1], label="chance", **_CHANCE)
+        _unit_square(axes)
+        return _with_legend(figure, axes)
+
+
+def pr_curves(scores: Mapping[str, SplitScores]) -> Figure:
+    """Return the precision-recall curve of each split, as `roc_curves`; chance is the share of positives."""
+    with matplotlib.rc_context(_STYLE):
+        figure, axes = _axes("Recall", "Precision")
+        for split, score in scores.items():
+            # Half as many points, since a step draws two; "pre": a recall's precision holds for the recalls before it.
+            _draw_members(axes, split, score.pr, mean_pr, POINTS // 2 - 1, "steps-pre")
+        for number, share in enumerate(sorted({score.positives / score.n for score in scores.values() if score.pr})):
+            axes.axhline(share, label=None if number else "chance", **_CHANCE)
+        _unit_square(axes)
+        return _with_legend(figure, axes)
+
+
+def confusion_matrix(confusion: Int[np.ndarray, "2 2"], split: str) -> Figure:
+    """Return the counts of label by prediction; the tint of a cell is its share of the row."""
+    with matplotlib.rc_context(_STYLE):
+        figure, axes = _axes("Predicted class", "Label")
+        axes.grid(visible=False)
+        axes.spines[["left", "bottom"]].set_visible(False)
+        rows = confusion.sum(axis=1)
+        for (label, predicted), count in np.ndenumerate(confusion):
+            share = count / rows[label] if rows[label] else 0.0
+            tint = Rectangle((predicted - 0.49, label - 0.48), 0.98, 0.96, facecolor=COLOUR[split], linewidth=0)
+            tint.set_alpha(0.06 + 0.34 * share)
+            axes.add_patch(tint)
+            axes.text(predicted, label - 0.06, f"{count:,}", ha="center", va="center", fontsize=15)
+            what = f"{100 * share:.1f}% of label {label}" if rows[label] else f"no row of label {label}"
+            axes.text(predicted, label + 0.26, what, ha="center", va="center", fontsize=8)
+        axes.set(xlim=(-0.5, 1.5), ylim=(1.5, -0.5), xticks=[0, 1], yticks=[0, 1])
+        axes.tick_params(length=0)
+        figure.subplots_adjust(left=0.11, right=0.99, top=0.98, bottom=0.16)
+        return figure
+
+
+def to_svg(figure: Figure, prefix: str, alt: str) -> Markup:
+    """Return the figure as inline SVG for a page: see `svg.embed`. The same figure gives the same bytes."""
+    file = io.StringIO()
+    with matplotlib.rc_context(_STYLE):
+        FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
+    return embed(file.getvalue(), prefix, alt, PAGE_COLOURS)
+
+
+def _axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(4.2, 2.8))
+    axes = figure.subplots()
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.margins(x=0.01)
+    return figure, axes
+
+
+def _with_legend(figure: Figure, axes: Axes) -> Figure:
+    figure.subplots_adjust(left=0.165, right=0.965, top=0.89, bottom=0.16)
+    figure.legend(*axes.get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0.165, 0.99), ncols=4)
+    return figure
+
+
+def _draw_history(axes: Axes, history: Mapping[str, np.ndarray], quantity: str) -> list[np.ndarray]:
+    drawn = []
+    for split, label, width in (("train", "train, running", 1.0), ("test", "test", 1.4)):
+        values = history[f"{quantity}_{split}"]
+        epochs = np.arange(1, values.shape[1] + 1)
+        if not len(epochs):
+            continue
+        if len(values) > 1:
+            x, low, high = envelope(epochs, values)
+            axes.fill_between(x, low, high, color=COLOUR[split], alpha=0.2, linewidth=0)
+        marker = "o" if len(epochs) < 4 else ""
+        x, mean = thin(epochs, values.mean(axis=0))
+        axes.plot(x, mean, color=COLOUR[split], linewidth=width, marker=marker, markersize=3, label=label)
+        drawn.append(values)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10]))
+    return drawn
+
+
+def _spans_decades(drawn: Iterable[np.ndarray]) -> bool:
+    low, high = min(values.min() for values in drawn), max(values.max() for values in drawn)
+    return bool(low > 0 and high / low > 50)
+
+
+def _draw_members(
+    axes: Axes,
+    split: str,
+    curves: Sequence[Curve],
+    mean: Callable[[Sequence[Curve]], Curve],
+    limit: int,
+    drawstyle: str,
+) -> None:
+    if not curves:
+        return
+    style: dict[str, Any] = {"color": COLOUR[split], "drawstyle": drawstyle, "solid_joinstyle": "round"}
+    if len(curves) > 1:
+        shown = curves[:: -(-len(curves) // MEMBER_LINES)]
+        for curve in shown:
+            x, y = _thinned(curve, max(30, min(limit, 1200 // len(shown))))
+            axes.plot(x, y, linewidth=0.6, alpha=0.45, **style)
+    x, y = _thinned(mean(curves) if len(curves) > 1 else curves[0], limit)
+    axes.plot(x, y, linewidth=1.5, label=split, **style)
+
+
+def _thinned(curve: Curve, limit: int) -> tuple[np.ndarray, ...]:
+    # Steps and thinning both need recall to ascend; scikit-learn's descends.
+    x, y = (curve.x[::-1], curve.y[::-1]) if curve.x[0] > curve.x[-1] else (curve.x, curve.y)
+    return thin(x, y, limit)
+
+
+def _unit_square(axes: Axes) -> None:
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.02, 1.03), xticks=np.linspace(0, 1, 6), yticks=np.linspace(0, 1, 6))

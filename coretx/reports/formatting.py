@@ -1,0 +1,81 @@
+"""How numbers read on a page. A number that is not finite never reads as one."""
+
+import math
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+DASH = "\N{EM DASH}"
+
+
+def percent(value: float) -> str:
+    """Return a share in percent with one decimal.
+
+    >>> percent(0.9875)
+    '98.8%'
+    """
+    return f"{100 * value:.1f}%" if math.isfinite(value) else DASH
+
+
+def decimal(value: float) -> str:
+    """Return a score with three decimals, or with three digits where those would say nothing.
+
+    >>> decimal(0.0416), decimal(0.0), decimal(0.00004), decimal(123456.0)
+    ('0.042', '0.000', '4e-05', '1.23e+05')
+    """
+    if not math.isfinite(value):
+        return DASH
+    if value == 0 or 0.0005 <= abs(value) < 1000:
+        return f"{value:.3f}"
+    return f"{value:.1e}".replace(".0e", "e") if abs(value) < 1 else f"{value:.3g}"
+
+
+def count(value: int) -> str:
+    """Return a whole number with thousands set apart.
+
+    >>> count(23457)
+    '23,457'
+    """
+    return f"{value:,}"
+
+
+def counted(value: int, noun: str) -> str:
+    """Return a count with its noun.
+
+    >>> counted(1, "row"), counted(2000, "row")
+    ('1 row', '2,000 rows')
+    """
+    return f"{count(value)} {noun}" + ("" if value == 1 else "s")
+
+
+def seconds(value: float) -> str:
+    """Return a duration as people say it.
+
+    >>> seconds(3.21), seconds(75.4), seconds(7265.0)
+    ('3.2 s', '1 min 15 s', '2 h 1 min')
+    """
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def plain(value: Any) -> str:
+    """Return a hyperparameter's value: a number in its shortest form, a list with commas.
+
+    >>> plain(0.1), plain([4, 2]), plain(None), plain(True)
+    ('0.1', '4, 2', 'none', 'yes')
+    """
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(plain(item) for item in value)
+    return str(value)
+
+
+def spread(values: Float[np.ndarray, " member"]) -> float | None:
+    """Return the sample standard deviation over members, None for a single one."""
+    return float(np.std(values, ddof=1, dtype=np.float64)) if len(values) > 1 else None

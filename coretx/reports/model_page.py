@@ -1,0 +1,226 @@
+"""The page of one cell: what the model scored, how it learned, where it errs, and how to get the same again."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from markupsafe import Markup
+
+from coretx.reports import figures
+from coretx.reports.curves import finite_part
+from coretx.reports.formatting import DASH, count, counted, decimal, percent, plain, seconds, spread
+from coretx.reports.misclassified import misclassified
+from coretx.reports.templating import POLICY, render
+from coretx.results import CellConfig, ModelResult, SplitScores
+from coretx.tasks.base import Task
+
+SHOWN_VALUES = 64
+"""A tensor of at most so many entries is shown value by value."""
+
+DRAWN = ("loss_train", "loss_test", "accuracy_train", "accuracy_test")
+"""The quantities of the learning curves."""
+
+UNDEFINED = "undefined: one class"
+BACKENDS = {"jax": "JAX", "torch": "PyTorch"}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure of the page: its SVG and what stands below it."""
+
+    svg: Markup
+    caption: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number of the scores table: the mean over members, and their standard deviation where there are several."""
+
+    mean: str
+    std: str = ""
+
+
+def render_model_page(result: ModelResult, task: Task, *, claim: str) -> str:
+    """Return the page of a cell as one self-contained HTML file; claim is the sentence that the model's rung tests."""
+    config = result.config
+    return render(
+        "model_page.html",
+        policy=POLICY,
+        config=config,
+        backend=BACKENDS.get(config.backend, config.backend),
+        title=task.display_title,
+        rule=task.rule,
+        claim=claim,
+        failure=result.failure or "a loss was not finite" if result.status == "diverged" else None,
+        members=counted(config.members, "member") if config.members > 1 else "one run",
+        headline=_headline(result),
+        scores=[_score_row(split, scores) for split, scores in result.scores.items()],
+        plots=_plots(result),
+        errors=[_error_section(split, result, task) for split in result.predictions],
+        hyperparameters=[(name, plain(value)) for name, value in _flat(config.hyperparameters)],
+        parameters=[_parameter_row(name, weight) for name, weight in result.weights.items()],
+        parameter_count=counted(result.parameters, "parameter"),
+        provenance=_provenance(result),
+        command=result.provenance.command,
+    )
+
+
+def _headline(result: ModelResult) -> dict[str, Any] | None:
+    if "test" not in result.scores:
+        return None
+    scores = result.scores["test"]
+    return {"accuracy": _score(scores.accuracy, percent), "chance": percent(scores.chance), "n": count(scores.n)}
+
+
+def _score_row(split: str, scores: SplitScores) -> dict[str, Any]:
+    """Return a split's line of the scores table and, as `chance`, that of one who knows the class frequencies alone."""
+    share = scores.positives / scores.n
+    entropy = -sum(p * math.log(p) for p in (share, 1 - share) if p > 0)
+    one_class = share in (0.0, 1.0)
+    ranked = [_score(scores.auc, decimal), _score(scores.average_precision, decimal)]
+    return {
+        "split": split,
+        "n": count(scores.n),
+        "values": [
+            _score(scores.accuracy, percent),
+            _score(scores.loss, decimal),
+            *([Score(UNDEFINED)] * 2 if one_class else ranked),
+        ],
+        "chance": [
+            percent(scores.chance),
+            decimal(entropy),
+            *([DASH] * 2 if one_class else [decimal(0.5), decimal(share)]),
+        ],
+    }
+
+
+def _score(values: Float[np.ndarray, " member"], form: Any) -> Score:
+    if not np.isfinite(values).all():
+        return Score(DASH)
+    deviation = spread(values)
+    return Score(form(float(np.mean(values, dtype=np.float64))), "" if deviation is None else form(deviation))
+
+
+def _plots(result: ModelResult) -> dict[str, list[Plot]]:
+    history = finite_part({key: result.history[key] for key in DRAWN})
+    curves = [_history_plot(result, history, "loss"), _history_plot(result, history, "accuracy")]
+    ranked = {split: scores for split, scores in result.scores.items() if scores.roc}
+    if not result.scores:
+        return {"curves": curves, "ranking": [], "confusion": []}
+    ranking = [_ranking_plot(ranked, "roc"), _ranking_plot(ranked, "pr")] if ranked else []
+    confusion = [_confusion_plot(split, scores) for split, scores in result.scores.items()]
+    return {"curves": curves, "ranking": ranking, "confusion": confusion}
+
+
+def _history_plot(result: ModelResult, history: Mapping[str, np.ndarray], quantity: str) -> Plot:
+    form = {"loss": decimal, "accuracy": percent}[quantity]
+    chance = max((scores.chance for scores in result.scores.values()), default=0.5)
+    figure = figures.loss_curves(history) if quantity == "loss" else figures.accuracy_curves(history, chance=chance)
+    ends = []
+    for split in ("train", "test"):
+        mean = history[f"{quantity}_{split}"].mean(axis=0)
+        if len(mean):
+            ends.append(f"{split} from {form(float(mean[0]))} to {form(float(mean[-1]))}")
+    name = quantity.capitalize()
+    alt = f"{name} over {counted(result.config.epochs, 'epoch')}: {'; '.join(ends) or 'nothing finite'}."
+    band = " Lines are means over members, bands their range." if result.config.members > 1 else ""
+    caption = f"{name} per epoch. Train is measured while training, test after the epoch.{band}"
+    return Plot(figures.to_svg(figure, quantity, alt), caption)
+
+
+def _ranking_plot(scores: Mapping[str, SplitScores], kind: str) -> Plot:
+    draw, name, area = {
+        "roc": (figures.roc_curves, "ROC curve", "auc"),
+        "pr": (figures.pr_curves, "Precision-recall curve", "average_precision"),
+    }[kind]
+    word = {"roc": "area under the curve", "pr": "average precision"}[kind]
+    areas = [f"{split} {decimal(float(getattr(split_scores, area).mean()))}" for split, split_scores in scores.items()]
+    members = len(next(iter(scores.values())).accuracy)
+    lines = " A thin line per member, the thick one is their mean." if members > 1 else ""
+    return Plot(figures.to_svg(draw(scores), kind, f"{name}; {word}: {', '.join(areas)}."), f"{name}.{lines}")
+
+
+def _confusion_plot(split: str, scores: SplitScores) -> Plot:
+    (true_negative, false_positive), (false_negative, true_positive) = scores.confusion.tolist()
+    alt = (
+        f"Confusion matrix, {split}: label 0: {true_negative} predicted 0, {false_positive} predicted 1; "
+        f"label 1: {false_negative} predicted 0, {true_positive} predicted 1."
+    )
+    summed = f", summed over {len(scores.accuracy)} members" if len(scores.accuracy) > 1 else ""
+    figure = figures.confusion_matrix(scores.confusion, split)
+    caption = f"{split.capitalize()}: rows by label and prediction{summed}."
+    return Plot(figures.to_svg(figure, f"confusion-{split}", alt), caption)
+
+
+def _error_section(split: str, result: ModelResult, task: Task) -> dict[str, Any]:
+    found = misclassified(result.predictions[split])
+    examples = [
+        {
+            "input": task.render(example.row),
+            "label": example.label,
+            "probability": f"{example.probability:.3f}",
+            "predicted": example.predicted,
+            "wrong": f"{example.wrong}/{result.config.members}",
+            "times": example.times,
+        }
+        for example in found.examples
+    ]
+    rows = count(len(result.predictions[split].y))
+    total = f"{counted(found.distinct, 'distinct input')} in {count(found.rows)} of {rows} rows"
+    return {"split": split, "examples": examples, "distinct": found.distinct, "total": total}
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    pairs = []
+    for name, value in values.items():
+        pairs += _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else [(f"{prefix}{name}", value)]
+    return pairs
+
+
+def _parameter_row(name: str, weight: Any) -> dict[str, Any]:
+    values = np.asarray(weight[0], dtype=np.float64)
+    norm = math.sqrt(float(np.square(values).sum())) if np.isfinite(values).all() else math.nan
+    return {
+        "name": name,
+        "shape": " \N{MULTIPLICATION SIGN} ".join(str(size) for size in values.shape) or "scalar",
+        "count": count(values.size),
+        "norm": f"{norm:.4g}" if math.isfinite(norm) else "not finite",
+        "values": _values_text(values) if values.size <= SHOWN_VALUES else None,
+    }
+
+
+def _values_text(values: np.ndarray) -> str:
+    """Return the last axis as lines of at most eight values, and a blank line between rows that take several."""
+    rows = values.reshape(-1, values.shape[-1]) if values.ndim > 1 else values.reshape(1, -1)
+    lines = [[row[start : start + 8] for start in range(0, len(row), 8)] for row in rows]
+    texts = ["\n".join("  ".join(f"{value: .4f}" for value in line) for line in row) for row in lines]
+    return ("\n\n" if rows.shape[1] > 8 else "\n").join(texts)
+
+
+def _provenance(result: ModelResult) -> list[tuple[str, str]]:
+    config, made = result.config, result.provenance
+    times = ", ".join(f"{seconds(value)} {name}" for name, value in made.seconds.items())
+    return [
+        ("Cell", config.id),
+        *_protocol(config),
+        ("Engine", f"{BACKENDS.get(config.backend, config.backend)}, members {config.strategy}, {config.dtype}"),
+        ("Device", f"{config.device}: {made.device_name}"),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in made.versions.items())),
+        ("Program", f"{made.version}, commit {made.commit}"),
+        ("Date", made.date),
+        ("Time", times),
+    ]
+
+
+def _protocol(config: CellConfig) -> list[tuple[str, str]]:
+    return [
+        ("Seed", str(config.seed)),
+        ("Members", count(config.members)),
+        ("Rows per split", count(config.n_samples)),
+        ("Epochs", count(config.epochs)),
+        ("Split protocol", config.split),
+        ("Recipe", config.recipe),
+    ]

@@ -1,0 +1,79 @@
+"""Write the reports: the only part of the package that touches the disk, always through `coretx.durable`."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from coretx import durable
+from coretx.errors import UsageError
+from coretx.reports import benchmark_csv
+from coretx.reports.benchmark_csv import BenchmarkRow
+from coretx.reports.dashboard import page_name, render_dashboard
+from coretx.reports.model_page import render_model_page
+from coretx.results import ModelResult, Overlap
+from coretx.tasks.base import Task, check_name
+
+HEAD_BYTES = 1000
+"""How far into a page its cell-id stands at the latest."""
+
+CELL_ID = re.compile(rb'<meta name="cell-id" content="([0-9a-f]+)">')
+
+
+def publish_model(result: ModelResult, task: Task, claim: str, out: Path) -> Path:
+    """Write the page of a cell, then its rows of benchmarking.csv; return the page's path.
+
+    In this order, so that a row in the table whose page is missing or older shows no link instead of a wrong one.
+    """
+    path = page_path(out, result.config.task, result.config.model, result.config.backend)
+    durable.write_text(path, render_model_page(result, task, claim=claim))
+    benchmark_csv.upsert(_benchmarking(out), benchmark_csv.rows(result))
+    return path
+
+
+def publish_overlap(overlap: Overlap, out: Path) -> None:
+    """Put the record into overlap.csv."""
+    benchmark_csv.upsert_overlaps(_overlap(out), [benchmark_csv.overlap_row(overlap)])
+
+
+def publish_dashboard(
+    out: Path, *, task_titles: Mapping[str, str], task_order: Sequence[str], model_order: Sequence[str]
+) -> Path:
+    """Write benchmarks/index.html from the two CSV files and return its path.
+
+    Reading happens under the page's lock: of two runs that end together, the later one's page has the rows of both.
+    """
+    path = out / "benchmarks" / "index.html"
+    with durable.lock(path):
+        html = render_dashboard(
+            benchmark_csv.read_rows(_benchmarking(out)),
+            benchmark_csv.read_overlaps(_overlap(out)),
+            task_titles=task_titles,
+            task_order=task_order,
+            model_order=model_order,
+            has_page=lambda row: has_page(row, out),
+        )
+        durable.write_text(path, html)
+    return path
+
+
+def page_path(out: Path, task: str, model: str, backend: str) -> Path:
+    """Return where the page of a cell lies. Raises UsageError for a name that could lead out of the folder."""
+    return out / "artifacts" / check_name("task", task) / page_name(check_name("model", model), backend)
+
+
+def has_page(row: BenchmarkRow, out: Path) -> bool:
+    """Tell whether the page of this row's cell is there and shows this cell, not another one of the same name."""
+    try:
+        with page_path(out, row.task, row.model, row.backend).open("rb") as page:
+            found = CELL_ID.search(page.read(HEAD_BYTES))
+    except (OSError, UsageError):
+        return False
+    return found is not None and found[1].decode() == row.id
+
+
+def _benchmarking(out: Path) -> Path:
+    return out / "benchmarks" / "benchmarking.csv"
+
+
+def _overlap(out: Path) -> Path:
+    return out / "benchmarks" / "overlap.csv"

@@ -1,0 +1,250 @@
+"""Builders of synthetic results: what training would leave behind, made in milliseconds."""
+
+import dataclasses
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
+
+from coretx.reports.benchmark_csv import BenchmarkRow
+from coretx.results import CellConfig, Curve, ModelResult, Predictions, Provenance, SplitScores
+from coretx.tasks.base import Task
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "</style><script>alert(1)</script>",
+    "</title><iframe src=//x></iframe>",
+    "</svg><math><form>",
+    "javascript:alert(1)",
+    "{{ 7 * 7 }}{% raw %}",
+    "<!-- <base href=//x> -->",
+    "\u202e\ud800 & <b>",
+)
+
+
+class SumIsPositive(Task):
+    name = "sum_is_positive"
+    title = "Sum > 0?"
+    rule = "The sum of all features is above zero."
+    sequence_length = 2
+    feature_dim = 1
+
+    def generate_candidates(self, n, rng):
+        return rng.integers(-9, 10, (n, 2, 1)).astype(np.float32)
+
+    def label(self, x):
+        return (x.sum(axis=(1, 2)) > 0).astype(np.float32)
+
+    def render(self, row):
+        return " + ".join(f"{value:.0f}" for value in row.ravel())
+
+
+def _scores(predictions: Predictions) -> SplitScores:
+    y, logits = predictions.y, predictions.logits.astype(np.float64)
+    answers = logits > 0
+    confusion = np.array([[(answers[:, y == label] == answer).sum() for answer in (0, 1)] for label in (0, 1)])
+    both = 0 < y.sum() < len(y)
+    nothing = np.full(len(logits), np.nan)
+    pr = [precision_recall_curve(y, row)[:2] for row in logits] if both else []
+    return SplitScores(
+        n=len(y),
+        positives=int(y.sum()),
+        loss=(np.logaddexp(0, logits) - y * logits).mean(axis=1),
+        accuracy=(answers == (y == 1)).mean(axis=1),
+        auc=np.array([roc_auc_score(y, row) for row in logits]) if both else nothing,
+        average_precision=np.array([average_precision_score(y, row) for row in logits]) if both else nothing,
+        confusion=confusion,
+        roc=tuple(Curve(*roc_curve(y, row)[:2]) for row in logits) if both else (),
+        pr=tuple(Curve(recall, precision) for precision, recall in pr),
+    )
+
+
+def _history(members: int, epochs: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    time = np.linspace(0, 1, epochs)
+    loss = 0.69 * np.exp(-4 * time)
+    noise = rng.normal(0, 0.02, (4, members, epochs))
+    return {
+        "loss_train": np.abs(loss + noise[0]),
+        "loss_test": np.abs(loss + 0.3 * time**2 + noise[1]) + 0.01,
+        "accuracy_train": np.clip(1 - loss / 1.4 + noise[2], 0, 1),
+        "accuracy_test": np.clip(0.95 - loss / 1.5 + noise[3], 0, 1),
+    }
+
+
+def _predictions(task: Task, n: int, members: int, noise: float, rng: np.random.Generator) -> Predictions:
+    pool = task.generate_candidates(10 * n, rng)
+    y = task.label(pool)
+    rows = np.concatenate([rng.choice(np.flatnonzero(y == label), n // 2) for label in (0, 1)])
+    x, y = pool[rows], y[rows]
+    _, inverse = np.unique(x.reshape(n, -1), axis=0, return_inverse=True)
+    errors = rng.normal(0, noise, (members, inverse.max() + 1))[:, inverse]  # equal inputs have equal logits
+    return Predictions(x, y, (4 * (2 * y - 1) + errors).astype(np.float32))
+
+
+@pytest.fixture(scope="session")
+def task():
+    return SumIsPositive()
+
+
+@pytest.fixture(scope="session")
+def make_result(task):
+    """A function that makes a finished cell; `predictions` replaces the drawn ones, other names change the config."""
+
+    def make(
+        *, task=task, predictions=None, noise=4.0, weights=None, commit="0123456789abcdef", **changes
+    ) -> ModelResult:
+        config = CellConfig(
+            task=task.name,
+            model="mlp",
+            backend="jax",
+            seed=0,
+            members=3,
+            n_samples=200,
+            epochs=50,
+            split="original",
+            recipe="original",
+            dtype="float32",
+            device="cpu",
+            strategy="vmap",
+            hyperparameters={"architecture": {"width": 16}, "learning_rate_start": 0.1, "weight_decay": 0.01},
+        )
+        config = dataclasses.replace(config, **changes)
+        rng = np.random.default_rng(7)
+        members, n = config.members, config.n_samples
+        if predictions is None:
+            predictions = {split: _predictions(task, n, members, noise, rng) for split in ("train", "test")}
+        if weights is None:
+            shapes = {"hidden.weight": (16, 2), "hidden.bias": (16,), "final.weight": (1, 90), "final.bias": (1,)}
+            weights = {name: rng.normal(size=(members, *shape)).astype(np.float32) for name, shape in shapes.items()}
+        return ModelResult(
+            config=config,
+            provenance=Provenance(
+                version="0.1.0",
+                commit=commit,
+                date="2026-03-01T12:00:00Z",
+                device_name="Test CPU",
+                versions={"jax": "0.10.2", "numpy": "2.4.6"},
+                seconds={"total": 3.5, "compile": 1.5, "train": 2.0},
+                command=f"python main.py --tasks {config.task} --models {config.model}",
+            ),
+            status="done",
+            parameters=193,
+            history=_history(members, config.epochs, rng),
+            weights=weights,
+            scores={split: _scores(part) for split, part in predictions.items()},
+            predictions=predictions,
+        )
+
+    return make
+
+
+@pytest.fixture
+def diverged(make_result):
+    """A cell whose second member's losses stop being finite at epoch 10 of 50."""
+    result = make_result()
+    history = {name: values.copy() for name, values in result.history.items()}
+    history["loss_train"][1, 9:] = np.nan
+    history["loss_test"][1, 9:] = np.inf
+    failure = "member 1 of mlp on sum_is_positive: the loss at epoch 10 is not finite"
+    return dataclasses.replace(result, status="diverged", failure=failure, history=history, scores={}, predictions={})
+
+
+@pytest.fixture
+def make_row():
+    """A function that makes a row of benchmarking.csv."""
+
+    def make(**changes) -> BenchmarkRow:
+        row = BenchmarkRow(
+            id="0123456789ab",
+            task="sum_is_positive",
+            model="mlp",
+            backend="jax",
+            split="test",
+            seed=0,
+            members=1,
+            n_samples=1000,
+            epochs=1000,
+            recipe="original",
+            accuracy=0.9875,
+            accuracy_std=None,
+            loss=0.0416,
+            loss_std=None,
+            auc=0.99,
+            parameters=193,
+            seconds=3.5,
+            device="cpu",
+            commit="0123456789abcdef",
+            version="0.1.0",
+            date="2026-03-01T12:00:00Z",
+        )
+        return dataclasses.replace(row, **changes)
+
+    return make
+
+
+class Page(HTMLParser):
+    """A page as a browser would take it apart: its elements with their attributes, and its text."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.elements, self.texts = [], []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.texts += [data] if self.elements and self.elements[-1][0] not in ("style", "script") else []
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+    def all(self, tag: str) -> list[dict]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    def meta(self, name: str) -> str:
+        return next(
+            attributes["content"]
+            for attributes in self.all("meta")
+            if name in (attributes.get("name"), attributes.get("http-equiv"))
+        )
+
+
+@pytest.fixture
+def parse():
+    return Page
+
+
+@pytest.fixture(params=HOSTILE)
+def payload(request):
+    return request.param
+
+
+@pytest.fixture
+def assert_harmless():
+    """A function that fails where a payload became an element, a handler or an address."""
+
+    def check(html: str, scripts: int) -> None:
+        page = Page(html)
+        names = [tag for tag, _ in page.elements]
+        assert names.count("script") == scripts
+        assert names.count("style") == 1
+        assert not {"img", "iframe", "object", "embed", "base", "math", "form"} & set(names)
+        for tag, attributes in page.elements:
+            assert not [name for name in attributes if name.startswith("on")], (tag, attributes)
+            assert not str(attributes.get("href", "")).startswith("javascript:"), (tag, attributes)
+
+    return check
+
+
+@pytest.fixture
+def one_class(task):
+    """Predictions of two splits whose rows are all of class 1."""
+    x = np.abs(task.generate_candidates(10, np.random.default_rng(0))) + 1
+    part = Predictions(x, task.label(x), np.linspace(-1, 2, 30, dtype=np.float32).reshape(3, 10))
+    return {"train": part, "test": part}

@@ -1,0 +1,204 @@
+import base64
+import hashlib
+import re
+
+import pytest
+
+from coretx.reports.benchmark_csv import OverlapRow
+from coretx.reports.configurations import configurations
+from coretx.reports.dashboard import render_dashboard
+
+TASKS = ("easy", "hard")
+MODELS = ("logreg", "mlp")
+
+
+@pytest.fixture
+def render():
+    def dashboard(rows, overlaps=(), has_page=lambda row: False, titles=None, tasks=TASKS, models=MODELS):
+        return render_dashboard(
+            list(rows),
+            list(overlaps),
+            task_titles=titles or {},
+            task_order=tasks,
+            model_order=models,
+            has_page=has_page,
+        )
+
+    return dashboard
+
+
+@pytest.fixture
+def ladder(make_row):
+    """Rows of two models on two tasks, test and train, accuracy 0.6, 0.7, 0.8, 0.9 in this order."""
+    cells = [(task, model) for task in TASKS for model in MODELS]
+    return [
+        make_row(id=f"{number}", task=task, model=model, split=split, accuracy=0.6 + number / 10)
+        for number, (task, model) in enumerate(cells)
+        for split in ("train", "test")
+    ]
+
+
+def lines(html):
+    """Each line of each matrix as (model, texts of its cells)."""
+    found = re.findall(r'<tr data-order="\d+" data-model="([^"]*)">(.*?)</tr>', html, re.S)
+    return [
+        (model, [re.sub("<[^>]+>", "", cell) for cell in re.findall(r"<td.*?</td>", line, re.S)])
+        for model, line in found
+    ]
+
+
+def test_no_rows_give_an_empty_state(render, parse):
+    page = parse(render([]))
+    assert "No results yet" in page.text
+    assert not page.all("table")
+    assert not page.all("script")
+
+
+def test_models_and_tasks_stand_in_the_order_given_unknown_ones_after(render, make_row):
+    rows = [
+        make_row(task=task, model=model)
+        for task in ("a_new", "hard", "easy")
+        for model in ("zzz", "abc", "mlp", "logreg")
+    ]
+    html = render(rows)
+    assert re.findall(r'<th scope="col" title="(\w+)"', html) == ["easy", "hard", "a_new"]
+    assert [model for model, _ in lines(html)] == ["logreg", "mlp", "abc", "zzz"]
+
+
+def test_test_comes_before_train(render, ladder):
+    assert re.findall(r'<h3 id="(\w+)-0">', render(ladder)) == ["test", "train"]
+
+
+def test_accuracy_is_a_percentage_and_loss_a_number(render, make_row):
+    assert lines(render([make_row(accuracy=0.98749, loss=0.0416)])) == [("mlp", ["98.7%loss 0.042"])]
+
+
+def test_members_bring_their_deviation(render, make_row):
+    row = make_row(members=3, accuracy=0.9, accuracy_std=0.0123, loss=0.1, loss_std=0.02)
+    assert lines(render([row])) == [("mlp", ["90.0% ± 1.2loss 0.100 ± 0.020"])]
+
+
+def test_average_is_the_mean_over_tasks(render, ladder):
+    averages = [cells[-1] for _, cells in lines(render(ladder))]
+    assert averages == ["70.0%loss 0.042", "80.0%loss 0.042"] * 2
+
+
+def test_a_missing_cell_leaves_no_average(render, ladder):
+    rows = [row for row in ladder if (row.task, row.model) != ("hard", "mlp")]
+    html = render(rows)
+    assert lines(html)[1] == ("mlp", ["70.0%loss 0.042", "\N{EN DASH}", "\N{EM DASH}"])
+    assert "An average needs every task" in html
+
+
+def test_a_diverged_cell_says_so_and_leaves_no_average(render, ladder, make_row):
+    rows = [*ladder[:-1], make_row(id="3", task="hard", model="mlp", accuracy=None, loss=None)]
+    assert lines(render(rows))[1] == ("mlp", ["70.0%loss 0.042", "diverged", "\N{EM DASH}"])
+
+
+def test_one_task_needs_no_average(render, make_row):
+    assert "Avg</button>" not in render([make_row()])
+
+
+def test_links_stand_only_where_a_page_is(render, ladder, parse):
+    page = parse(render(ladder, has_page=lambda row: row.id == "2"))
+    assert {link["href"] for link in page.all("a")} == {"../artifacts/hard/logreg.html"}
+    assert len(page.all("a")) == 2
+
+
+def test_the_torch_engine_links_to_its_own_page(render, make_row, parse):
+    page = parse(render([make_row(backend="torch")], has_page=lambda row: True))
+    assert page.all("a")[0]["href"] == "../artifacts/sum_is_positive/mlp.torch.html"
+
+
+@pytest.mark.parametrize(
+    "change", [{"backend": "torch"}, {"recipe": "new"}, {"n_samples": 300}, {"seed": 1}, {"members": 3}]
+)
+def test_configurations_never_mix(render, make_row, change):
+    html = render([make_row(id="a", accuracy=0.5), make_row(id="b", accuracy=0.6, **change)])
+    assert html.count('<section class="configuration"') == 2
+    assert sorted(lines(html)) == [("mlp", ["50.0%loss 0.042"]), ("mlp", ["60.0%loss 0.042"])]
+
+
+def test_the_most_complete_configuration_comes_first(render, ladder, make_row, parse):
+    smoke = [make_row(id="s", epochs=5, date="2027-01-01"), make_row(id="t", members=9, date="2027-01-01")]
+    page = render([*smoke, *ladder])
+    labels = re.findall(r'<option value="configuration-\d">([^<]*)<', page)
+    assert labels[0] == "JAX · original recipe · n = 1,000 · 1,000 epochs · 1 member · seed 0"
+    assert len(labels) == 3
+
+
+def test_epochs_that_each_model_has_of_its_own_stand_in_one_table(render, make_row):
+    rows = [make_row(id="a", model="mlp", epochs=500), make_row(id="b", model="logreg", epochs=1000)]
+    html = render(rows)
+    assert html.count('<section class="configuration"') == 1
+    assert "<small>500 epochs</small>" in html
+    assert "500\N{EN DASH}1,000 epochs" in html
+
+
+def test_a_model_with_two_numbers_of_epochs_parts_the_configuration(make_row):
+    rows = [make_row(id=str(epochs), epochs=epochs) for epochs in (5, 1000)]
+    assert [found.epochs for found in configurations(rows)] == [(1000,), (5,)]
+
+
+def test_of_two_results_of_one_configuration_the_newest_is_shown(render, make_row):
+    rows = [make_row(id="new", accuracy=0.9, date="2026-05-01"), make_row(id="old", accuracy=0.1, date="2026-04-01")]
+    html = render(rows)
+    assert lines(html) == [("mlp", ["90.0%loss 0.042"])]
+    assert "An older result of the same configuration is not shown in 1 place." in html
+
+
+def test_provenance_counts_each_cell_once(render, ladder, parse):
+    text = parse(render(ladder)).text
+    assert "4 cells · version 0.1.0 · commit 0123456789 · device cpu · 2026-03-01 · 14.0 s in all" in text
+
+
+def test_overlap_is_shown_with_the_draws_of_the_configuration(render, ladder, parse):
+    overlaps = [OverlapRow("easy", "original", seed, 1000, 250, 1000, 0.25) for seed in (0, 1)]
+    text = parse(render(ladder, overlaps, titles={"easy": "Easy task"})).text
+    assert text.count("Easy task original 250 1,000 25.0%") == 1
+
+
+def test_every_header_is_a_button(render, ladder):
+    html = render(ladder)
+    for head in re.findall(r"<thead>.*?</thead>", html):
+        assert head.count("<th ") == head.count('<button type="button">') == 4
+
+
+def test_without_scripts_every_configuration_reads(render, ladder, make_row, parse):
+    page = parse(render([*ladder, make_row(seed=1)]))
+    assert [section for section in page.all("section") if "hidden" in section] == []
+    assert "hidden" in next(element for element in page.all("div") if element.get("class") == "controls")
+
+
+def test_the_policy_allows_exactly_the_page_s_script(render, ladder, parse):
+    html = render(ladder)
+    script = re.search("<script>(.*?)</script>", html, re.S)[1]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = parse(html).meta("Content-Security-Policy").split("; ")
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert "default-src 'none'" in policy
+    assert html.count("<script") == 1
+
+
+def test_the_same_rows_give_the_same_bytes(render, ladder):
+    assert render(ladder) == render(ladder)
+
+
+def test_hostile_text_stays_text(render, make_row, payload, parse, assert_harmless):
+    names = ("id", "task", "model", "backend", "recipe", "split", "device", "commit", "version", "date")
+    rows = [make_row(**dict.fromkeys(names, payload)), make_row(task=payload), make_row(id="x", model=payload)]
+    overlaps = [OverlapRow(payload, payload, 0, 1000, 1, 2, 0.5)]
+    titles = {payload: payload}
+    html = render(rows, overlaps, has_page=lambda row: "\ud800" not in row.model + row.task, titles=titles)
+    assert_harmless(html, scripts=1)
+    assert " ".join(payload.replace("\ud800", "?").split()) in parse(html).text.replace("_ ", "_")
+
+
+def test_a_full_dashboard_stays_under_600_kb(render, make_row):
+    tasks, models = [f"a_task_of_nine_{i}" for i in range(9)], [f"a_model_of_seven_{i}" for i in range(7)]
+    rows = [
+        make_row(id=f"{backend}{task}{model}", task=task, model=model, backend=backend, split=split, members=5,
+                 accuracy_std=0.01, loss_std=0.01)
+        for backend in ("jax", "torch") for task in tasks for model in models for split in ("train", "test")
+    ]  # fmt: skip
+    assert len(render(rows, has_page=lambda row: True, tasks=tasks, models=models).encode()) < 600_000

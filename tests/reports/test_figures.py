@@ -1,0 +1,155 @@
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from coretx.reports import figures
+from coretx.reports.curves import envelope, finite_part, mean_pr, mean_roc, thin
+from coretx.results import Curve
+
+
+@pytest.fixture(scope="module")
+def long_history():
+    rng = np.random.default_rng(0)
+    keys = ("loss_train", "loss_test", "accuracy_train", "accuracy_test")
+    return {key: rng.uniform(0.1, 1, (3, 5000)) for key in keys}
+
+
+@pytest.fixture(scope="module")
+def drawn(long_history, make_result):
+    """Every figure of a page, as SVG."""
+    scores = make_result(n_samples=4000, noise=6.0).scores
+    made = {
+        "loss": figures.loss_curves(long_history),
+        "accuracy": figures.accuracy_curves(long_history, chance=0.5),
+        "roc": figures.roc_curves(scores),
+        "pr": figures.pr_curves(scores),
+        "confusion": figures.confusion_matrix(scores["test"].confusion, "test"),
+    }
+    return {name: str(figures.to_svg(figure, name, f"the {name}")) for name, figure in made.items()}
+
+
+def test_thin_keeps_the_ends_and_a_single_peak():
+    y = np.zeros(10_000)
+    y[4321] = 7.0
+    kept_x, kept_y = thin(np.arange(10_000), y, limit=100)
+    assert len(kept_x) <= 100
+    assert (kept_x[0], kept_x[-1]) == (0, 9999)
+    assert kept_y[kept_x == 4321] == 7.0
+
+
+def test_thin_leaves_a_short_curve_alone():
+    x, y = thin(np.arange(5), np.arange(5.0))
+    assert x.tolist() == y.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_envelope_holds_every_value():
+    values = np.random.default_rng(0).normal(size=(4, 3001))
+    x, low, high = envelope(np.arange(3001), values, limit=100)
+    assert (low.min(), high.max()) == (values.min(), values.max())
+    assert (x[0], x[-1]) == (0, 3000)
+    assert 2 * len(x) < 100
+
+
+def test_all_quantities_end_before_the_first_value_that_is_not_finite():
+    loss = np.array([[3.0, 2, np.nan, 1], [3, 2, 1, np.inf]])
+    parts = finite_part({"loss": loss, "accuracy": np.full((2, 4), 0.5)})
+    assert parts["loss"].tolist() == [[3, 2], [3, 2]]
+    assert parts["accuracy"].shape == (2, 2)
+
+
+def test_mean_roc_of_equal_members_is_theirs():
+    curve = Curve(np.array([0.0, 0.0, 0.5, 1.0]), np.array([0.0, 0.4, 0.8, 1.0]))
+    mean = mean_roc([curve, curve])
+    assert np.interp([0.25, 0.5, 0.75], mean.x, mean.y) == pytest.approx([0.6, 0.8, 0.9])
+
+
+def test_mean_roc_averages_vertically():
+    perfect = Curve(np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 1.0]))
+    chance = Curve(np.array([0.0, 1.0]), np.array([0.0, 1.0]))
+    mean = mean_roc([perfect, chance])
+    assert np.interp(0.5, mean.x[1:], mean.y[1:]) == pytest.approx(0.75)
+
+
+def test_mean_pr_steps_instead_of_interpolating():
+    # Recall 0.5 is reached at precision 1, recall 1 at 0.5: between them precision is 0.5, not a straight line.
+    curve = Curve(np.array([1.0, 0.5, 0.0]), np.array([0.5, 1.0, 1.0]))
+    mean = mean_pr([curve], points=5)
+    assert mean.y.tolist() == [1, 1, 1, 0.5, 0.5]
+
+
+def test_no_path_has_more_than_400_points(drawn):
+    for name, svg in drawn.items():
+        for path in re.findall(r' d="([^"]*)"', svg):
+            assert len(re.findall("[A-Za-z]", path)) <= 400, name
+
+
+def test_the_same_figure_gives_the_same_bytes(long_history):
+    first, second = (figures.to_svg(figures.loss_curves(long_history), "a", "b") for _ in range(2))
+    assert first == second
+
+
+def test_figures_of_one_page_share_no_id(drawn):
+    ids = [name for svg in drawn.values() for name in re.findall(r' id="([^"]*)"', svg)]
+    assert len(ids) == len(set(ids))
+
+
+def test_every_reference_finds_its_id(drawn):
+    for svg in drawn.values():
+        references = set(re.findall(r'(?:href="|url\()#([^")]+)', svg))
+        assert references <= set(re.findall(r' id="([^"]*)"', svg))
+
+
+def test_text_stays_text(drawn):
+    texts = ["".join(element.itertext()) for element in ElementTree.fromstring(drawn["loss"]).iter("text")]
+    assert {"Epoch", "Loss (nats)", "train, running", "test"} <= set(texts)
+
+
+def test_a_figure_scales_and_says_what_it_shows(drawn):
+    root = ElementTree.fromstring(drawn["roc"])
+    assert (root.attrib["role"], root.attrib["aria-label"]) == ("img", "the roc")
+    assert "viewBox" in root.attrib
+    assert not {"width", "height"} & set(root.attrib)
+
+
+def test_colours_are_the_page_s(drawn):
+    for name, svg in drawn.items():
+        assert set(re.findall(r"#[0-9a-f]{6}", svg)) <= {"#ffffff"}, name
+        assert "currentColor" in svg
+
+
+def test_a_figure_brings_no_style_rule_and_no_date(drawn):
+    for svg in drawn.values():
+        assert "<style" not in svg
+        assert "metadata" not in svg
+        assert "date" not in svg.lower()
+
+
+def test_a_hostile_alternative_text_stays_an_attribute(payload, long_history):
+    svg = figures.to_svg(figures.loss_curves(long_history), "a", payload.replace("\ud800", ""))
+    assert ElementTree.fromstring(str(svg)).attrib["aria-label"] == payload.replace("\ud800", "")
+
+
+def test_one_line_per_member_and_their_mean(make_result):
+    scores = make_result(members=3).scores
+    alone = make_result(members=1).scores
+    assert len(figures.roc_curves(scores).axes[0].lines) == 2 * (3 + 1) + 1
+    assert len(figures.roc_curves(alone).axes[0].lines) == 2 + 1
+
+
+def test_one_epoch_is_drawn_as_a_point():
+    history = {key: np.array([[0.5]]) for key in ("loss_train", "loss_test")}
+    assert figures.loss_curves(history).axes[0].lines[0].get_marker() == "o"
+
+
+def test_no_epoch_at_all_gives_empty_axes():
+    history = {key: np.zeros((2, 0)) for key in ("loss_train", "loss_test", "accuracy_train", "accuracy_test")}
+    assert not figures.loss_curves(history).axes[0].lines
+    figures.to_svg(figures.accuracy_curves(history, chance=0.5), "a", "b")
+
+
+def test_a_class_without_rows_has_no_share():
+    svg = figures.to_svg(figures.confusion_matrix(np.array([[0, 0], [1, 3]]), "train"), "a", "b")
+    assert "no row of label 0" in svg
+    assert "75.0% of label 1" in svg

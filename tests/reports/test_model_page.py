@@ -1,0 +1,194 @@
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+
+from coretx.reports.model_page import render_model_page
+from coretx.reports.templating import STYLE
+
+CLAIM = "A hidden layer makes more possible."
+
+
+@pytest.fixture
+def page(make_result, task, parse):
+    return parse(render_model_page(make_result(), task, claim=CLAIM))
+
+
+def test_it_names_model_task_engine_claim_and_rule(page, task):
+    assert "mlp on Sum > 0? (JAX)" in page.text
+    assert CLAIM in page.text
+    assert task.rule in page.text
+
+
+def test_the_same_result_gives_the_same_bytes(make_result, task):
+    first, second = (render_model_page(make_result(), task, claim=CLAIM) for _ in range(2))
+    assert first == second
+
+
+def test_the_cell_id_stands_near_the_beginning(make_result, task):
+    result = make_result()
+    html = render_model_page(result, task, claim=CLAIM)
+    assert f'<meta name="cell-id" content="{result.config.id}">' in html[:1000]
+
+
+def test_it_is_one_file_without_script_or_address(page):
+    names = {tag for tag, _ in page.elements}
+    assert not names & {"script", "link", "img", "iframe", "a"}
+    assert page.meta("Content-Security-Policy").startswith("default-src 'none'; style-src 'unsafe-inline'")
+    assert "url(" not in STYLE
+    assert "@import" not in STYLE
+
+
+def test_it_tells_language_viewport_and_colour_scheme(page):
+    assert page.all("html")[0]["lang"] == "en"
+    assert page.meta("viewport").startswith("width=device-width")
+    assert page.meta("color-scheme") == "light dark"
+
+
+def test_ids_are_unique(page):
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+
+
+def test_headings_come_in_order(make_result, task):
+    html = render_model_page(make_result(), task, claim=CLAIM)
+    assert re.findall(r'<h2 id="(\w+)"', html) == [
+        "scores",
+        "curves",
+        "ranking",
+        "confusion",
+        "misclassified",
+        "hyperparameters",
+        "parameters",
+        "provenance",
+    ]
+
+
+def test_every_figure_says_what_it_shows(page):
+    labels = [attributes["aria-label"] for attributes in page.all("svg")]
+    assert len(labels) == 6
+    assert labels[0].startswith("Loss over 50 epochs: train from ")
+    assert re.match(r"ROC curve; area under the curve: train 0\.\d+, test 0\.\d+", labels[2])
+    assert re.match(r"Confusion matrix, test: label 0: \d+ predicted 0", labels[5])
+
+
+def test_scores_are_mean_and_deviation_of_the_members(make_result, task, parse):
+    result = make_result()
+    accuracy = 100 * result.scores["test"].accuracy
+    assert (
+        f"{accuracy.mean():.1f}% ± {accuracy.std(ddof=1):.1f}%"
+        in parse(render_model_page(result, task, claim=CLAIM)).text
+    )
+
+
+def test_chance_stands_beside_the_scores(page):
+    assert "chance 50.0% 0.693 0.500 0.500" in page.text
+
+
+def test_one_member_is_called_one_run_without_deviation(make_result, task, parse):
+    text = parse(render_model_page(make_result(members=1), task, claim=CLAIM)).text
+    assert "One run: no spread" in text
+    assert "±" not in text
+    assert "member 0" not in text
+
+
+def test_a_split_of_one_class_has_an_undefined_auc(make_result, one_class, task, parse):
+    text = parse(render_model_page(make_result(predictions=one_class), task, claim=CLAIM)).text
+    assert text.count("undefined: one class") == 4
+    assert "every split has one class only" in text
+    assert not re.search(r"\bnan\b", text)
+
+
+def test_misclassified_inputs_are_rendered_by_the_task(make_result, task, parse):
+    result = make_result()
+    wrong = (result.predictions["test"].logits[0] > 0) != (result.predictions["test"].y == 1)
+    assert wrong.any()
+    rendered = {task.render(row) for row in result.predictions["test"].x}
+    shown = re.findall(r'<td class="input">([^<]*)</td>', render_model_page(result, task, claim=CLAIM))
+    assert shown
+    assert len(shown) <= 40
+    assert {text.replace("&#43;", "+") for text in shown} <= rendered | {
+        task.render(row) for row in result.predictions["train"].x
+    }
+
+
+def test_a_perfect_model_has_none_misclassified(make_result, task, parse):
+    text = parse(render_model_page(make_result(noise=0.0), task, claim=CLAIM)).text
+    assert text.count("None misclassified.") == 2
+
+
+def test_small_tensors_are_shown_by_value_large_ones_by_norm(make_result, task, parse):
+    weights = {
+        "small.weight": np.full((3, 2, 2), 0.125, np.float32),
+        "large.weight": np.full((3, 1, 65), 2.0, np.float32),
+    }
+    html = render_model_page(make_result(weights=weights), task, claim=CLAIM)
+    assert "<pre> 0.1250   0.1250\n 0.1250   0.1250</pre>" in html
+    assert html.count("<pre>") == 1
+    assert f"{2 * 65**0.5:.4g}" in html
+    assert "193 parameters each; member 0 of 3 shown" in parse(html).text
+
+
+def test_hyperparameters_and_provenance_are_there(page):
+    for expected in (
+        "architecture.width 16",
+        "learning_rate_start 0.1",
+        "0123456789abcdef",
+        "Test CPU",
+        "1.5 s compile",
+    ):
+        assert expected in page.text
+    assert "python main.py --tasks sum_is_positive --models mlp" in page.text
+
+
+def test_no_command_leaves_no_empty_box(make_result, task, parse):
+    result = make_result()
+    bare = dataclasses.replace(result, provenance=dataclasses.replace(result.provenance, command=""))
+    assert "To get the same again" not in parse(render_model_page(bare, task, claim=CLAIM)).text
+
+
+def test_a_diverged_cell_says_so_and_has_no_scores(diverged, task, parse):
+    page = parse(render_model_page(diverged, task, claim=CLAIM))
+    assert "Diverged: no scores" in page.text
+    assert diverged.failure in page.text
+    assert "Average precision" not in page.text
+    assert "Misclassified" not in page.text
+    assert len(page.all("svg")) == 2
+
+
+def test_what_is_not_finite_is_never_drawn(diverged, task):
+    html = render_model_page(diverged, task, claim=CLAIM)
+    assert not re.search(r' d="[^"]*(nan|inf)', html)
+
+
+def test_a_cell_that_diverged_at_once_has_a_page(diverged, task, parse):
+    history = {name: np.full_like(values, np.nan) for name, values in diverged.history.items()}
+    page = parse(render_model_page(dataclasses.replace(diverged, history=history), task, claim=CLAIM))
+    assert page.all("svg")[0]["aria-label"] == "Loss over 50 epochs: nothing finite."
+
+
+def test_weights_that_are_not_finite_have_no_norm(diverged, task, parse):
+    weights = {"final.weight": np.full((3, 1, 100), np.nan, np.float32)}
+    text = parse(render_model_page(dataclasses.replace(diverged, weights=weights), task, claim=CLAIM)).text
+    assert "not finite" in text
+
+
+def test_a_large_page_stays_under_400_kb(make_result, task):
+    result = make_result(members=20, n_samples=2000, epochs=2000, noise=6.0)
+    assert len(render_model_page(result, task, claim=CLAIM).encode()) < 400_000
+
+
+def test_hostile_text_stays_text(make_result, task, payload, parse, assert_harmless):
+    hostile = type("Hostile", (type(task),), {"title": payload, "rule": payload, "render": lambda self, row: payload})()
+    result = make_result(
+        model=payload,
+        device=payload,
+        hyperparameters={payload: {payload: payload}},
+        weights={payload: np.ones((3, 2), np.float32)},
+        commit=payload,
+    )
+    result = dataclasses.replace(result, status="diverged", failure=payload)
+    html = render_model_page(result, hostile, claim=payload)
+    assert_harmless(html, scripts=0)
+    assert " ".join(payload.replace("\ud800", "?").split()) in parse(html).text
