@@ -1,6 +1,6 @@
 """Scores from logits, and the sums they are made of: aggregated as sums and counts, divided once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -75,3 +75,34 @@ def split_scores(logits: Float[np.ndarray, "member n"], y: Float[np.ndarray, " n
         roc=tuple(roc),
         pr=tuple(pr),
     )
+
+
+def mean_roc(curves: Sequence[Curve], points: int = 201) -> Curve:
+    """Return the mean true positive rate of the members at evenly spaced false positive rates.
+
+    Fawcett, "An introduction to ROC analysis", 2006, section 9.1 (vertical averaging).
+    """
+    grid = np.linspace(0, 1, points)
+    rates = np.mean([np.interp(grid, *_ascending(curve)) for curve in curves], axis=0)
+    return Curve(np.concatenate([[0.0], grid]), np.concatenate([[0.0], rates]))
+
+
+def mean_pr(curves: Sequence[Curve], points: int = 181) -> Curve:
+    """Return the mean precision of the members at evenly spaced recalls.
+
+    Between two thresholds precision is that of the lower one, as average precision counts it: straight lines would
+    promise more than is reached (Davis and Goadrich, "The relationship between precision-recall and ROC curves", 2006).
+    """
+    grid = np.linspace(0, 1, points)
+    return Curve(grid, np.mean([_precision_at(grid, curve) for curve in curves], axis=0))
+
+
+def _ascending(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
+    order = np.lexsort((curve.y, curve.x))
+    return curve.x[order], curve.y[order]
+
+
+def _precision_at(grid: Float[np.ndarray, " recall"], curve: Curve) -> Float[np.ndarray, " recall"]:
+    recall = np.unique(curve.x)
+    best = np.array([curve.y[curve.x == value].max() for value in recall])
+    return best[np.minimum(np.searchsorted(recall, grid - 1e-12), len(recall) - 1)]

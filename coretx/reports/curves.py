@@ -1,11 +1,9 @@
-"""What is drawn of a curve: few points that keep its shape, and the mean of several members."""
+"""What is drawn of a curve: few points that keep its shape."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float, Shaped
-
-from coretx.results import Curve
 
 POINTS = 400
 """No path of a figure has more points than this."""
@@ -48,34 +46,3 @@ def finite_part(history: Mapping[str, Float[np.ndarray, "member epoch"]]) -> dic
     broken = ~np.all([np.isfinite(values).all(axis=0) for values in history.values()], axis=0)
     end = int(np.argmax(broken)) if broken.any() else len(broken)
     return {name: values[:, :end].astype(np.float64) for name, values in history.items()}
-
-
-def mean_roc(curves: Sequence[Curve], points: int = 201) -> Curve:
-    """Return the mean true positive rate of the members at evenly spaced false positive rates.
-
-    Fawcett, "An introduction to ROC analysis", 2006, section 9.1 (vertical averaging).
-    """
-    grid = np.linspace(0, 1, points)
-    rates = np.mean([np.interp(grid, *_ascending(curve)) for curve in curves], axis=0)
-    return Curve(np.concatenate([[0.0], grid]), np.concatenate([[0.0], rates]))
-
-
-def mean_pr(curves: Sequence[Curve], points: int = 181) -> Curve:
-    """Return the mean precision of the members at evenly spaced recalls.
-
-    Between two thresholds precision is that of the lower one, as average precision counts it: straight lines would
-    promise more than is reached (Davis and Goadrich, "The relationship between precision-recall and ROC curves", 2006).
-    """
-    grid = np.linspace(0, 1, points)
-    return Curve(grid, np.mean([_precision_at(grid, curve) for curve in curves], axis=0))
-
-
-def _ascending(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
-    order = np.lexsort((curve.y, curve.x))
-    return curve.x[order], curve.y[order]
-
-
-def _precision_at(grid: Float[np.ndarray, " recall"], curve: Curve) -> Float[np.ndarray, " recall"]:
-    recall = np.unique(curve.x)
-    best = np.array([curve.y[curve.x == value].max() for value in recall])
-    return best[np.minimum(np.searchsorted(recall, grid - 1e-12), len(recall) - 1)]

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from coretx.reports.curves import POINTS, envelope, mean_pr, mean_roc, thin
+from coretx.metrics import mean_pr, mean_roc
+from coretx.reports.curves import POINTS, envelope, thin
 from coretx.reports.svg import embed
 from coretx.results import Curve, SplitScores
 

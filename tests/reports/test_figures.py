@@ -4,8 +4,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from coretx.metrics import mean_pr, mean_roc
 from coretx.reports import figures
-from coretx.reports.curves import envelope, finite_part, mean_pr, mean_roc, thin
+from coretx.reports.curves import envelope, finite_part, thin
 from coretx.results import Curve
 
 

@@ -1,0 +1,32 @@
+# Each target sets itself up on a fresh machine (Python >= 3.11, nothing else), then does its one job.
+# ARGS goes to the program: make run ARGS="--epochs 20 --out /some/folder"
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run ladder test lint
+
+run: $(VENV)/ready-to-run
+	$(BIN)/python main.py --backend jax $(ARGS)
+
+ladder: $(VENV)/ready-to-run
+	$(BIN)/python main.py --backend jax --tasks all $(ARGS)
+
+test: $(VENV)/ready-to-test
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/ready-to-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright
+
+$(VENV)/ready-to-run: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, got " + sys.version.split()[0] + ": try make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(VENV)/ready-to-test: $(VENV)/ready-to-run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@

@@ -1,0 +1,88 @@
+"""The command line: parses, runs, and turns every error a user can cause into one sentence and an exit code."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import tyro
+
+from coretx.config import RunConfig
+from coretx.errors import OutputError, UsageError, choices
+from coretx.plugins import Catalogue, load_catalogue
+from coretx.version import __version__
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Train a ladder of sequence models on synthetic tasks; write logs, pages and one dashboard."""
+
+    run: Annotated[RunConfig, tyro.conf.arg(name="")] = field(default_factory=RunConfig)
+    list: bool = False
+    """Print the tasks and models, one line each, and leave."""
+    rebuild_reports: bool = False
+    """Write all pages and the dashboard again from the stored results, and leave."""
+    version: bool = False
+    """Print the version and leave."""
+
+
+def main(
+    argv: Sequence[str] | None = None,
+    *,
+    tasks: str | Sequence[str] | None = None,
+    n_samples: int | Sequence[int] | None = None,
+    models: str | Sequence[str] | None = None,
+) -> int:
+    """Run the program and return its exit code; the keyword arguments are defaults that flags override.
+
+    0: all cells done. 1: some diverged. 2: usage. 3: the disk refuses. 130: interrupted.
+    """
+    try:
+        defaults = {"tasks": several(tasks), "n_samples": several(n_samples), "models": several(models)}
+        default = RunConfig(**{name: value for name, value in defaults.items() if value is not None})
+        arguments = parse(sys.argv[1:] if argv is None else argv, default)
+        return act(arguments)
+    except (UsageError, OutputError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+
+
+def several(value: object) -> tuple | None:
+    """Return one value or several as a tuple; None stays None."""
+    return value if value is None else (value,) if isinstance(value, str | int) else tuple(value)
+
+
+def parse(argv: Sequence[str], default: RunConfig) -> Arguments:
+    """Return the arguments as given. Leaves with exit code 2 and tyro's message for a flag or value that is none."""
+    return tyro.cli(
+        Arguments,
+        prog="main.py",
+        args=list(argv),
+        default=Arguments(run=default),
+        config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
+    )
+
+
+def act(arguments: Arguments) -> int:
+    """Do what was asked and return the exit code."""
+    if arguments.version:
+        print(f"progressive-tx {__version__}")
+        return 0
+    if arguments.list:
+        print(listing(load_catalogue(arguments.run.plugin)))
+        return 0
+    # Late, since matplotlib, scikit-learn and jinja2 take a second: help and usage errors must not wait for them.
+    from coretx import experiment, rebuild
+
+    if arguments.rebuild_reports:
+        return rebuild.rebuild_reports(arguments.run.out, load_catalogue(arguments.run.plugin), print)
+    return experiment.run(arguments.run).exit_code
+
+
+def listing(catalogue: Catalogue) -> str:
+    """Return every task and model in a line each, with the engines that have them."""
+    tasks = [f"  {task.name:26} {task.rule}" for task in catalogue.tasks.values()]
+    models = [f"  {spec.name:26} [{choices(spec.engines)}] {spec.claim}" for spec in catalogue.models()]
+    return "\n".join(["tasks (jax, torch)", *tasks, "models", *models])

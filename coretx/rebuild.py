@@ -1,0 +1,33 @@
+"""Pages, rows and dashboard again, from the cells on disk."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from coretx import durable
+from coretx.plugins import Catalogue
+from coretx.reports import publish
+from coretx.store import load_result
+
+
+def rebuild_reports(out: Path, catalogue: Catalogue, say: Callable[[str], None]) -> int:
+    """Publish every stored cell again, oldest first, then the dashboard; return 0, or 1 where a cell was not whole.
+
+    A cell that is broken, or of a task that is not known here, is named and left alone.
+    """
+    durable.check_writable(out)
+    claims = {spec.name: spec.claim for spec in catalogue.models()}
+    loaded = {path: load_result(path) for path in sorted((out / "artifacts").glob("*/cells/*.json"))}
+    results = [result for result in loaded.values() if result is not None]
+    broken = [path for path, result in loaded.items() if result is None]
+    unknown = [result for result in results if result.config.task not in catalogue.tasks]
+    for path in broken:
+        say(f"left out, not what was written: {path}")
+    for result in unknown:
+        say(f"left out, unknown task {result.config.task} (name its file with --plugin): cell {result.config.id}")
+    for result in sorted(results, key=lambda result: result.provenance.date):
+        if result.config.task in catalogue.tasks:
+            task = catalogue.tasks[result.config.task]
+            publish.publish_model(result, task, claims.get(result.config.model, ""), out)
+    page = publish.publish_dashboard(out, **catalogue.order())
+    say(f"{len(results) - len(unknown)} cells published again: {page}")
+    return int(bool(broken or unknown))

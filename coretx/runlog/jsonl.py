@@ -1,0 +1,91 @@
+"""The log that is always on: one JSON object a line, readable with nothing but a text editor."""
+
+import json
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coretx.durable import LineWriter
+from coretx.results import EpochRecord, ModelResult, RunRecord, SplitScores
+from coretx.runlog.base import Status
+
+TIME_FIELDS = ("time", "seconds")
+"""The fields that tell when and how long; everything else is a function of the run."""
+
+
+class JsonLinesLog:
+    """Writes `<folder>/<run.id>.jsonl`, fresh at `start`; every line bears its "event".
+
+    start: time, id, task, title, seed, n_samples, version, commit, overlap, cells {prefix: id and config}.
+    epoch: prefix, epoch, metrics {key: [value per member]}.
+    model_done: prefix, id, status, failure, parameters, scores {split: see `scores_as_dict`}, seconds.
+    finish: status, time.
+
+    What is not finite becomes null, so that every line is JSON. Raises OutputError where the disk refuses.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = Path(folder)
+        self._writer: LineWriter | None = None
+
+    def start(self, run: RunRecord) -> None:
+        """Open the file and write what the run is."""
+        self._writer = LineWriter(self._folder / f"{run.id}.jsonl")
+        cells = {prefix: {"id": cell.id, **cell.as_dict()} for prefix, cell in run.cells.items()}
+        self._write(
+            "start", {**run.__dict__, "time": _now(), "id": run.id, "cells": cells, "overlap": run.overlap.__dict__}
+        )
+
+    def epoch(self, prefix: str, record: EpochRecord) -> None:
+        """Write one epoch of one model."""
+        self._write("epoch", {"prefix": prefix, "epoch": record.epoch, "metrics": dict(record.metrics)})
+
+    def model_done(self, prefix: str, result: ModelResult) -> None:
+        """Write the final scores of one model, or how it diverged."""
+        fields = {
+            "prefix": prefix,
+            "id": result.config.id,
+            "status": result.status,
+            "failure": result.failure,
+            "parameters": result.parameters,
+            "scores": {split: scores_as_dict(scores) for split, scores in result.scores.items()},
+            "seconds": dict(result.provenance.seconds),
+        }
+        self._write("model_done", fields)
+
+    def finish(self, status: Status) -> None:
+        """Write how the run ended and close the file."""
+        if self._writer is None:
+            return
+        self._write("finish", {"status": status, "time": _now()})
+        self._writer.close()
+        self._writer = None
+
+    def _write(self, event: str, fields: dict[str, Any]) -> None:
+        assert self._writer is not None, "start comes before every other verb"
+        self._writer.write(json.dumps(_plain({"event": event, **fields}), allow_nan=False, ensure_ascii=False))
+
+
+def scores_as_dict(scores: SplitScores) -> dict[str, Any]:
+    """Return the scores of one split without the curves, which the cell's own JSON holds."""
+    return {name: value for name, value in scores.__dict__.items() if name not in ("roc", "pr")}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _plain(value: Any) -> Any:
+    """Return value as JSON can hold it: arrays as lists, what is not finite as None."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

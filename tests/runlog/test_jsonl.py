@@ -1,0 +1,115 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from coretx.errors import OutputError
+from coretx.results import EpochRecord
+from coretx.runlog.jsonl import TIME_FIELDS, JsonLinesLog
+
+
+def write(folder, make, members=1):
+    config = make.config(members=members, epochs=2)
+    log = JsonLinesLog(folder)
+    log.start(make.run(config))
+    for epoch in range(2):
+        log.epoch("mlp", make.epoch(epoch, members))
+    log.model_done("mlp", make.result(config))
+    log.finish("done")
+    return folder / f"{make.run(config).id}.jsonl"
+
+
+def events(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_run_is_start_epochs_model_done_finish(make, tmp_path):
+    kinds = [event["event"] for event in events(write(tmp_path, make))]
+    assert kinds == ["start", "epoch", "epoch", "model_done", "finish"]
+
+
+def test_start_says_what_the_run_is(make, tmp_path):
+    start = events(write(tmp_path, make))[0]
+    cell = make.config(epochs=2)
+    assert start["cells"] == {"mlp": {"id": cell.id, **cell.as_dict()}}
+    assert (start["task"], start["seed"], start["n_samples"], start["commit"]) == ("toy", 0, 40, "abc")
+    assert start["overlap"]["overlap_count"] == 2
+
+
+def test_epoch_has_a_list_of_members_per_metric(make, tmp_path):
+    epoch = events(write(tmp_path, make, members=3))[2]
+    assert (epoch["prefix"], epoch["epoch"]) == ("mlp", 1)
+    assert epoch["metrics"]["loss_train"] == [1, 2, 3]
+
+
+def test_model_done_has_exact_scores_and_seconds(make, tmp_path):
+    done = events(write(tmp_path, make, members=3))[3]
+    scores = make.result(make.config(members=3, epochs=2)).scores["test"]
+    assert done["scores"]["test"]["accuracy"] == scores.accuracy.tolist()
+    assert done["scores"]["test"]["confusion"] == scores.confusion.tolist()
+    assert (done["status"], done["failure"], done["seconds"]["train"]) == ("done", None, 1.5)
+    assert done["id"] == make.config(members=3, epochs=2).id
+
+
+def test_diverged_model_says_why_and_has_no_scores(make, tmp_path):
+    config = make.config()
+    log = JsonLinesLog(tmp_path)
+    log.start(make.run(config))
+    log.model_done("mlp", make.diverged(config))
+    log.finish("done")
+    done = events(tmp_path / f"{make.run(config).id}.jsonl")[1]
+    assert (done["status"], done["failure"], done["scores"]) == ("diverged", "member 0, epoch 1: loss nan", {})
+
+
+def test_what_is_not_finite_is_null(make, tmp_path):
+    config = make.config()
+    log = JsonLinesLog(tmp_path)
+    log.start(make.run(config))
+    log.epoch("mlp", EpochRecord(0, {"loss_train": np.array([np.nan, np.inf, -np.inf, 1.5])}))
+    log.finish("done")
+    assert '"loss_train": [null, null, null, 1.5]' in (tmp_path / f"{make.run(config).id}.jsonl").read_text()
+
+
+def test_equal_runs_differ_in_time_fields_alone(make, tmp_path):
+    runs = [events(write(tmp_path / name, make)) for name in "ab"]
+    bare = [[{key: event[key] for key in event if key not in TIME_FIELDS} for event in run] for run in runs]
+    assert bare[0] == bare[1]
+    assert "time" in runs[0][0]
+
+
+def test_a_second_run_starts_the_file_afresh(make, tmp_path):
+    write(tmp_path, make)
+    assert len(events(write(tmp_path, make))) == 5
+
+
+def test_lines_are_on_disk_when_the_process_is_killed(make, tmp_path):
+    path = write(tmp_path, make)
+    lines = path.read_text().splitlines()
+    code = (
+        "import os, sys; from coretx.durable import LineWriter; from pathlib import Path\n"
+        "writer = LineWriter(Path(sys.argv[1]))\n"
+        "for line in sys.argv[2:]: writer.write(line)\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "killed"), *lines], check=False)
+    assert (tmp_path / "killed").read_text() == path.read_text()
+
+
+def test_folder_that_cannot_be_is_an_output_error(make, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"could not write .*file"):
+        write(tmp_path / "file" / "logs", make)
+
+
+def test_full_disk_is_an_output_error(make, tmp_path):
+    path = tmp_path / f"{make.run(make.config()).id}.jsonl"
+    path.symlink_to("/dev/full")
+    with pytest.raises(OutputError, match="No space left"):
+        JsonLinesLog(tmp_path).start(make.run(make.config()))
+
+
+def test_finish_without_start_writes_nothing(tmp_path):
+    JsonLinesLog(tmp_path).finish("failed")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import pytest
+
+from coretx.runlog.session import Session
+
+
+def resolved(wanted, environment, logged_in, monkeypatch):
+    if environment is not None:
+        monkeypatch.setenv("WANDB_MODE", environment)
+    session = Session()
+    session.resolve(wanted, lambda: logged_in)
+    return session
+
+
+@pytest.mark.parametrize(
+    ("wanted", "environment", "logged_in", "mode"),
+    [
+        ("auto", None, True, "online"),
+        ("auto", None, False, "offline"),
+        ("auto", "", False, "offline"),
+        ("auto", "online", True, "online"),
+        ("auto", "online", False, "offline"),
+        ("auto", "offline", True, "offline"),
+        ("auto", "disabled", True, "disabled"),
+        ("auto", "shared", True, "online"),
+        ("auto", "dryrun", True, "offline"),
+        ("auto", "bogus", True, "offline"),
+        ("online", "disabled", True, "online"),
+        ("online", None, False, "offline"),
+        ("offline", "online", True, "offline"),
+        ("disabled", "online", True, "disabled"),
+    ],
+)
+def test_mode_follows_the_flag_then_the_environment_then_the_login(wanted, environment, logged_in, mode, monkeypatch):
+    assert resolved(wanted, environment, logged_in, monkeypatch).mode == mode
+
+
+def test_unknown_environment_is_named_with_the_choices(monkeypatch):
+    reason = resolved("auto", "bogus", True, monkeypatch).reason
+    assert reason == "WANDB_MODE=bogus is none of online, offline, disabled"
+
+
+def test_login_is_asked_once_per_program():
+    asked = []
+    session = Session()
+    for _ in range(3):
+        session.resolve("online", lambda: asked.append(1) or True)
+    assert asked == [1]
+
+
+def test_line_is_said_once(said):
+    session = Session()
+    for _ in range(3):
+        session.say_once("offline", said.append)
+    assert said == ["offline"]
+
+
+def test_line_names_folder_and_sync_command():
+    line = Session(reason="not logged in").where(Path("/runs/wandb"), Path("/runs"))
+    assert line == (
+        "W&B: offline (not logged in); runs lie in /runs/wandb, to send them: wandb sync /runs/wandb/offline-run-*"
+    )
+
+
+def test_line_says_that_the_wanted_folder_refused():
+    assert "/wanted cannot be written; runs lie in /tmp/wandb" in Session().where(Path("/tmp/wandb"), Path("/wanted"))

@@ -1,0 +1,197 @@
+import numpy as np
+import pytest
+
+from coretx.results import EpochRecord
+from coretx.runlog.wandb import WandbLog
+
+PLAIN = {"loss_train", "accuracy_train", "loss_test", "accuracy_test", "grad_norm", "weight_norm", "learning_rate"}
+ATTENTION = PLAIN | {"attn_logits_mean", "attn_logits_std", "attn_logits_maxabs"}
+LINE_PLOTS = {"loss", "accuracy_train_history", "loss_test_history", "accuracy_test_history"}
+FINAL = {
+    f"{score}_{split}" for score in ("accuracy", "loss", "auc", "average_precision") for split in ("train", "test")
+}
+SPLIT_PANELS = {f"{split}/{panel}" for split in ("train", "test") for panel in ("roc", "pr", "confusion")}
+
+every_kind = pytest.mark.parametrize(
+    ("model", "metrics", "members"),
+    [
+        ("mlp", PLAIN, 1),
+        ("mlp", PLAIN, 3),
+        ("self_attention", ATTENTION, 1),
+        ("self_attention", ATTENTION, 3),
+    ],
+)
+
+
+def keys_under(prefix, names):
+    return {f"{prefix}/{name}" for name in names}
+
+
+def epoch_keys(model, metrics, members):
+    keys = {f"{model}/step"} | keys_under(f"{model}/metrics", metrics)
+    return keys if members == 1 else keys | keys_under(f"{model}/metrics/members_std", metrics)
+
+
+def plot_tables(model):
+    return {f"{model}/metrics/{plot}_table" for plot in LINE_PLOTS}
+
+
+@every_kind
+def test_epoch_row_has_exactly_its_metrics_step_and_plots(logged, model, metrics, members):
+    rows = logged(model, members).rows[:-1]
+    assert [set(row) for row in rows] == [epoch_keys(model, metrics, members) | plot_tables(model)] * 3
+
+
+@every_kind
+def test_last_row_has_exactly_final_scores_step_and_panels(logged, model, metrics, members):
+    wanted = {f"{model}/step"} | keys_under(f"{model}/final", FINAL)
+    wanted |= {f"{model}/{panel}_table" for panel in SPLIT_PANELS}
+    if members > 1:
+        wanted |= keys_under(f"{model}/final/members_std", FINAL)
+    assert set(logged(model, members).rows[-1]) == wanted
+
+
+@every_kind
+def test_panels_are_exactly_these_of_these_kinds(logged, model, metrics, members):
+    kinds = {"roc": "area-under-curve/v0", "pr": "area-under-curve/v0", "confusion": "confusion_matrix/v1"}
+    wanted = {f"{model}/metrics/{plot}": "wandb/lineseries/v0" for plot in LINE_PLOTS}
+    wanted |= {f"{model}/{panel}": f"wandb/{kinds[panel.split('/')[1]]}" for panel in SPLIT_PANELS}
+    assert {key: panel["panelDefId"] for key, panel in logged(model, members).panels.items()} == wanted
+
+
+def test_step_is_hidden_and_metrics_run_against_it(logged):
+    run = logged("mlp")
+    assert run.hidden == {"mlp/step"}
+    assert run.step_metrics == {"mlp/step": "", "mlp/metrics/*": "mlp/step"}
+
+
+def test_step_is_the_epoch(logged):
+    assert [row["mlp/step"] for row in logged("mlp").rows] == [0, 1, 2, 2]
+
+
+def test_one_member_is_logged_as_it_is(logged):
+    assert [row["mlp/metrics/accuracy_train"] for row in logged("mlp").rows[:-1]] == [1, 2, 3]
+
+
+def test_members_are_logged_as_mean_and_sample_std(logged):
+    row = logged("mlp", 3).rows[0]  # members 1, 2, 3
+    assert row["mlp/metrics/accuracy_train"] == 2
+    assert row["mlp/metrics/members_std/accuracy_train"] == 1
+
+
+def test_long_cell_draws_plots_at_fifty_epochs_and_the_last(logged):
+    drawn = [row["mlp/step"] for row in logged("mlp", epochs=120).rows[:-1] if "mlp/metrics/loss_table" in row]
+    assert len(drawn) == 51
+    assert drawn[-1] == 119
+
+
+def test_long_cell_logs_scalars_at_every_epoch(logged):
+    rows = logged("mlp", epochs=120).rows[:-1]
+    assert [row["mlp/metrics/loss_test"] for row in rows] == [epoch + 2 for epoch in range(120)]
+
+
+def test_last_plot_has_every_epoch(logged):
+    table = logged("mlp", epochs=120).table("mlp/metrics/loss_test_history")
+    assert table == [["loss_test", epoch, epoch + 2] for epoch in range(120)]
+
+
+def test_roc_of_one_member_has_both_classes(logged):
+    assert {row[0] for row in logged("mlp").table("mlp/test/roc")} == {"0", "1"}
+
+
+def test_roc_of_class_one_is_that_of_the_scores(logged, make):
+    curve = make.result(make.config("mlp")).scores["test"].roc[0]
+    rows = [row[1:] for row in logged("mlp").table("mlp/test/roc") if row[0] == "1"]
+    assert rows == [[x, y] for x, y in zip(curve.x, curve.y, strict=True)]
+
+
+def test_roc_of_several_members_has_a_line_each_and_their_mean(logged):
+    labels = {row[0] for row in logged("mlp", 3).table("mlp/test/roc")}
+    assert labels == {"1 (member 0)", "1 (member 1)", "1 (member 2)", "1 (mean)"}
+
+
+def test_confusion_counts_every_row_of_every_member(logged):
+    assert sum(row[2] for row in logged("mlp", 3).table("mlp/train/confusion")) == 3 * 40
+
+
+def test_final_scores_are_those_of_the_result(logged, make):
+    scores = make.result(make.config("mlp", members=3)).scores["test"]
+    row = logged("mlp", 3).rows[-1]
+    assert row["mlp/final/accuracy_test"] == scores.accuracy.mean()
+    assert row["mlp/final/members_std/auc_test"] == pytest.approx(scores.auc.std(ddof=1), rel=1e-12)
+
+
+def test_config_holds_every_hyperparameter_and_the_overlap(logged, make):
+    config = logged("mlp").config
+    cell = make.config("mlp")
+    assert config["cells"] == {"mlp": {"id": cell.id, **cell.as_dict()}}
+    assert (config["overlap"]["overlap_count"], config["commit"], config["version"]) == (2, "abc", "0.1.0")
+
+
+def test_run_is_named_by_task_seed_and_n(logged):
+    run = logged("mlp")
+    assert (run.project, run.name) == ("transformer-scratchpad-toy", "seed 0, n 40")
+
+
+def test_run_ends_with_exit_code_zero_when_done(logged):
+    assert logged("mlp").exit_code == 0
+
+
+def test_done_model_says_so_in_the_summary(logged):
+    assert logged("mlp").summary["mlp/final/status"] == "done"
+
+
+def test_diverged_model_leaves_its_status_and_no_score(read_back, make, tmp_path):
+    config = make.config("mlp")
+    log = WandbLog("offline", tmp_path, lambda line: None)
+    log.start(make.run(config))
+    log.model_done("mlp", make.diverged(config))
+    log.finish("done")
+    (run,) = read_back(tmp_path)
+    assert run.rows == []
+    finals = {key: value for key, value in run.summary.items() if "final" in key}
+    assert finals == {"mlp/final/status": "diverged", "mlp/final/failure": "member 0, epoch 1: loss nan"}
+
+
+def test_metric_that_is_not_finite_is_left_out_of_its_row(read_back, make, tmp_path):
+    log = WandbLog("offline", tmp_path, lambda line: None)
+    log.start(make.run(make.config("mlp")))
+    log.epoch("mlp", EpochRecord(0, {"loss_train": np.array([np.nan]), "grad_norm": np.array([2.0])}))
+    log.finish("done")
+    (run,) = read_back(tmp_path)
+    assert run.rows == [{"mlp/step": 0, "mlp/metrics/grad_norm": 2}]
+
+
+def test_models_of_one_run_may_come_interleaved(read_back, make, tmp_path):
+    log = WandbLog("offline", tmp_path, lambda line: None)
+    log.start(make.run(make.config("mlp"), make.config("logreg")))
+    for epoch in range(2):
+        log.epoch("mlp", make.epoch(epoch))
+        log.epoch("logreg", make.epoch(epoch))
+    log.finish("done")
+    (run,) = read_back(tmp_path)
+    assert [(row.get("mlp/step"), row.get("logreg/step")) for row in run.rows] == [
+        (0, None),
+        (None, 0),
+        (1, None),
+        (None, 1),
+    ]
+
+
+def test_several_runs_may_be_open_at_once(read_back, make, tmp_path):
+    logs = [WandbLog("offline", tmp_path, lambda line: None) for _ in range(2)]
+    for log in logs:
+        log.start(make.run(make.config("mlp")))
+    for log in logs:
+        log.epoch("mlp", make.epoch(0))
+        log.finish("done")
+    assert [len(run.rows) for run in read_back(tmp_path)] == [1, 1]
+
+
+@pytest.mark.parametrize(("status", "exit_code"), [("failed", 1), ("interrupted", 130)])
+def test_run_that_is_not_done_ends_with_its_exit_code(read_back, make, tmp_path, status, exit_code):
+    log = WandbLog("offline", tmp_path, lambda line: None)
+    log.start(make.run(make.config("mlp")))
+    log.finish(status)
+    (run,) = read_back(tmp_path)
+    assert run.exit_code == exit_code
