@@ -2,8 +2,8 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Annotated
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
 
 import tyro
 
@@ -38,8 +38,8 @@ def main(
     0: all cells done. 1: some diverged. 2: usage. 3: the disk refuses. 130: interrupted.
     """
     try:
-        defaults = {"tasks": several(tasks), "n_samples": several(n_samples), "models": several(models)}
-        default = RunConfig(**{name: value for name, value in defaults.items() if value is not None})
+        given = {"tasks": several(tasks), "n_samples": several(n_samples), "models": several(models)}
+        default = replace(RunConfig(), **{name: values for name, values in given.items() if values is not None})
         arguments = parse(sys.argv[1:] if argv is None else argv, default)
         return act(arguments)
     except (UsageError, OutputError) as error:
@@ -49,9 +49,11 @@ def main(
         return 130
 
 
-def several(value: object) -> tuple | None:
+def several(value: str | int | Sequence[Any] | None) -> tuple[Any, ...] | None:
     """Return one value or several as a tuple; None stays None."""
-    return value if value is None else (value,) if isinstance(value, str | int) else tuple(value)
+    if value is None:
+        return None
+    return (value,) if isinstance(value, str | int) else tuple(value)
 
 
 def parse(argv: Sequence[str], default: RunConfig) -> Arguments:

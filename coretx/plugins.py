@@ -74,7 +74,7 @@ def check_task(task: Any, known: Mapping[str, Task]) -> str:
     """Return the name of a plugin's task; UsageError where it is no task or its name is bad or taken."""
     if not isinstance(task, Task):
         raise UsageError(f"a plugin's TASKS must hold instances of coretx.Task, got {task!r}")
-    name = check_name("task", getattr(task, "name", None))
+    name = check_name("task", getattr(task, "name", ""))
     if name in known:
         raise UsageError(f"a task's name must be its own; a plugin uses one of: {choices(known)}")
     return name

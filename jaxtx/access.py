@@ -1,5 +1,7 @@
 """One live population in JAX."""
 
+# pyright: reportInvalidTypeForm=false
+# (jax.Device is a class that jax re-exports as a plain variable)
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -64,13 +66,14 @@ class JaxAccess:
         optimizer = self._spec.optimizer
         with self._precision():
             program = programs(*self._definition, keep_best).train
-            schedules = Schedule(*map(filled, (rows, weights, learning_rate)), weight_decay)
-            betas = Betas(optimizer.b1, optimizer.b2, optimizer.eps)
-            shared = (betas, np.int32(epochs), as_rows(train), {name: as_rows(rows) for name, rows in evaluate.items()})
-            shared = self._put(shared)
+            schedules = (*map(filled, (rows, weights, learning_rate)), weight_decay)
+            betas = Betas(*self._put((optimizer.b1, optimizer.b2, optimizer.eps)))
+            splits = {name: as_rows(split) for name, split in evaluate.items()}
+            shared = (betas, *self._put((np.int32(epochs), as_rows(train), splits)))
             history = []
             for lane, schedule in enumerate(self._split(schedules)):
-                self._lanes[lane], measured = self._run(program, self._lanes[lane], self._put(schedule), *shared)
+                carry, schedule = self._lanes[lane], Schedule(*self._put(schedule))
+                self._lanes[lane], measured = self._run(program, carry, schedule, *shared)
                 history.append(measured)
             return {name: values[:, :epochs] for name, values in self._join(history).items()}
 
@@ -118,15 +121,15 @@ class JaxAccess:
         """Take over a state."""
         full = complete_state(state, self.manifest, self.members, self._dtype)
         self._keeps_best = "best_loss" in full
-        vectors = [
+        parameters, first, second, best = (
             self._programs.layout.vector({name: full[f"{section}/{name}"] for name in self.manifest})
             for section in (*SECTIONS, "best" if self._keeps_best else "parameters")
-        ]
-        never = np.full(self.members, np.inf, self._dtype), np.full(self.members, -1, np.int32)
-        best = (full["best_loss"], full["best_epoch"]) if self._keeps_best else never
-        carry = Carry(*vectors[:3], full["step"], full["epoch"], vectors[3], *best)
+        )
+        best_loss = full.get("best_loss", np.full(self.members, np.inf, self._dtype))
+        best_epoch = full.get("best_epoch", np.full(self.members, -1, np.int32))
+        carry = (parameters, first, second, full["step"], full["epoch"], best, best_loss, best_epoch)
         with self._precision():
-            self._lanes = [self._put(lane) for lane in self._split(carry)]
+            self._lanes = [Carry(*self._put(lane)) for lane in self._split(carry)]
 
     def _look(self, program: str, *arrays: np.ndarray) -> Any:
         """Run one of the programs that look at the parameters, for every lane."""

@@ -1,5 +1,7 @@
 """The JAX engine: which device, which model classes, how members run."""
 
+# pyright: reportInvalidTypeForm=false
+# (jax.Device is a class that jax re-exports as a plain variable)
 import importlib.metadata
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -72,7 +74,7 @@ def find_device(kind: str | None) -> jax.Device:
 
 def enable_compilation_cache() -> None:
     """Keep compiled programs in the user's cache folder, unless the user has set where (JAX_COMPILATION_CACHE_DIR)."""
-    if jax.config.jax_compilation_cache_dir is None:
+    if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         jax.config.update("jax_compilation_cache_dir", str(home / "progressive-tx" / "jax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -7,7 +7,7 @@ argument shapes. Data, batches and the optimizer's numbers are arguments, never 
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -61,7 +61,7 @@ class Program:
     def __call__(self, seconds: dict[str, float], *args: Any) -> Any:
         """Run, and add the time that compiling took, if it had to, to seconds["compile"]."""
         leaves, structure = jax.tree.flatten(args)
-        key = structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves), jax.config.jax_enable_x64
+        key = structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
         if key not in self.compiled:
             start = time.perf_counter()
             # On accelerators float32 products would otherwise be rounded to fewer bits; on a CPU this changes nothing.
@@ -71,7 +71,7 @@ class Program:
         return self.compiled[key](*args)
 
 
-def compiler_options(array: Array) -> dict[str, bool]:
+def compiler_options(array: Array) -> dict[str, str | bool]:
     """Return what to tell XLA for programs on this array's device.
 
     On a CPU, products as small as these lose more by being split over threads than they gain: without it the
@@ -235,13 +235,12 @@ def train_epoch(
         (_, sums), tensors = gradient(model, model.split(carry.parameters), data[0][rows], data[1][rows], weight)
         gradients = model.join(tensors)
         moments = optax.ScaleByAdamState(carry.step, carry.first_moment, carry.second_moment)
-        direction, moments = adam.update(gradients, moments)
+        direction, moments = cast(tuple[Array, optax.ScaleByAdamState], adam.update(gradients, moments))
         decayed = direction + schedule.weight_decay * carry.parameters
         parameters = carry.parameters - learning_rate * decayed
         norms = {"grad_norm_sum": norm(gradients), "weight_norm_sum": norm(parameters[head])}
-        carry = carry._replace(
-            parameters=parameters, first_moment=moments.mu, second_moment=moments.nu, step=moments.count
-        )
+        first, second = cast(tuple[Array, Array], (moments.mu, moments.nu))
+        carry = carry._replace(parameters=parameters, first_moment=first, second_moment=second, step=moments.count)
         return carry, sums | norms | {"steps": jnp.ones_like(weight[0])}
 
     carry, measured = jax.lax.scan(step, carry, (schedule.rows[epoch], schedule.weights[epoch]))

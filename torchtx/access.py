@@ -91,7 +91,7 @@ class TorchAccess:
         """Return parameters, moments and counts, under canonical names."""
         return stacked([self._member_state(lane) for lane in self._lanes])
 
-    def _member_state(self, lane: Member) -> dict[str, np.ndarray]:
+    def _member_state(self, lane: Member) -> dict[str, Any]:
         parameters = dict(lane.model.named_parameters())
         moments = {name: lane.optimizer.state[parameter] for name, parameter in parameters.items()}
         sections = {

@@ -72,7 +72,8 @@ class HasPosAndNeg(NumericTask):
     def label(self, x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, " n"]:
         """Return 1 where some s_t > 0 and some s_t < 0."""
         sums = step_sums(x)
-        return ((sums > 0).any(axis=1) & (sums < 0).any(axis=1)).astype(np.float32)
+        both = np.any(sums > 0, axis=1) & np.any(sums < 0, axis=1)
+        return np.asarray(both, np.float32)
 
 
 class AnyAbsGtOne(NumericTask):
@@ -86,4 +87,4 @@ class AnyAbsGtOne(NumericTask):
 
     def label(self, x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, " n"]:
         """Return 1 where any |x| > 1."""
-        return (np.abs(x) > 1).any(axis=(1, 2)).astype(np.float32)
+        return np.asarray(np.any(np.abs(x) > 1, axis=(1, 2)), np.float32)

@@ -24,7 +24,7 @@ class HasAllTokens(Task):
 
     def label(self, x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, " n"]:
         """Return 1 where every symbol occurs at some step."""
-        return (x > 0).any(axis=1).all(axis=1).astype(np.float32)
+        return np.asarray(np.all(np.any(x > 0, axis=1), axis=1), np.float32)
 
     def render(self, row: Float[np.ndarray, "time feature"]) -> str:
         """Return the symbols by name, as in "A A B C D"."""
