@@ -9,6 +9,7 @@ import tyro
 
 from coretx.config import RunConfig
 from coretx.errors import OutputError, UsageError, choices
+from coretx.plan import make_plan
 from coretx.plugins import Catalogue, load_catalogue
 from coretx.version import __version__
 
@@ -75,12 +76,15 @@ def act(arguments: Arguments) -> int:
     if arguments.list:
         print(listing(load_catalogue(arguments.run.plugin)))
         return 0
-    # Late, since matplotlib, scikit-learn and jinja2 take a second: help and usage errors must not wait for them.
-    from coretx import experiment, rebuild
-
+    # Two late imports, since they bring matplotlib and jinja2: a usage error must not wait for what it does not need.
     if arguments.rebuild_reports:
-        return rebuild.rebuild_reports(arguments.run.out, load_catalogue(arguments.run.plugin), print)
-    return experiment.run(arguments.run).exit_code
+        from coretx.rebuild import rebuild_reports
+
+        return rebuild_reports(arguments.run.out, load_catalogue(arguments.run.plugin), print)
+    plan = make_plan(arguments.run)
+    from coretx.experiment import execute
+
+    return execute(plan).exit_code
 
 
 def listing(catalogue: Catalogue) -> str:

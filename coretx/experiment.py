@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from coretx import durable, provenance
+from coretx import provenance
 from coretx.config import RunConfig
 from coretx.data import Dataset, overlap_count, prepare_data
 from coretx.models.spec import InputShape
-from coretx.plan import PROTOCOL, Cell, TaskRun, plan
-from coretx.plugins import Catalogue, load_catalogue
+from coretx.plan import PROTOCOL, Cell, Plan, TaskRun, make_plan
+from coretx.plugins import Catalogue
 from coretx.progress import Progress
 from coretx.reports import publish
 from coretx.results import CellConfig, ModelResult, Overlap, Provenance, RunRecord
@@ -42,22 +42,23 @@ class Outcome:
 
 
 def run(config: RunConfig) -> Outcome:
-    """Train every cell that the configuration asks for, and write its logs, files and pages below `config.out`.
+    """Plan and execute: what the command line does, for Python. Raises as `make_plan` and `execute` do."""
+    return execute(make_plan(config))
 
-    Raises UsageError for what cannot be and OutputError where the disk refuses, both before anything is trained if
-    they can be known then. Ctrl-C keeps the finished cells, rebuilds the dashboard and returns.
+
+def execute(plan: Plan) -> Outcome:
+    """Train every cell of the plan, and write its logs, files and pages below `config.out`.
+
+    Raises UsageError where a task breaks its contract, before anything is written, and OutputError where the disk
+    refuses. Ctrl-C keeps the finished cells, rebuilds the dashboard and returns.
     """
-    notes: list[str] = []
-    catalogue = load_catalogue(config.plugin)
-    durable.check_writable(config.out)
-    runs = plan(config, catalogue, notes.append)
     outcome = Outcome()
     with Progress() as progress:
-        for note in notes:
+        for note in plan.notes:
             progress.note(note)
-        progress.start(sum(len(task_run.cells) for task_run in runs))
-        Experiment(config, catalogue, progress, outcome).run(runs)
-        progress.summary(outcome.results, [config.out / "benchmarks" / "index.html"])
+        progress.start(sum(len(task_run.cells) for task_run in plan.runs))
+        Experiment(plan.config, plan.catalogue, progress, outcome).run(plan.runs)
+        progress.summary(outcome.results, [plan.config.out / "benchmarks" / "index.html"])
     return outcome
 
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 
 from coretx.backend import ENGINES, Backend, load_backend
 from coretx.config import RunConfig
+from coretx.durable import check_writable
 from coretx.errors import UsageError, choices
 from coretx.models.spec import ModelSpec
-from coretx.plugins import Catalogue
+from coretx.plugins import Catalogue, load_catalogue
 from coretx.results import CellConfig
 from coretx.tasks.base import Task
 from coretx.tasks.registry import get_task
@@ -42,11 +43,29 @@ class TaskRun:
     cells: dict[str, Cell]
 
 
-def plan(config: RunConfig, catalogue: Catalogue, say: Say) -> list[TaskRun]:
-    """Return what to run, in order. UsageError for whatever is unknown, missing or given twice; nothing is written.
+@dataclass(frozen=True)
+class Plan:
+    """A configuration with all that it asks for: the runs in order, and lines to say about the choices made."""
 
-    Engines are loaded last, once each: mistakes in names are found before anything slow happens.
+    config: RunConfig
+    catalogue: Catalogue
+    runs: tuple[TaskRun, ...]
+    notes: tuple[str, ...]
+
+
+def make_plan(config: RunConfig) -> Plan:
+    """Return what to run. Raises UsageError for what cannot be and OutputError where `config.out` refuses.
+
+    Nothing is written, and nothing slow is imported before names, numbers and the output folder are found good.
     """
+    catalogue = load_catalogue(config.plugin)
+    notes: list[str] = []
+    check_writable(config.out)
+    return Plan(config, catalogue, tuple(task_runs(config, catalogue, notes.append)), tuple(notes))
+
+
+def task_runs(config: RunConfig, catalogue: Catalogue, say: Say) -> list[TaskRun]:
+    """Return every task's run, in order; UsageError for whatever is unknown, missing or given twice."""
     names = tuple(catalogue.tasks) if config.tasks == ("all",) else config.tasks
     tasks = [get_task(name, catalogue.tasks) for name in names]
     unique("task", [task.name for task in tasks])
