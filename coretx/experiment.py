@@ -22,7 +22,7 @@ from coretx.runlog.wandb import WandbLog
 from coretx.store import cell_path, load_result, save_result
 from coretx.training import History, OnEpoch, Population, first_divergence, predict, score, start, train
 from coretx.version import __version__
-from coretx.workers import Event, side_by_side
+from coretx.workers import Event, SideBySide
 
 
 @dataclass
@@ -75,7 +75,7 @@ class OpenRun:
     failed: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Job:
     """A cell to train, under its log prefix, and the run it belongs to."""
 
@@ -100,15 +100,21 @@ class Experiment:
         jobs = [Job(prefix, cell, run) for run in opened for prefix, cell in run.task_run.cells.items()]
         jobs = [job for job in jobs if not self.reused(job)]
         workers = min((job.cell.backend.side_by_side for job in jobs), default=1)
-        events = side_by_side(jobs, lambda job, on_epoch: train_cell(job.cell, job.run.data, on_epoch), workers)
+        training = SideBySide(jobs, lambda job, on_epoch: train_cell(job.cell, job.run.data, on_epoch), workers)
         try:
-            for event in events:
+            for event in training:
                 self.handle(event)
         except KeyboardInterrupt:
             self.outcome.interrupted = True
             self.progress.note("interrupted: finished cells are kept, the rest is dropped")
+            training.stop()
+            rest = list(training)
+            finished = [event.job for event in rest if event.kind == "done"]
+            for event in rest:
+                if event.job in finished:
+                    self.handle(event)
         finally:
-            events.close()
+            training.join()
             for run in opened:
                 if run.started and run.left:
                     run.log.finish("interrupted" if self.outcome.interrupted else "failed")

@@ -6,7 +6,7 @@ function of its config, so that neither its numbers nor its files depend on what
 
 import queue
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
@@ -31,48 +31,61 @@ class Event(Generic[Job, Result]):
     error: BaseException | None = None
 
 
-def side_by_side(
-    jobs: Sequence[Job], work: Callable[[Job, Callable[[EpochRecord], None]], Result], workers: int
-) -> Generator[Event[Job, Result], None, None]:
-    """Do the jobs, begun in their order, `workers` at a time, and yield what happens.
+class SideBySide(Generic[Job, Result]):
+    """Does the jobs, begun in their order, `workers` at a time; iterate over it to hear what happens.
 
-    `work(job, on_epoch)` runs in a thread. An error in one is yielded as `failed` and the other jobs go on. When the
-    consumer leaves early (Ctrl-C, an error of its own), every worker stops at its next epoch.
+    `work(job, on_epoch)` runs in a thread. An error in one is told as `failed` and the other jobs go on. After `stop`,
+    jobs in work fail with `Stopped` at their next epoch and no other begins; what was done before is still told. An
+    iteration that was broken off can be taken up again.
     """
-    events: queue.SimpleQueue[Event[Job, Result]] = queue.SimpleQueue()
-    waiting = iter(jobs)
-    lock, stop = threading.Lock(), threading.Event()
 
-    def one(job: Job) -> None:
-        def on_epoch(record: EpochRecord) -> None:
-            if stop.is_set():
-                raise Stopped
-            events.put(Event("epoch", job, record=record))
+    def __init__(
+        self, jobs: Sequence[Job], work: Callable[[Job, Callable[[EpochRecord], None]], Result], workers: int
+    ) -> None:
+        self._waiting = iter(jobs)
+        self._work = work
+        self._events: queue.SimpleQueue[Event[Job, Result] | None] = queue.SimpleQueue()
+        self._lock, self._stop = threading.Lock(), threading.Event()
+        self._threads = [threading.Thread(target=self._loop, daemon=True) for _ in range(min(workers, len(jobs)))]
+        self._running = len(self._threads)
+        for thread in self._threads:
+            thread.start()
 
-        events.put(Event("started", job))
-        try:
-            events.put(Event("done", job, result=work(job, on_epoch)))
-        except BaseException as error:
-            events.put(Event("failed", job, error=error))
-
-    def loop() -> None:
-        while not stop.is_set():
-            with lock:
-                job = next(waiting, None)
-            if job is None:
-                return
-            one(job)
-
-    threads = [threading.Thread(target=loop, daemon=True) for _ in range(min(workers, len(jobs)))]
-    for thread in threads:
-        thread.start()
-    try:
-        for _ in jobs:
-            event = None
-            while event is None or event.kind in ("started", "epoch"):
-                event = events.get()
+    def __iter__(self) -> Iterator[Event[Job, Result]]:
+        while self._running:
+            event = self._events.get()
+            if event is None:
+                self._running -= 1
+            else:
                 yield event
-    finally:
-        stop.set()
-        for thread in threads:
+
+    def stop(self) -> None:
+        """Let every worker end at its next epoch."""
+        self._stop.set()
+
+    def join(self) -> None:
+        """Stop, and wait until no worker is at work."""
+        self.stop()
+        for thread in self._threads:
             thread.join()
+
+    def _loop(self) -> None:
+        while not self._stop.is_set():
+            with self._lock:
+                job = next(self._waiting, None)
+            if job is None:
+                break
+            self._do(job)
+        self._events.put(None)
+
+    def _do(self, job: Job) -> None:
+        def on_epoch(record: EpochRecord) -> None:
+            if self._stop.is_set():
+                raise Stopped
+            self._events.put(Event("epoch", job, record=record))
+
+        self._events.put(Event("started", job))
+        try:
+            self._events.put(Event("done", job, result=self._work(job, on_epoch)))
+        except BaseException as error:
+            self._events.put(Event("failed", job, error=error))
