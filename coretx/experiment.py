@@ -1,10 +1,12 @@
 """A run: tasks x models, trained side by side, logged and reported as they finish."""
 
 import math
+import shlex
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from coretx import provenance
 from coretx.config import RunConfig
@@ -100,7 +102,7 @@ class Experiment:
         jobs = [Job(prefix, cell, run) for run in opened for prefix, cell in run.task_run.cells.items()]
         jobs = [job for job in jobs if not self.reused(job)]
         workers = min((job.cell.backend.side_by_side for job in jobs), default=1)
-        training = SideBySide(jobs, lambda job, on_epoch: train_cell(job.cell, job.run.data, on_epoch), workers)
+        training = SideBySide(jobs, self.train, workers)
         try:
             for event in training:
                 self.handle(event)
@@ -141,6 +143,12 @@ class Experiment:
         self.outcome.reused.append(config)
         self.progress.cell_reused(config)
         return True
+
+    def train(self, job: Job, on_epoch: OnEpoch) -> ModelResult:
+        """Train a job's cell, in a worker's thread."""
+        result = train_cell(job.cell, job.run.data, on_epoch)
+        command = reproducing_command(job.cell.config, self.config.plugin)
+        return replace(result, provenance=replace(result.provenance, command=command))
 
     def handle(self, event: Event[Job, ModelResult]) -> None:
         """Log, show and write what a worker tells."""
@@ -215,13 +223,13 @@ def cell_provenance(cell: Cell, seconds: Mapping[str, float]) -> Provenance:
         device_name=backend.device_name,
         versions=provenance.versions() | backend.versions,
         seconds={name: round(value, 3) for name, value in seconds.items()},
-        command=command(cell.config),
     )
 
 
-def command(config: CellConfig) -> str:
+def reproducing_command(config: CellConfig, plugin: Sequence[Path]) -> str:
     """Return the command line that trains this cell again."""
+    files = f" --plugin {shlex.join(map(str, plugin))}" if plugin else ""
     return (
         f"python main.py --tasks {config.task} --models {config.model}:{config.backend} --n-samples {config.n_samples} "
-        f"--seed {config.seed} --members {config.members} --epochs {config.epochs} --device {config.device}"
+        f"--seed {config.seed} --members {config.members} --epochs {config.epochs} --device {config.device}{files}"
     )
