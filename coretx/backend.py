@@ -25,7 +25,7 @@ SECTIONS = ("parameters", "first_moment", "second_moment")
 
 ENGINES = {"jax": "jaxtx", "torch": "torchtx"}
 DEVICES = {"jax": ("cpu", "gpu", "tpu"), "torch": ("cpu", "gpu")}
-INSTALL = {"torch": "pip install 'progressive-tx[torch]'", "jax": "pip install progressive-tx"}
+INSTALL = {"torch": "pip install 'torch>=2.13,<2.14'", "jax": "pip install 'jax>=0.10.2,<0.13' flax optax"}
 
 
 @runtime_checkable

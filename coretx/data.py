@@ -50,13 +50,13 @@ def prepare_data(n_samples: int, seed: int, *, task: Task | str, side: Side | No
 
 def draw_candidates(n: int, rng: np.random.Generator, *, task: Task) -> Dataset:
     """Draw n labelled candidates; UsageError where the task's output is not what its contract says."""
-    x = task.generate_candidates(n, rng)
+    x = np.asarray(task.generate_candidates(n, rng))
     shape = (n, task.sequence_length, task.feature_dim)
     if x.shape != shape or x.dtype != np.float32:
         raise UsageError(
             f"task {task.name}: generate_candidates must return float32 of shape {shape}, got {x.dtype} {x.shape}"
         )
-    y = task.label(x)
+    y = np.asarray(task.label(x))
     if y.shape != (n,) or y.dtype != np.float32 or not np.isin(y, (0, 1)).all():
         raise UsageError(
             f"task {task.name}: label must return float32 zeros and ones of shape ({n},), got {y.dtype} {y.shape} "

@@ -29,10 +29,12 @@ def write_bytes(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
         _sync_folder(path.parent)
+        temporary = None
     except OSError as error:
+        raise OutputError(f"could not write {path}: {error.strerror or error}; free or choose another --out") from error
+    finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise OutputError(f"could not write {path}: {error.strerror or error}; free or choose another --out") from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -56,9 +58,16 @@ def sha256(data: bytes) -> str:
 @contextmanager
 def lock(path: Path) -> Iterator[None]:
     """Hold the lock beside path: read-change-write of a shared file goes inside. The kernel frees it if we die."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.name}.lock")):
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        held = FileLock(path.with_name(f".{path.name}.lock"))
+        held.acquire()
+    except OSError as error:
+        raise OutputError(f"could not lock {path}: {error.strerror or error}; choose another --out") from error
+    try:
         yield
+    finally:
+        held.release()
 
 
 def check_writable(folder: Path) -> None:
@@ -66,10 +75,10 @@ def check_writable(folder: Path) -> None:
 
     UsageError (exit 2) where a file stands in the way, OutputError (exit 3) where the disk refuses.
     """
-    nearest = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    if not nearest.is_dir():
-        raise UsageError(f"--out must name a folder, got {folder}, but {nearest} is a file: choose another")
     try:
+        nearest = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+        if not nearest.is_dir():
+            raise UsageError(f"--out must name a folder, got {folder}, but {nearest} is a file: choose another")
         with tempfile.TemporaryFile(dir=nearest):
             pass
     except OSError as error:

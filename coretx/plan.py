@@ -90,7 +90,7 @@ def name_engines(config: RunConfig, catalogue: Catalogue) -> list[tuple[ModelSpe
     """Return each spec that is asked for, its epochs settled, with the engine that its name names."""
     all_models = [spec.name for spec in catalogue.models()]
     asked = all_models if config.models == ("all",) else config.models
-    pairs = [(name.partition(":")[0], name.partition(":")[2] or None) for name in asked]
+    pairs = [(name.partition(":")[0], name.partition(":")[2] if ":" in name else None) for name in asked]
     specs = catalogue.models([name for name, _ in pairs])
     for name, engine in pairs:
         if engine is not None and engine not in ENGINES:

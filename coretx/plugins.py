@@ -1,12 +1,14 @@
 """Tasks and models from a Python file of the user: TASKS, MODELS, jax_models(), torch_models(), each optional."""
 
 import importlib.util
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from coretx.backend import ENGINES
 from coretx.errors import UsageError, choices
 from coretx.models.registry import build_models
 from coretx.models.spec import ModelSpec
@@ -44,9 +46,9 @@ def load_catalogue(files: Sequence[Path] = ()) -> Catalogue:
     classes: dict[str, tuple[ModelClasses, ...]] = {"jax": (), "torch": ()}
     for file in files:
         module = load_module(file)
-        for task in getattr(module, "TASKS", ()):
+        for task in several(module, "TASKS", file):
             tasks[check_task(task, tasks)] = task
-        specs.extend(check_model(spec, file) for spec in getattr(module, "MODELS", ()))
+        specs.extend(check_model(spec, file) for spec in several(module, "MODELS", file))
         for engine in classes:
             if hasattr(module, f"{engine}_models"):
                 classes[engine] += (getattr(module, f"{engine}_models"),)
@@ -61,13 +63,22 @@ def load_module(file: Path) -> ModuleType:
     if not file.is_file() or spec is None or spec.loader is None:
         raise UsageError(f"--plugin must name a Python file, got {file}: no such file, or not one that ends in .py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look their annotations up
     try:
         spec.loader.exec_module(module)
     except UsageError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(f"--plugin {file} could not be loaded: {type(error).__name__}: {error}") from error
     return module
+
+
+def several(module: ModuleType, name: str, file: Path) -> Sequence[Any]:
+    """Return what the module lists under this name, nothing where it has none; UsageError where it is no list."""
+    values = getattr(module, name, ())
+    if not isinstance(values, list | tuple):
+        raise UsageError(f"--plugin {file}: {name} must be a list or a tuple, got {values!r}")
+    return values
 
 
 def check_task(task: Any, known: Mapping[str, Task]) -> str:
@@ -84,4 +95,8 @@ def check_model(spec: Any, file: Path) -> ModelSpec:
     """Return a plugin's spec; UsageError where it is none."""
     if not isinstance(spec, ModelSpec):
         raise UsageError(f"--plugin {file}: MODELS must hold instances of coretx.ModelSpec, got {spec!r}")
+    if not spec.engines or not set(spec.engines) <= ENGINES.keys():
+        raise UsageError(
+            f"model {spec.name}: its engines must be one or more of {choices(ENGINES)}, got {spec.engines}"
+        )
     return spec

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load, save
 
-from coretx.durable import sha256, write_bytes, write_text
+from coretx.durable import sha256, write_bytes
 from coretx.metrics import split_scores
 from coretx.results import CellConfig, ModelResult, Predictions, Provenance, SplitScores
 
@@ -40,33 +40,51 @@ def save_result(result: ModelResult, out: Path) -> Path:
         "provenance": asdict(result.provenance),
         "sha256": {name: sha256(data) for name, data in arrays.items()},
     }
-    write_text(path, json.dumps(record, indent=1, allow_nan=False) + "\n")
+    write_bytes(path, sealed(record))
     return path
 
 
 def load_result(path: Path) -> ModelResult | None:
     """Return the cell, or None where it is missing or any of its files is not what was written."""
     try:
-        record = json.loads(path.read_bytes())
-        arrays = {name: path.with_suffix(f".{name}.safetensors").read_bytes() for name in record["sha256"]}
-        config = CellConfig(**record["config"])
-        whole = all(sha256(data) == record["sha256"][name] for name, data in arrays.items())
-        if record["format"] != FORMAT or record["id"] != config.id or not whole:
+        record = unsealed(path.read_bytes())
+        if record["format"] != FORMAT:
             return None
-    except (OSError, ValueError, KeyError, TypeError):
+        arrays = {name: path.with_suffix(f".{name}.safetensors").read_bytes() for name in record["sha256"]}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    if any(sha256(data) != record["sha256"][name] for name, data in arrays.items()):
         return None
     predictions = _predictions(load(arrays["predictions"]))
     return ModelResult(
-        config=config,
+        config=CellConfig(**record["config"]),
         provenance=Provenance(**record["provenance"]),
         status=record["status"],
         parameters=record["parameters"],
         history={name: np.array(values, np.float64) for name, values in record["history"].items()},
-        weights=load(arrays["weights"]),
+        weights=dict(sorted(load(arrays["weights"]).items())),
         scores={name: split_scores(split.logits, split.y) for name, split in predictions.items()},
         predictions=predictions,
         failure=record["failure"],
     )
+
+
+SEAL = b',\n "digest": '
+
+
+def sealed(record: Mapping[str, Any]) -> bytes:
+    """Return the record as JSON whose last entry is the SHA-256 of what it would be without that entry."""
+    text = json.dumps(record, indent=1, allow_nan=False).encode()
+    return text.removesuffix(b"\n}") + SEAL + f'"{sha256(text)}"\n}}\n'.encode()
+
+
+def unsealed(data: bytes) -> dict[str, Any]:
+    """Return the record; ValueError where a single byte of it is not what was written."""
+    text, seal, _ = data.rpartition(SEAL)
+    record = json.loads(text + b"\n}")
+    if not seal or data != sealed(record):
+        raise ValueError("the record is not what was written")
+    return record
 
 
 def _prediction_arrays(predictions: Mapping[str, Predictions]) -> dict[str, np.ndarray]:

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from coretx.backend import SECTIONS, State, complete_state
 from coretx.data import Dataset
 from coretx.models.spec import InputShape, ModelSpec
-from jaxtx.programs import Betas, Carry, Program, Schedule, programs
+from jaxtx.programs import Betas, Carry, Program, Schedule, note_names, programs
 
 EPOCH_BLOCK = 25
 """The epoch axis of a chunk is filled up to a multiple of this, so that few lengths are ever compiled."""
@@ -89,7 +89,8 @@ class JaxAccess:
 
     def intermediates(self, x: Float[np.ndarray, "n time feature"]) -> dict[str, Float[np.ndarray, "member n ..."]]:
         """Return every array that the forward pass notes."""
-        return self._look("intermediates", x)
+        names = note_names(self._programs.layout, x.shape[1:])
+        return dict(zip(names, self._look("intermediates", x), strict=True))
 
     def gradients(
         self, x: Float[np.ndarray, "n time feature"], y: Float[np.ndarray, " n"], weight: Float[np.ndarray, " n"]

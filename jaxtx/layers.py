@@ -63,4 +63,4 @@ def prepend(cls: Float[Array, " width"], x: Float[Array, "batch time width"]) ->
 
 def add_positions(x: Float[Array, "batch time width"], scale: float) -> Float[Array, "batch time width"]:
     """Return x plus scaled sinusoids, the first step at position 0."""
-    return x + jnp.asarray(scale * sinusoids(*x.shape[1:]), x.dtype)
+    return x + jnp.asarray(scale * sinusoids(*x.shape[1:]), x.dtype)[None]

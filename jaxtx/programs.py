@@ -4,7 +4,6 @@ Each is a pure function of one member, built once per (model class, architecture
 argument shapes. Data, batches and the optimizer's numbers are arguments, never constants.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, NamedTuple, cast
@@ -16,9 +15,11 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from coretx.models.spec import InputShape
+from jaxtx.compilation import Program
 from jaxtx.parameters import Layout, layout
 
-Rows = tuple[Float[Array, "n time feature"], Float[Array, " n"]]
+Rows = tuple[Float[Array, "_ time feature"], Float[Array, " _"]]
+"""Inputs and labels of a split; splits differ in their number of rows."""
 
 
 class Carry(NamedTuple):
@@ -51,36 +52,6 @@ class Betas(NamedTuple):
     eps: Float[Array, ""]
 
 
-class Program:
-    """A function compiled ahead of its first call for each set of argument shapes, with its compile time kept apart."""
-
-    def __init__(self, function: Callable[..., Any], donate: tuple[int, ...] = ()) -> None:
-        self.function = jax.jit(function, donate_argnums=donate)
-        self.compiled: dict[Any, Callable[..., Any]] = {}
-
-    def __call__(self, seconds: dict[str, float], *args: Any) -> Any:
-        """Run, and add the time that compiling took, if it had to, to seconds["compile"]."""
-        leaves, structure = jax.tree.flatten(args)
-        key = structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
-        if key not in self.compiled:
-            start = time.perf_counter()
-            # On accelerators float32 products would otherwise be rounded to fewer bits; on a CPU this changes nothing.
-            with jax.default_matmul_precision("highest"):
-                self.compiled[key] = self.function.lower(*args).compile(compiler_options(leaves[0]))
-            seconds["compile"] += time.perf_counter() - start
-        return self.compiled[key](*args)
-
-
-def compiler_options(array: Array) -> dict[str, str | bool]:
-    """Return what to tell XLA for programs on this array's device.
-
-    On a CPU, products as small as these lose more by being split over threads than they gain: without it the
-    multi-layer transformer takes 2.9 ms a step for 3.7, and compiles in 2.5 s for 4.6 (2 cores, jax 0.10.2).
-    """
-    on_cpu = next(iter(array.devices())).platform == "cpu"
-    return {"xla_cpu_multi_thread_eigen": False} if on_cpu else {}
-
-
 class Programs(NamedTuple):
     """All programs of one model on one input shape."""
 
@@ -107,8 +78,8 @@ def programs(
     def logits(parameters: Float[Array, " parameter"], x: Float[Array, "n time feature"]) -> Float[Array, " n"]:
         return model.model(model.split(parameters))(x)
 
-    def intermediates(parameters: Float[Array, " parameter"], x: Float[Array, "n time feature"]) -> dict[str, Array]:
-        return forward(model, model.split(parameters), x)[1]
+    def intermediates(parameters: Float[Array, " parameter"], x: Float[Array, "n time feature"]) -> tuple[Array, ...]:
+        return tuple(forward(model, model.split(parameters), x)[1].values())
 
     def gradients(
         parameters: Float[Array, " parameter"],
@@ -214,12 +185,20 @@ def quantities(evaluate: Mapping[str, Rows], *, attends: bool) -> list[str]:
 
 
 @cache
+def note_names(model: Layout, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """Return the names of the intermediates in the order of the forward pass, without computing it."""
+    names: list[str] = []
+
+    def note(parameters: Array, x: Array) -> None:
+        names.extend(forward(model, model.split(parameters), x)[1])  # jax would return a dict sorted by its keys
+
+    jax.eval_shape(note, jax.ShapeDtypeStruct((model.size,), float), jax.ShapeDtypeStruct((1, *shape), float))
+    return tuple(names)
+
+
 def attention_names(model: Layout, shape: tuple[int, ...]) -> tuple[str, ...]:
-    """Return the names under which the forward pass notes attention scores, without computing it."""
-    parameters = jax.ShapeDtypeStruct((model.size,), jnp.float32)
-    x = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
-    notes = jax.eval_shape(lambda parameters, x: forward(model, model.split(parameters), x)[1], parameters, x)
-    return tuple(name for name in notes if name.endswith("attention.logits"))
+    """Return the names under which the forward pass notes attention scores."""
+    return tuple(name for name in note_names(model, shape) if name.endswith("attention.logits"))
 
 
 def train_epoch(
@@ -230,7 +209,9 @@ def train_epoch(
     gradient = jax.value_and_grad(weighted_loss, argnums=1, has_aux=True)
     adam = optax.scale_by_adam(*betas)
 
-    def step(carry: Carry, batch: Rows) -> tuple[Carry, dict[str, Array]]:
+    def step(
+        carry: Carry, batch: tuple[Int[Array, " batch"], Float[Array, " batch"]]
+    ) -> tuple[Carry, dict[str, Array]]:
         rows, weight = batch
         (_, sums), tensors = gradient(model, model.split(carry.parameters), data[0][rows], data[1][rows], weight)
         gradients = model.join(tensors)

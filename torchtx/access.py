@@ -138,7 +138,7 @@ class TorchAccess:
 
     def _put(self, array: Any) -> Tensor:
         """Return a copy of the array on the device, floats in the population's dtype."""
-        tensor = torch.tensor(np.asarray(array), device=self._device)
+        tensor = torch.tensor(np.array(array, order="C"), device=self._device)
         return tensor.to(getattr(torch, self._dtype)) if tensor.is_floating_point() else tensor
 
 

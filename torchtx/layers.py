@@ -66,4 +66,4 @@ def prepend(cls: Float[Tensor, " width"], x: Float[Tensor, "batch time width"]) 
 
 def add_positions(x: Float[Tensor, "batch time width"], scale: float) -> Float[Tensor, "batch time width"]:
     """Return x plus scaled sinusoids, the first step at position 0."""
-    return x + torch.as_tensor(scale * sinusoids(*x.shape[1:]), dtype=x.dtype, device=x.device)
+    return x + torch.as_tensor(scale * sinusoids(*x.shape[1:]), dtype=x.dtype, device=x.device)[None]

@@ -9,7 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-Rows = tuple[Float[Tensor, "n time feature"], Float[Tensor, " n"]]
+Rows = tuple[Float[Tensor, "_ time feature"], Float[Tensor, " _"]]
+"""Inputs and labels of a split; splits differ in their number of rows."""
 
 
 @dataclass

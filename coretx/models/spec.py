@@ -1,11 +1,12 @@
 """What a model is, before any engine builds it: architecture, optimizer, and the claim its rung tests."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from coretx.errors import UsageError
 from coretx.models.init import xavier_uniform
 from coretx.tasks.base import check_name
 
@@ -55,6 +56,10 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         check_name("model", self.name)
+        if not is_dataclass(self.architecture) or isinstance(self.architecture, type):
+            raise UsageError(
+                f"model {self.name}: the architecture must be a frozen dataclass instance, got {self.architecture}"
+            )
 
     def hyperparameters(self) -> dict[str, Any]:
         """Return the spec as one flat dict of plain values, for configs and logs."""

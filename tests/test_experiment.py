@@ -1,0 +1,309 @@
+"""Whole runs, small ones: what they leave behind, and what a bad cell, a signal or a missing engine leaves of them."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from coretx.cli import main
+from coretx.store import load_result
+
+ROOT = Path(__file__).resolve().parents[1]
+SMALL = ("--models", "logreg", "mlp", "--epochs", "2", "--n-samples", "40", "--wandb", "disabled", "--device", "cpu")
+PLUGIN = """
+from coretx import ModelSpec, Optimizer
+from coretx.models.architectures import LogisticRegression
+MODELS = [
+    ModelSpec("exploding", LogisticRegression(), "None.", Optimizer(1e30, 1e30)),
+    ModelSpec("torch_only", LogisticRegression(), "None.", engines=("torch",)),
+]
+"""
+WITHOUT_TORCH = """
+import importlib.machinery
+finder = importlib.machinery.PathFinder
+found = finder.find_spec
+def find_spec(name, path=None, target=None):
+    return None if name.partition(".")[0] == "torch" else found(name, path, target)
+finder.find_spec = find_spec
+"""
+
+
+def small_run(out, *arguments):
+    return main([*SMALL, "--out", str(out), *arguments])
+
+
+def cells(out):
+    """Return {model: result} of all cells below out; each must be whole."""
+    found = [load_result(path) for path in (out / "artifacts").glob("*/cells/*.json")]
+    return {result.config.model: result for result in found}
+
+
+def table(out):
+    with (out / "benchmarks" / "benchmarking.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def numbers(out):
+    """Return the bytes of every weights and predictions file by its name, which holds the cell's id."""
+    return {path.name: path.read_bytes() for path in (out / "artifacts").rglob("*.safetensors")}
+
+
+def pages(out):
+    return {path.relative_to(out): path.read_bytes() for path in out.rglob("*.html")}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, program):
+    """The folder of a small run in a process of its own."""
+    out = tmp_path_factory.mktemp("finished")
+    done = program(*SMALL, "--out", out)
+    assert (done.returncode, done.stderr) == (0, "")
+    return out
+
+
+@pytest.fixture(scope="module")
+def without_torch(tmp_path_factory, program):
+    """Return a function that runs the program where torch is not installed."""
+    folder = tmp_path_factory.mktemp("without")
+    (folder / "sitecustomize.py").write_text(WITHOUT_TORCH)
+    return lambda *arguments: program(*arguments, PYTHONPATH=str(folder), PYTHONHASHSEED="1")
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    (tmp_path / "mine.py").write_text(PLUGIN)
+    return str(tmp_path / "mine.py")
+
+
+def test_run_leaves_a_whole_cell_for_every_model(finished):
+    assert {model: result.status for model, result in cells(finished).items()} == {"logreg": "done", "mlp": "done"}
+
+
+def test_run_leaves_a_page_for_every_model_and_the_dashboard(finished):
+    names = ["artifacts/sign_of_winner/logreg.html", "artifacts/sign_of_winner/mlp.html", "benchmarks/index.html"]
+    assert sorted(path.as_posix() for path in pages(finished)) == names
+
+
+def test_run_leaves_no_temporary_file(finished):
+    names = {path.name for path in finished.rglob(".*")}
+    assert {name for name in names if not name.endswith(".lock")} == set()
+
+
+def test_table_has_a_row_for_every_model_and_split(finished):
+    found = [(row["task"], row["model"], row["split"], row["backend"]) for row in table(finished)]
+    assert sorted(found) == [("sign_of_winner", m, s, "jax") for m in ("logreg", "mlp") for s in ("test", "train")]
+
+
+def test_table_shows_the_scores_of_the_cells(finished):
+    results = cells(finished)
+    for row in table(finished):
+        scores = results[row["model"]].scores[row["split"]]
+        assert float(row["accuracy"]) == pytest.approx(scores.accuracy[0], abs=1e-6)
+        assert float(row["loss"]) == pytest.approx(scores.loss[0], abs=1e-6)
+
+
+def test_overlap_of_the_run_is_written(finished):
+    (row,) = csv.DictReader((finished / "benchmarks" / "overlap.csv").open())
+    assert (row["task"], row["test_total"]) == ("sign_of_winner", "40")
+
+
+def test_record_tells_the_run_line_by_line(finished):
+    (path,) = (finished / "artifacts" / "sign_of_winner" / "runs").glob("*.jsonl")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert (lines[0]["event"], lines[-1]["event"], lines[-1]["status"]) == ("start", "finish", "done")
+    epochs = [(line["prefix"], line["epoch"]) for line in lines if line["event"] == "epoch"]
+    assert sorted(epochs) == [(model, epoch) for model in ("logreg", "mlp") for epoch in (0, 1)]
+
+
+def test_config_and_provenance_stand_beside_the_result(finished):
+    result = cells(finished)["mlp"]
+    assert (result.config.backend, result.config.device, result.config.seed) == ("jax", "cpu", 0)
+    assert {"jax", "numpy", "python"} <= result.provenance.versions.keys()
+    assert re.fullmatch(r"unknown|[0-9a-f]{12}(-dirty)?", result.provenance.commit)
+
+
+def test_command_of_a_cell_makes_the_cell_again(finished, tmp_path):
+    command = cells(finished)["mlp"].provenance.command.removeprefix("python main.py ").split()
+    assert main([*command, "--wandb", "disabled", "--out", str(tmp_path)]) == 0
+    again = numbers(tmp_path)
+    assert again
+    assert again.items() <= numbers(finished).items()
+
+
+def test_same_seed_gives_the_same_bytes_in_another_process_without_torch(finished, without_torch, tmp_path):
+    """Another hash seed, another folder, no torch: nothing of this may reach a number."""
+    done = without_torch(*SMALL, "--out", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(numbers(tmp_path)) == 4
+    assert numbers(tmp_path) == numbers(finished)
+
+
+def test_other_seed_gives_other_numbers(finished, tmp_path):
+    assert small_run(tmp_path, "--seed", "1") == 0
+    assert not numbers(tmp_path).keys() & numbers(finished).keys()
+    assert cells(tmp_path)["mlp"].scores["test"].loss != cells(finished)["mlp"].scores["test"].loss
+
+
+def test_model_has_the_same_numbers_whichever_others_run(finished, tmp_path):
+    assert small_run(tmp_path, "--models", "mlp") == 0
+    assert numbers(tmp_path).items() <= numbers(finished).items()
+
+
+@pytest.mark.parametrize("arguments", [("--backend", "torch"), ("--members", "2")], ids=" ".join)
+def test_run_of_another_kind_is_done_too(tmp_path, arguments):
+    assert small_run(tmp_path, *arguments) == 0
+    assert {result.status for result in cells(tmp_path).values()} == {"done"}
+
+
+def test_reuse_trains_only_what_is_not_there_and_says_so(tmp_path, capsys):
+    assert small_run(tmp_path, "--models", "logreg") == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "artifacts").glob("*/cells/logreg.*")}
+    capsys.readouterr()
+    assert small_run(tmp_path, "--reuse") == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"sign_of_winner logreg \(jax\), seed 0, n 40: reused", printed)
+    assert re.search(r"sign_of_winner mlp \(jax\), seed 0, n 40: accuracy", printed)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_reuse_trains_a_broken_cell_again(tmp_path, capsys):
+    assert small_run(tmp_path, "--models", "logreg") == 0
+    (weights,) = tmp_path.rglob("*.weights.safetensors")
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1])
+    capsys.readouterr()
+    assert small_run(tmp_path, "--models", "logreg", "--reuse") == 0
+    assert "reused" not in capsys.readouterr().out
+    assert weights.read_bytes() == whole
+
+
+def test_diverged_cell_is_marked_and_the_ladder_goes_on(tmp_path, plugin):
+    assert small_run(tmp_path, "--models", "exploding", "mlp", "--plugin", plugin) == 1
+    found = cells(tmp_path)
+    assert {model: result.status for model, result in found.items()} == {"exploding": "diverged", "mlp": "done"}
+    assert re.fullmatch(r"the loss of member 0 was not finite in epoch \d+", found["exploding"].failure)
+
+
+def test_diverged_cell_has_rows_without_scores(tmp_path, plugin):
+    assert small_run(tmp_path, "--models", "exploding", "--plugin", plugin) == 1
+    rows = table(tmp_path)
+    assert [row["split"] for row in rows] == ["train", "test"]
+    assert {row[name] for row in rows for name in ("accuracy", "loss", "auc")} == {""}
+
+
+def test_diverged_cell_is_not_reused(tmp_path, plugin, capsys):
+    arguments = ("--models", "exploding", "--plugin", plugin)
+    small_run(tmp_path, *arguments)
+    capsys.readouterr()
+    assert small_run(tmp_path, *arguments, "--reuse") == 1
+    assert "reused" not in capsys.readouterr().out
+
+
+def test_torch_only_model_runs_under_jax_and_a_line_says_so(tmp_path, plugin, capsys):
+    assert small_run(tmp_path, "--models", "logreg", "torch_only", "--plugin", plugin) == 0
+    assert "torch_only runs in torch: the jax engine does not have it" in capsys.readouterr().out.splitlines()
+    found = {model: result.config.backend for model, result in cells(tmp_path).items()}
+    assert found == {"logreg": "jax", "torch_only": "torch"}
+
+
+@pytest.mark.parametrize("arguments", [("--backend", "torch"), ("--models", "mlp:torch")], ids=" ".join)
+def test_torch_that_is_not_installed_is_exit_code_2_with_the_command(without_torch, tmp_path, arguments):
+    done = without_torch(*SMALL, *arguments, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert re.fullmatch(r"error: .*not installed: pip install 'torch>=2\.13,<2\.14'\n", done.stderr)
+    assert not (tmp_path / "out").exists()
+
+
+def test_task_that_breaks_its_contract_stops_the_run_before_anything_is_written(tmp_path, capsys):
+    (tmp_path / "one_class.py").write_text(
+        "import numpy as np\nfrom coretx import Task\n"
+        "class OneClass(Task):\n    name = 'one_class'\n"
+        "    def generate_candidates(self, n, rng): return rng.standard_normal((n, 5, 2), dtype=np.float32)\n"
+        "    def label(self, x): return np.ones(len(x), np.float32)\n"
+        "TASKS = [OneClass()]\n"
+    )
+    out = tmp_path / "out"
+    assert small_run(out, "--tasks", "sign_of_winner", "one_class", "--plugin", str(tmp_path / "one_class.py")) == 2
+    assert "task one_class: both classes must occur" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_file_where_a_folder_belongs_is_exit_code_3(tmp_path, capsys):
+    (tmp_path / "benchmarks").touch()
+    assert small_run(tmp_path, "--models", "logreg") == 3
+    assert re.search(r"^error: .*benchmarks", capsys.readouterr().err, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory):
+    """The folder of a run that got Ctrl-C when its first cell was done, its exit code and what it printed.
+
+    The second, in torch, begins after it and needs ten seconds for what takes the first a tenth of one.
+    """
+    out = tmp_path_factory.mktemp("interrupted")
+    arguments = ("--models", "logreg", "multilayer_transformer:torch", "--epochs", "1000", "--n-samples", "40")
+    run = subprocess.Popen(
+        [sys.executable, ROOT / "main.py", *arguments, "--wandb", "disabled", "--out", out],
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with run:
+        seen = []
+        for line in run.stdout:
+            seen.append(line)
+            if "logreg (jax)" in line and "accuracy" in line:
+                run.send_signal(signal.SIGINT)
+                break
+        rest, errors = run.communicate(timeout=60)
+    return out, run.returncode, "".join(seen) + rest, errors
+
+
+def test_interrupted_run_ends_with_130_and_no_traceback(interrupted):
+    _, code, printed, errors = interrupted
+    assert (code, errors) == (130, "")
+    assert "interrupted: finished cells are kept, the rest is dropped" in printed
+
+
+def test_interrupted_run_keeps_what_was_finished(interrupted):
+    out = interrupted[0]
+    assert list(cells(out)) == ["logreg"]
+    assert {row["model"] for row in table(out)} == {"logreg"}
+
+
+def test_interrupted_run_writes_the_pages(interrupted):
+    names = ["artifacts/sign_of_winner/logreg.html", "benchmarks/index.html"]
+    assert sorted(path.as_posix() for path in pages(interrupted[0])) == names
+
+
+def test_interrupted_run_says_so_in_its_record(interrupted):
+    (path,) = (interrupted[0] / "artifacts" / "sign_of_winner" / "runs").glob("*.jsonl")
+    assert json.loads(path.read_text().splitlines()[-1])["status"] == "interrupted"
+
+
+def test_rebuild_writes_deleted_pages_again(tmp_path):
+    assert small_run(tmp_path) == 0
+    before = pages(tmp_path)
+    for path in before:
+        (tmp_path / path).unlink()
+    assert main(["--rebuild-reports", "--out", str(tmp_path)]) == 0
+    assert pages(tmp_path) == before
+
+
+def test_rebuild_names_a_broken_cell_and_leaves_it(tmp_path, capsys):
+    assert small_run(tmp_path) == 0
+    (broken,) = tmp_path.rglob("mlp.*.weights.safetensors")
+    broken.write_bytes(b"")
+    (tmp_path / "artifacts" / "sign_of_winner" / "mlp.html").unlink()
+    capsys.readouterr()
+    assert main(["--rebuild-reports", "--out", str(tmp_path)]) == 1
+    assert re.search(r"left out, not what was written: .*mlp\.jax", capsys.readouterr().out)
+    assert broken.read_bytes() == b""
+    assert not (tmp_path / "artifacts" / "sign_of_winner" / "mlp.html").exists()

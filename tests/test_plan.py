@@ -1,0 +1,197 @@
+"""From a configuration to cells."""
+
+import dataclasses
+import re
+
+import pytest
+
+from coretx.config import RunConfig
+from coretx.errors import UsageError
+from coretx.models.architectures import MLP
+from coretx.models.registry import build_models
+from coretx.models.spec import ModelSpec, Optimizer
+from coretx.plan import make_plan, task_runs
+from coretx.plugins import Catalogue, load_catalogue
+from coretx.results import CellConfig
+from coretx.tasks.registry import TASKS
+
+LADDER = [spec.name for spec in build_models()]
+CONFIG = CellConfig(
+    task="sign_of_winner",
+    model="mlp",
+    backend="jax",
+    seed=0,
+    members=1,
+    n_samples=1000,
+    epochs=1000,
+    split="original",
+    recipe="original",
+    dtype="float32",
+    device="cpu",
+    strategy="solo",
+    hyperparameters={"architecture": "MLP", "width": 16, "learning_rate_start": 0.1},
+)
+TORCH_ONLY = ModelSpec("torch_only", MLP(3), "One engine is enough.", engines=("torch",))
+
+
+def planned(catalogue=None, say=lambda line: None, **settings):
+    config = RunConfig(**{"models": ("mlp",), "device": "cpu"} | settings)
+    return task_runs(config, load_catalogue() if catalogue is None else catalogue, say)
+
+
+def cells(**settings):
+    """Return (prefix, model, engine) of the first run's cells."""
+    (run, *_) = planned(**settings)
+    return [(prefix, cell.spec.name, cell.backend.name) for prefix, cell in run.cells.items()]
+
+
+def test_all_is_every_task_and_model():
+    runs = planned(tasks=("all",), models=("all",))
+    assert [run.task.name for run in runs] == list(TASKS)
+    assert [list(run.cells) for run in runs] == [LADDER] * len(TASKS)
+
+
+def test_all_includes_those_of_plugins():
+    (run,) = planned(Catalogue(TASKS, (TORCH_ONLY,)), models=("all",))
+    assert list(run.cells) == [*LADDER, "torch_only"]
+
+
+def test_every_n_is_a_run_of_its_own():
+    runs = planned(tasks=("has_all_tokens", "any_abs_gt_one"), n_samples=(10, 20))
+    found = [(run.task.name, run.n_samples) for run in runs]
+    assert found == [(task, n) for task in ("has_all_tokens", "any_abs_gt_one") for n in (10, 20)]
+
+
+def test_title_names_its_task():
+    assert planned(tasks=("aa+bb=cc",))[0].task.name == "two_digit_sum"
+
+
+def test_backend_is_the_engine_of_models_that_name_none():
+    assert cells(backend="torch", models=("mlp", "logreg:jax")) == [
+        ("mlp", "mlp", "torch"),
+        ("logreg", "logreg", "jax"),
+    ]
+
+
+def test_prefix_names_torch_only_where_both_engines_run():
+    found = cells(models=("mlp", "mlp:torch", "logreg:torch"))
+    assert found == [("mlp", "mlp", "jax"), ("mlp-torch", "mlp", "torch"), ("logreg", "logreg", "torch")]
+
+
+def test_model_that_only_torch_has_runs_there_and_a_line_says_so():
+    said = []
+    (run,) = planned(Catalogue(TASKS, (TORCH_ONLY,)), said.append, models=("mlp", "torch_only"))
+    assert [cell.backend.name for cell in run.cells.values()] == ["jax", "torch"]
+    assert said == ["torch_only runs in torch: the jax engine does not have it"]
+
+
+def test_nothing_is_said_where_every_engine_is_as_asked():
+    said = []
+    planned(say=said.append, models=("mlp", "logreg:torch"))
+    assert said == []
+
+
+def test_epochs_of_the_run_replace_those_of_every_model():
+    (run,) = planned(models=("mlp", "logreg"), epochs=7)
+    assert [(cell.config.epochs, cell.spec.optimizer.epochs) for cell in run.cells.values()] == [(7, 7)] * 2
+
+
+def test_epochs_of_a_model_are_its_own_where_none_are_asked():
+    own = ModelSpec("short", MLP(), "Brief.", Optimizer(epochs=9))
+    assert planned(Catalogue(TASKS, (own,)), models=("short",))[0].cells["short"].config.epochs == 9
+
+
+def test_config_of_a_cell_is_resolved():
+    (run,) = planned(models=("mlp",), seed=3, members=2, n_samples=(50,))
+    config = run.cells["mlp"].config
+    assert (config.seed, config.members, config.n_samples, config.device) == (3, 2, 50, "cpu")
+    assert config.hyperparameters["learning_rate_start"] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"tasks": ("sign",)}, "unknown task 'sign'; choose from: sign_of_winner, "),
+        ({"models": ("rnn",)}, "unknown model 'rnn'; choose from: logreg, mlp, "),
+        ({"models": ("rnn:torch",)}, "unknown model 'rnn'; choose from: logreg, mlp, "),
+        ({"models": ("mlp:numpy",)}, "unknown engine in mlp:numpy; choose from: jax, torch"),
+        ({"models": ("mlp:torch:jax",)}, "unknown engine in mlp:torch:jax; choose from: jax, torch"),
+        ({"models": ("mlp:",)}, "choose from: jax, torch"),
+        ({"models": ("torch_only:jax",)}, "model torch_only has no jax engine; it runs in: torch"),
+        ({"tasks": ("aa+bb=cc", "two_digit_sum")}, "each task can be given once; two_digit_sum stands there 2 times"),
+        ({"models": ("mlp", "mlp:jax")}, "each model can be given once; mlp:jax stands there 2 times"),
+        ({"n_samples": (10, 10)}, "each n-samples can be given once; 10 stands there 2 times"),
+        ({"backend": "torch", "device": "tpu"}, "backend torch runs on cpu, gpu, got --device tpu"),
+    ],
+    ids=lambda value: "-".join(str(v) for v in value.values()) if isinstance(value, dict) else "",
+)
+def test_what_cannot_be_is_refused(settings, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        planned(Catalogue(TASKS, (TORCH_ONLY,)), **settings)
+
+
+def test_engine_without_a_class_for_a_model_says_where_to_return_one():
+    @dataclasses.dataclass(frozen=True)
+    class Unknown:
+        pass
+
+    with pytest.raises(UsageError, match=r"model odd .* no class for Unknown: return one from jax_models\(\)"):
+        planned(Catalogue(TASKS, (ModelSpec("odd", Unknown(), "None."),)), models=("odd",))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"tasks": ()}, "each need at least one value"),
+        ({"models": ()}, "each need at least one value"),
+        ({"n_samples": ()}, "each need at least one value"),
+        ({"n_samples": (10, 3)}, "--n-samples must be at least 4, two rows of each class; got 3"),
+        ({"epochs": 0}, "--epochs must be at least 1; got 0"),
+        ({"members": 0}, "--members must be at least 1; got 0"),
+        ({"seed": -1}, "--seed must be at least 0; got -1"),
+    ],
+)
+def test_number_out_of_range_is_refused(settings, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        RunConfig(**settings)
+
+
+def test_plan_holds_what_was_said(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from coretx import ModelSpec\nfrom coretx.models.architectures import MLP\n"
+        'MODELS = [ModelSpec("torch_only", MLP(3), "One engine is enough.", engines=("torch",))]\n'
+    )
+    plan = make_plan(RunConfig(models=("torch_only",), plugin=(file,), out=tmp_path))
+    assert plan.notes == ("torch_only runs in torch: the jax engine does not have it",)
+
+
+def test_plan_refuses_an_output_folder_that_is_a_file(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="--out must name a folder"):
+        make_plan(RunConfig(out=tmp_path / "file"))
+
+
+def test_plan_writes_nothing(tmp_path):
+    make_plan(RunConfig(out=tmp_path / "out"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_id_of_a_cell_stays():
+    assert CONFIG.id == "9487ca7c3b66", (
+        "the id of an unchanged config changed, so --reuse finds nothing and every published row stands twice: "
+        "right only together with a new format of the results"
+    )
+
+
+OTHER = {"seed": 1, "members": 2, "n_samples": 10, "epochs": 5, "hyperparameters": {"architecture": "MLP"}}
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(CellConfig)])
+def test_id_changes_with_every_field(field):
+    assert dataclasses.replace(CONFIG, **{field: OTHER.get(field, "other")}).id != CONFIG.id
+
+
+def test_id_does_not_depend_on_the_order_of_hyperparameters():
+    turned = dict(reversed(CONFIG.hyperparameters.items()))
+    assert dataclasses.replace(CONFIG, hyperparameters=turned).id == CONFIG.id

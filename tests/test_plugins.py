@@ -1,0 +1,186 @@
+"""Tasks and models from a file of the user."""
+
+import textwrap
+
+import pytest
+
+from coretx.errors import UsageError
+from coretx.models.registry import build_models
+from coretx.plugins import load_catalogue
+from coretx.tasks.registry import TASKS
+
+TASK = """
+import numpy as np
+from coretx import Task
+
+
+class FirstIsPositive(Task):
+    name = "first_is_positive"
+    title = "x > 0?"
+    rule = "1 when the first feature is positive"
+
+    def generate_candidates(self, n, rng):
+        return rng.standard_normal((n, 5, 2), dtype=np.float32)
+
+    def label(self, x):
+        return (x[:, 0, 0] > 0).astype(np.float32)
+"""
+MODEL = """
+from dataclasses import dataclass
+from coretx import ModelSpec, Optimizer
+
+
+@dataclass(frozen=True)
+class Linear:
+    width: int = 3
+
+
+def torch_models():
+    return {}
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    """Return a function that writes a plugin file."""
+
+    def write(*parts, name="mine.py"):
+        path = tmp_path / name
+        path.write_text("\n".join(textwrap.dedent(part) for part in parts))
+        return path
+
+    return write
+
+
+def test_catalogue_without_plugins_is_the_project():
+    catalogue = load_catalogue()
+    assert (list(catalogue.tasks), catalogue.models()) == (list(TASKS), build_models())
+
+
+def test_task_of_a_plugin_stands_after_the_projects(plugin):
+    catalogue = load_catalogue([plugin(TASK, "TASKS = [FirstIsPositive()]")])
+    assert list(catalogue.tasks) == [*TASKS, "first_is_positive"]
+    assert catalogue.order()["task_titles"]["first_is_positive"] == "x > 0?"
+
+
+def test_plugin_leaves_the_registry_alone(plugin):
+    load_catalogue([plugin(TASK, "TASKS = [FirstIsPositive()]")])
+    assert "first_is_positive" not in TASKS
+
+
+def test_model_of_a_plugin_may_have_one_engine(plugin):
+    file = plugin(MODEL, 'MODELS = [ModelSpec("linear", Linear(), "Enough.", Optimizer(), engines=("torch",))]')
+    (spec,) = load_catalogue([file]).models(["linear"])
+    assert spec.engines == ("torch",)
+    assert spec.hyperparameters()["width"] == 3
+
+
+def test_model_classes_are_handed_on_by_engine(plugin):
+    catalogue = load_catalogue([plugin(MODEL, "MODELS = []")])
+    assert [function() for function in catalogue.model_classes["torch"]] == [{}]
+    assert catalogue.model_classes["jax"] == ()
+
+
+def test_several_plugins_add_up(plugin):
+    tasks = plugin(TASK, "TASKS = [FirstIsPositive()]", name="tasks.py")
+    models = plugin(MODEL, 'MODELS = [ModelSpec("linear", Linear(), "Enough.")]', name="models.py")
+    catalogue = load_catalogue([tasks, models])
+    assert (list(catalogue.tasks)[-1], catalogue.models()[-1].name) == ("first_is_positive", "linear")
+
+
+def test_plugin_may_postpone_its_annotations(plugin):
+    """dataclasses look a class's module up in sys.modules to read annotations that are strings."""
+    file = plugin("from __future__ import annotations", MODEL, 'MODELS = [ModelSpec("linear", Linear(), "Enough.")]')
+    assert load_catalogue([file]).models()[-1].name == "linear"
+
+
+def test_plugin_that_is_missing_is_named(tmp_path):
+    with pytest.raises(UsageError, match=r"--plugin must name a Python file, got .*/none\.py"):
+        load_catalogue([tmp_path / "none.py"])
+
+
+def test_folder_is_no_plugin(tmp_path):
+    with pytest.raises(UsageError, match="--plugin must name a Python file"):
+        load_catalogue([tmp_path])
+
+
+def test_file_of_another_kind_is_no_plugin(plugin):
+    with pytest.raises(UsageError, match=r"not one that ends in \.py"):
+        load_catalogue([plugin("x = 1", name="plugin.txt")])
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("def (", "SyntaxError"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("import nothing_of_this_name", "ModuleNotFoundError"),
+        ("raise SystemExit(0)", "SystemExit"),
+        ("\x00", "(SyntaxError|ValueError)"),
+    ],
+)
+def test_plugin_that_does_not_load_is_named_with_its_error(plugin, text, error):
+    with pytest.raises(UsageError, match=rf"--plugin .*mine\.py could not be loaded: {error}"):
+        load_catalogue([plugin(text)])
+
+
+@pytest.mark.parametrize("name", ["../x", "<script>", "index", "a" * 65])
+def test_task_with_a_hostile_name_is_refused(plugin, name):
+    with pytest.raises(UsageError, match="a task's name must be"):
+        load_catalogue([plugin(TASK, f"FirstIsPositive.name = {name!r}", "TASKS = [FirstIsPositive()]")])
+
+
+def test_task_without_a_name_is_refused(plugin):
+    with pytest.raises(UsageError, match="a task's name must be"):
+        load_catalogue([plugin(TASK, "del FirstIsPositive.name", "TASKS = [FirstIsPositive()]")])
+
+
+@pytest.mark.parametrize("name", ["../x", "<script>", "index", "a" * 65])
+def test_model_with_a_hostile_name_is_refused(plugin, name):
+    with pytest.raises(UsageError, match="a model's name must be"):
+        load_catalogue([plugin(MODEL, f'MODELS = [ModelSpec({name!r}, Linear(), "None.")]')])
+
+
+@pytest.mark.parametrize("name", ["mlp", "linear"])
+def test_model_whose_name_is_taken_is_refused(plugin, name):
+    first = 'ModelSpec("linear", Linear(), "First.")'
+    with pytest.raises(UsageError, match="a model's name must be its own"):
+        load_catalogue([plugin(MODEL, f'MODELS = [{first}, ModelSpec("{name}", Linear(), "Second.")]')])
+
+
+@pytest.mark.parametrize("names", ["sign_of_winner", "first_is_positive"])
+def test_task_whose_name_is_taken_is_refused(plugin, names):
+    file = plugin(TASK, "other = FirstIsPositive()", f"other.name = {names!r}", "TASKS = [FirstIsPositive(), other]")
+    with pytest.raises(UsageError, match="a task's name must be its own"):
+        load_catalogue([file])
+
+
+@pytest.mark.parametrize("value", ["FirstIsPositive", "'sign_of_winner'", "None"])
+def test_what_is_no_task_is_refused(plugin, value):
+    with pytest.raises(UsageError, match=r"TASKS must hold instances of coretx\.Task"):
+        load_catalogue([plugin(TASK, f"TASKS = [{value}]")])
+
+
+def test_task_outside_a_list_is_refused(plugin):
+    with pytest.raises(UsageError, match="TASKS"):
+        load_catalogue([plugin(TASK, "TASKS = FirstIsPositive()")])
+
+
+@pytest.mark.parametrize("value", ["Linear()", "'mlp'", "None"])
+def test_what_is_no_model_is_refused(plugin, value):
+    with pytest.raises(UsageError, match=r"MODELS must hold instances of coretx\.ModelSpec"):
+        load_catalogue([plugin(MODEL, f"MODELS = [{value}]")])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ('Linear(), "None.", engines=()', "engines?"),
+        ('Linear(), "None.", engines=("numpy",)', "jax, torch"),
+        ('object(), "None."', "dataclass"),
+    ],
+    ids=["no-engine", "unknown-engine", "no-dataclass"],
+)
+def test_spec_that_no_engine_can_run_is_refused(plugin, arguments, message):
+    with pytest.raises(UsageError, match=message):
+        load_catalogue([plugin(MODEL, f'MODELS = [ModelSpec("linear", {arguments})]')])

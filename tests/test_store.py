@@ -1,0 +1,150 @@
+"""Cells on disk: what comes back is what was written, or nothing."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from coretx.metrics import split_scores
+from coretx.results import CellConfig, ModelResult, Predictions, Provenance
+from coretx.store import cell_path, load_result, save_result
+
+CONFIG = CellConfig(
+    task="sign_of_winner",
+    model="mlp",
+    backend="jax",
+    seed=0,
+    members=2,
+    n_samples=4,
+    epochs=3,
+    split="original",
+    recipe="original",
+    dtype="float32",
+    device="cpu",
+    strategy="vmap",
+    hyperparameters={"architecture": "MLP", "width": 16},
+)
+FILES = ("json", "weights.safetensors", "predictions.safetensors")
+
+
+def predictions(rng):
+    x = rng.standard_normal((4, 5, 2), dtype=np.float32)
+    y = np.array([0, 1, 0, 1], np.float32)
+    return Predictions(x, y, rng.standard_normal((2, 4), dtype=np.float32))
+
+
+@pytest.fixture
+def result():
+    rng = np.random.default_rng(0)
+    answers = {split: predictions(rng) for split in ("train", "test")}
+    return ModelResult(
+        config=CONFIG,
+        provenance=Provenance("0.1.0", "abc", "2026-01-01T00:00:00+00:00", "cpu", {"numpy": "2"}, {"total": 1.5}),
+        status="done",
+        parameters=193,
+        history={"loss_train": rng.random((2, 3)), "loss_test": rng.random((2, 3))},
+        weights={"head.weight": rng.standard_normal((2, 1, 4), dtype=np.float32)},
+        scores={split: split_scores(answer.logits, answer.y) for split, answer in answers.items()},
+        predictions=answers,
+    )
+
+
+def plain(value):
+    """Return the record with bytes for arrays, which == can compare."""
+    if dataclasses.is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    return (value.shape, value.dtype, value.tobytes()) if isinstance(value, np.ndarray) else value
+
+
+def test_loaded_result_equals_the_saved_one(result, tmp_path):
+    assert plain(load_result(save_result(result, tmp_path))) == plain(result)
+
+
+def test_parameters_come_back_in_their_order(result, tmp_path):
+    """A model's page lists them as they come, and a rebuilt page must be the same page."""
+    names = ["embed.weight", "head.bias", "head.weight", "mix.bias"]
+    weights = {name: np.ones((2, 1 + place % 2, 3), np.float32) for place, name in enumerate(names)}
+    found = load_result(save_result(dataclasses.replace(result, weights=weights), tmp_path))
+    assert list(found.weights) == names
+
+
+def test_path_names_task_model_engine_and_id(result, tmp_path):
+    path = tmp_path / "artifacts" / "sign_of_winner" / "cells" / f"mlp.jax.{CONFIG.id}.json"
+    assert save_result(result, tmp_path) == cell_path(tmp_path, CONFIG) == path
+
+
+def test_saving_leaves_three_files(result, tmp_path):
+    folder = save_result(result, tmp_path).parent
+    assert sorted(path.name for path in folder.iterdir()) == sorted(f"mlp.jax.{CONFIG.id}.{end}" for end in FILES)
+
+
+def test_same_result_is_the_same_bytes(result, tmp_path):
+    first, second = (save_result(result, tmp_path / name) for name in "ab")
+    assert [first.with_suffix(f".{end}").read_bytes() for end in FILES] == [
+        second.with_suffix(f".{end}").read_bytes() for end in FILES
+    ]
+
+
+def test_missing_cell_is_none(tmp_path):
+    assert load_result(tmp_path / "none.json") is None
+
+
+@pytest.mark.parametrize("end", FILES)
+def test_cell_without_one_of_its_files_is_none(result, tmp_path, end):
+    path = save_result(result, tmp_path)
+    path.with_suffix(f".{end}").unlink()
+    assert load_result(path) is None
+
+
+@pytest.mark.parametrize("end", FILES)
+def test_cell_with_a_truncated_file_is_none(result, tmp_path, end):
+    path = save_result(result, tmp_path)
+    file = path.with_suffix(f".{end}")
+    file.write_bytes(file.read_bytes()[:-2])
+    assert load_result(path) is None
+
+
+@pytest.mark.parametrize("end", FILES)
+def test_no_flipped_byte_goes_unseen(result, tmp_path, end):
+    path = save_result(result, tmp_path)
+    file = path.with_suffix(f".{end}")
+    whole = file.read_bytes()
+    unseen = []
+    for place in range(0, len(whole), 3):
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        if load_result(path) is not None:
+            unseen.append(whole[max(place - 12, 0) : place + 1])
+    assert unseen == []
+
+
+@pytest.mark.parametrize("field", ["status", "parameters", "history", "provenance", "failure"])
+def test_cell_without_one_of_its_fields_is_none(result, tmp_path, field):
+    path = save_result(result, tmp_path)
+    path.write_text(json.dumps({name: value for name, value in json.loads(path.read_text()).items() if name != field}))
+    assert load_result(path) is None
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", '{"sha256": {}}', '{"sha256": null}', "\x00"])
+def test_file_that_is_no_cell_is_none(tmp_path, text):
+    path = Path(tmp_path / "cell.json")
+    path.write_text(text)
+    assert load_result(path) is None
+
+
+def test_number_that_is_not_finite_survives_as_null(result, tmp_path):
+    history = {"loss_train": np.array([[0.5, np.nan, np.inf]])}
+    path = save_result(dataclasses.replace(result, history=history), tmp_path)
+    assert json.loads(path.read_text())["history"] == {"loss_train": [[0.5, None, None]]}
+    assert np.isnan(load_result(path).history["loss_train"]).tolist() == [[False, True, True]]
+
+
+def test_diverged_result_comes_back_without_scores(result, tmp_path):
+    failed = dataclasses.replace(result, status="diverged", failure="why", scores={}, predictions={})
+    found = load_result(save_result(failed, tmp_path))
+    assert (found.status, found.failure, found.scores, found.predictions) == ("diverged", "why", {}, {})
