@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run ladder test lint
+.PHONY: run ladder test lint parity parity-statistics
 
 run: $(VENV)/ready-to-run
 	$(BIN)/python main.py --backend jax $(ARGS)
@@ -14,6 +14,12 @@ ladder: $(VENV)/ready-to-run
 
 test: $(VENV)/ready-to-test
 	$(BIN)/python -m pytest $(ARGS)
+
+parity: $(VENV)/ready-to-test
+	$(BIN)/python -m pytest parity_tests -m "slow or not slow" $(ARGS)
+
+parity-statistics: $(VENV)/ready-to-test
+	$(BIN)/python -m parity_tests.statistics --write docs/parity.md $(ARGS)
 
 lint: $(VENV)/ready-to-test
 	$(BIN)/ruff check .

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from coretx.backend import SECTIONS, State, complete_state
 from coretx.data import Dataset
 from coretx.models.spec import InputShape, ModelSpec
-from jaxtx.programs import Betas, Carry, Program, Schedule, note_names, programs
+from jaxtx.programs import Adam, Carry, Program, Schedule, adam_constants, note_names, programs
 
 EPOCH_BLOCK = 25
 """The epoch axis of a chunk is filled up to a multiple of this, so that few lengths are ever compiled."""
@@ -63,13 +63,12 @@ class JaxAccess:
         """Train a chunk of epochs in one compiled call per lane and return sums and counts by member and epoch."""
         epochs = rows.shape[1]
         self._keeps_best = self._keeps_best or keep_best is not None
-        optimizer = self._spec.optimizer
         with self._precision():
             program = programs(*self._definition, keep_best).train
             schedules = (*map(filled, (rows, weights, learning_rate)), weight_decay)
-            betas = Betas(*self._put((optimizer.b1, optimizer.b2, optimizer.eps)))
             splits = {name: as_rows(split) for name, split in evaluate.items()}
-            shared = (betas, *self._put((np.int32(epochs), as_rows(train), splits)))
+            adam = Adam(*self._put(adam_constants(self._spec.optimizer)))
+            shared = (adam, *self._put((np.int32(epochs), as_rows(train), splits)))
             history = []
             for lane, schedule in enumerate(self._split(schedules)):
                 carry, schedule = self._lanes[lane], Schedule(*self._put(schedule))

@@ -6,15 +6,16 @@ argument shapes. Data, batches and the optimizer's numbers are arguments, never 
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from coretx.models.spec import InputShape
+from coretx.models.spec import InputShape, Optimizer
 from jaxtx.compilation import Program
 from jaxtx.parameters import Layout, layout
 
@@ -44,12 +45,27 @@ class Schedule(NamedTuple):
     weight_decay: Float[Array, ""]
 
 
-class Betas(NamedTuple):
-    """AdamW's constants."""
+class Adam(NamedTuple):
+    """AdamW's constants, with what follows from the betas worked out in float64.
+
+    In float32 1 - b2 would be 1.3e-5 off, and 1 - b2^t in the first steps too, as it is in optax.scale_by_adam.
+    """
 
     b1: Float[Array, ""]
     b2: Float[Array, ""]
     eps: Float[Array, ""]
+    rest1: Float[Array, ""]
+    """1 - b1."""
+    rest2: Float[Array, ""]
+    log_b1: Float[Array, ""]
+    log_b2: Float[Array, ""]
+
+
+def adam_constants(optimizer: Optimizer) -> tuple[float, ...]:
+    """Return what Adam holds, in its order, in float64."""
+    b1, b2 = optimizer.b1, optimizer.b2
+    with np.errstate(divide="ignore"):  # the logarithm of a beta of 0 is -inf, and its correction 1
+        return b1, b2, optimizer.eps, 1 - b1, 1 - b2, float(np.log(b1)), float(np.log(b2))
 
 
 class Programs(NamedTuple):
@@ -97,9 +113,9 @@ def programs(
         return jax.grad(lambda x: logits(parameters, x).sum())(x)
 
     def train(
-        carry: Carry, schedule: Schedule, betas: Betas, epochs: Int[Array, ""], data: Rows, evaluate: Mapping[str, Rows]
+        carry: Carry, schedule: Schedule, adam: Adam, epochs: Int[Array, ""], data: Rows, evaluate: Mapping[str, Rows]
     ) -> tuple[Carry, dict[str, Float[Array, " epoch"]]]:
-        return train_chunk(model, carry, schedule, betas, epochs, data, evaluate, keep_best)
+        return train_chunk(model, carry, schedule, adam, epochs, data, evaluate, keep_best)
 
     return Programs(
         model,
@@ -146,7 +162,7 @@ def train_chunk(
     model: Layout,
     carry: Carry,
     schedule: Schedule,
-    betas: Betas,
+    adam: Adam,
     epochs: Int[Array, ""],
     data: Rows,
     evaluate: Mapping[str, Rows],
@@ -158,7 +174,7 @@ def train_chunk(
     """
 
     def one_epoch(i: Int[Array, ""] | int, carry: Carry) -> tuple[Carry, dict[str, Array]]:
-        carry, measured = train_epoch(model, carry, schedule, i, betas, data)
+        carry, measured = train_epoch(model, carry, schedule, i, adam, data)
         parameters = model.split(carry.parameters)
         for split, rows in evaluate.items():
             measured |= prefixed(split, split_sums(model, parameters, rows))
@@ -202,12 +218,14 @@ def attention_names(model: Layout, shape: tuple[int, ...]) -> tuple[str, ...]:
 
 
 def train_epoch(
-    model: Layout, carry: Carry, schedule: Schedule, epoch: Int[Array, ""] | int, betas: Betas, data: Rows
+    model: Layout, carry: Carry, schedule: Schedule, epoch: Int[Array, ""] | int, adam: Adam, data: Rows
 ) -> tuple[Carry, dict[str, Float[Array, ""]]]:
-    """Take every step of one epoch and return sums over its batches."""
+    """Take every step of one epoch and return sums over its batches.
+
+    AdamW: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019, algorithm 2.
+    """
     learning_rate, head = schedule.learning_rate[epoch], model["head.weight"].span
     gradient = jax.value_and_grad(weighted_loss, argnums=1, has_aux=True)
-    adam = optax.scale_by_adam(*betas)
 
     def step(
         carry: Carry, batch: tuple[Int[Array, " batch"], Float[Array, " batch"]]
@@ -215,13 +233,15 @@ def train_epoch(
         rows, weight = batch
         (_, sums), tensors = gradient(model, model.split(carry.parameters), data[0][rows], data[1][rows], weight)
         gradients = model.join(tensors)
-        moments = optax.ScaleByAdamState(carry.step, carry.first_moment, carry.second_moment)
-        direction, moments = cast(tuple[Array, optax.ScaleByAdamState], adam.update(gradients, moments))
+        first = adam.b1 * carry.first_moment + adam.rest1 * gradients
+        second = adam.b2 * carry.second_moment + adam.rest2 * gradients**2
+        unbiased1 = -jnp.expm1((carry.step + 1) * adam.log_b1)  # 1 - b1^t
+        unbiased2 = -jnp.expm1((carry.step + 1) * adam.log_b2)
+        direction = (first / unbiased1) / (jnp.sqrt(second / unbiased2) + adam.eps)
         decayed = direction + schedule.weight_decay * carry.parameters
         parameters = carry.parameters - learning_rate * decayed
         norms = {"grad_norm_sum": norm(gradients), "weight_norm_sum": norm(parameters[head])}
-        first, second = cast(tuple[Array, Array], (moments.mu, moments.nu))
-        carry = carry._replace(parameters=parameters, first_moment=first, second_moment=second, step=moments.count)
+        carry = carry._replace(parameters=parameters, first_moment=first, second_moment=second, step=carry.step + 1)
         return carry, sums | norms | {"steps": jnp.ones_like(weight[0])}
 
     carry, measured = jax.lax.scan(step, carry, (schedule.rows[epoch], schedule.weights[epoch]))

@@ -1,0 +1,143 @@
+"""`python -m parity_tests`: compare two engines on any model and task, one's own included."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from coretx import provenance
+from coretx.backend import Backend
+from coretx.errors import OutputError, UsageError
+from coretx.models.spec import ModelSpec
+from coretx.plugins import load_catalogue
+from coretx.tasks.base import Task
+from coretx.tasks.registry import get_task
+from parity_tests import certificate
+from parity_tests.bounds import COPIES
+from parity_tests.cases import ENGINES, Case, lasting, load_engines, short
+from parity_tests.certificate import Certificate, Finding
+from parity_tests.ladder import differs_before_training, first_difference
+from parity_tests.mutants import MUTANTS, planted
+from parity_tests.trajectory import follow, judge, perturbed, runner
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Compare the JAX and the PyTorch engine step by step, from equal weights and batches."""
+
+    models: tuple[str, ...] = ("all",)
+    """Names of models, or `all`."""
+    tasks: tuple[str, ...] = ("sign_of_winner",)
+    """Names of tasks."""
+    dtype: Literal["float64", "float32", "both"] = "both"
+    """Precision of both engines."""
+    steps: int = 200
+    """Optimizer steps."""
+    n_samples: int = 1000
+    """Rows that are trained on."""
+    seed: int = 0
+    """Names the streams of data, initial weights and batch order."""
+    mutants: bool = False
+    """Put every mutant of the model into its engine as well, and count those that are found."""
+    plugin: tuple[Path, ...] = ()
+    """Python files with tasks and models of your own (see README)."""
+    out: Path = Path()
+    """Folder for artifacts/_parity/."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Compare, report, write the certificates; return 0 where nothing differs, 1 where something does, 2 for usage."""
+    arguments = tyro.cli(Arguments, prog="python -m parity_tests", args=argv, config=(tyro.conf.FlagCreatePairsOff,))
+    try:
+        return compare(arguments)
+    except (UsageError, OutputError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def compare(arguments: Arguments) -> int:
+    """Do what was asked and return the exit code."""
+    if arguments.steps < 1:
+        raise UsageError(f"--steps must be at least 1; got {arguments.steps}")
+    catalogue = load_catalogue(arguments.plugin)
+    specs = catalogue.models(None if arguments.models == ("all",) else arguments.models)
+    tasks = [get_task(name, catalogue.tasks) for name in arguments.tasks]
+    for spec in specs:
+        if set(spec.engines) != set(ENGINES):
+            raise UsageError(f"model {spec.name} runs in {', '.join(spec.engines)} alone: parity needs both engines")
+    engines = load_engines(catalogue)
+    pages = [certify(arguments, engines, spec, task) for task in tasks for spec in specs]
+    return int(not all(page.granted for page in pages))
+
+
+def certify(arguments: Arguments, engines: Mapping[str, Backend], spec: ModelSpec, task: Task) -> Certificate:
+    """Compare one model on one task, say what came of it, and write its certificate."""
+    spec = lasting(spec, arguments.steps, arguments.n_samples)
+    dtypes = ("float64", "float32") if arguments.dtype == "both" else (arguments.dtype,)
+    cases = [Case(spec, task, dtype, arguments.n_samples, arguments.seed) for dtype in dtypes]
+    findings = [find(case, engines, arguments.steps) for case in cases]
+    tried = try_mutants(spec, task, engines) if arguments.mutants else {}
+    page = Certificate(
+        model=spec.name,
+        task=task.name,
+        steps=arguments.steps,
+        findings=findings,
+        mutants=[f"{name}: {'found, ' + seen if seen else 'NOT SEEN'}" for name, seen in tried.items()],
+        killed=sum(bool(seen) for seen in tried.values()),
+        versions=versions(engines),
+    )
+    path = certificate.write(page, arguments.out)
+    for finding in findings:
+        print(f"{spec.name} on {task.name}, {finding.dtype}: {told(finding, arguments.steps)}")
+    if tried:
+        print(f"{spec.name}: {page.killed} of {len(tried)} mutants found")
+    print(f"wrote {path}")
+    return page
+
+
+def versions(engines: Mapping[str, Backend]) -> dict[str, str]:
+    """Return the commit and the version of every package that the comparison goes through."""
+    of_engines = {name: version for engine in engines.values() for name, version in engine.versions.items()}
+    return {"commit": provenance.commit()} | provenance.versions() | of_engines
+
+
+def find(case: Case, engines: Mapping[str, Backend], steps: int) -> Finding:
+    """Return the comparison of one case, from names of parameters to the last step."""
+    jax, torch = (runner(case.open(engines[name]), case) for name in ENGINES)
+    before = differs_before_training(jax, torch)
+    if before is not None and before.quantity.startswith(("contract/", "initial/")):
+        return Finding(case.dtype, None, before.sentence())
+    copies = {f"copy {seed}": perturbed(case.open(engines["jax"]), case, seed) for seed in range(COPIES)}
+    verdict = judge(follow(jax, copies | {"torch": torch}, steps), "torch", tuple(copies), case.dtype)
+    difference = before or verdict.difference
+    return Finding(case.dtype, verdict, difference.sentence() if difference else "")
+
+
+def told(finding: Finding, steps: int) -> str:
+    """Return the finding as one line for a terminal."""
+    if finding.verdict is None or finding.sentence:
+        return finding.sentence
+    verdict = finding.verdict
+    envelope = float(verdict.envelope[: verdict.horizon].max(initial=0.0))
+    line = f"the same over {verdict.horizon} steps, largest error {verdict.largest_error:.1e}, envelope {envelope:.1e}"
+    if verdict.horizon < steps:
+        line += f"; from step {verdict.horizon} on its own copies part too, and nothing is asserted"
+    return line
+
+
+def try_mutants(spec: ModelSpec, task: Task, engines: Mapping[str, Backend]) -> dict[str, str]:
+    """Return each mutant of this model with what differed first, or an empty text where it was not seen."""
+    tried = {}
+    for mutant in MUTANTS:
+        if mutant.model == spec.name:
+            with planted(mutant):
+                found = first_difference(engines, Case(short(spec), task), 8, mutant)
+            tried[f"{mutant.name} ({mutant.engine})"] = found.sentence().partition(":")[0] if found else ""
+    return tried
+
+
+if __name__ == "__main__":
+    sys.exit(main())

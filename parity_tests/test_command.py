@@ -1,0 +1,111 @@
+"""The command compares models and tasks of one's own as it does the ladder's, and says in words what differs."""
+
+import re
+
+import pytest
+
+from parity_tests.__main__ import main
+from parity_tests.differences import Difference
+
+PLUGIN = """
+from dataclasses import dataclass
+from coretx.models.spec import ModelSpec, Optimizer
+
+@dataclass(frozen=True)
+class Doubled:
+    factor: float = 2.0
+
+MODELS = [ModelSpec("doubled", Doubled(), "Twice is enough.", Optimizer(0.01, 0.01))]
+
+def jax_models():
+    from flax import nnx
+    import jax.numpy as jnp
+
+    class JaxDoubled(nnx.Module):
+        def __init__(self, spec, shape, *, rngs):
+            self.factor = spec.factor
+            self.hidden = nnx.Linear(shape.time * shape.feature, 4, rngs=rngs)
+            self.head = nnx.Linear(4, 1, rngs=rngs)
+
+        def __call__(self, x, note=lambda name, value: None):
+            hidden = jnp.tanh(self.hidden(x.reshape(x.shape[0], -1)))
+            note("hidden", hidden)
+            doubled = JAX_FACTOR * hidden
+            note("doubled", doubled)
+            return self.head(doubled)[:, 0]
+
+    return {Doubled: JaxDoubled}
+
+def torch_models():
+    import torch
+
+    class TorchDoubled(torch.nn.Module):
+        def __init__(self, spec, shape):
+            super().__init__()
+            self.factor = spec.factor
+            self.hidden = torch.nn.Linear(shape.time * shape.feature, 4)
+            self.head = torch.nn.Linear(4, 1)
+
+        def forward(self, x, note=lambda name, value: None):
+            hidden = torch.tanh(self.hidden(x.reshape(x.shape[0], -1)))
+            note("hidden", hidden)
+            doubled = self.factor * hidden
+            note("doubled", doubled)
+            return self.head(doubled)[:, 0]
+
+    return {Doubled: TorchDoubled}
+"""
+
+
+def run(tmp_path, factor, *flags):
+    """Run the command on a model of one's own and return exit code and page."""
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(PLUGIN.replace("JAX_FACTOR", factor))
+    shared = f"--models doubled --steps 4 --n-samples 40 --dtype float64 --plugin {plugin} --out {tmp_path}"
+    code = main([*shared.split(), *flags])
+    return code, (tmp_path / "artifacts" / "_parity" / "sign_of_winner" / "doubled.html").read_text()
+
+
+def test_model_of_ones_own_is_granted_its_certificate(tmp_path, capsys):
+    code, page = run(tmp_path, "self.factor")
+    assert code == 0
+    assert "doubled on sign_of_winner, float64: the same over 4 steps" in capsys.readouterr().out
+    assert "Granted" in page
+    assert page.count("<svg") == 1
+    assert "http" not in re.sub(r"http-equiv|xmlns\S*", "", page)
+
+
+def test_fault_in_a_model_of_ones_own_is_named(tmp_path, capsys):
+    code, page = run(tmp_path, "2.1")
+    assert code == 1
+    assert "doubled differs first, at step 0, by 4.8e-02 of its largest value" in capsys.readouterr().out
+    assert "Refused" in page
+
+
+def test_mutants_are_counted(tmp_path, capsys):
+    flags = f"--models logreg --steps 3 --n-samples 40 --dtype float64 --mutants --out {tmp_path}"
+    assert main(flags.split()) == 0
+    found, of = map(int, re.search(r"logreg: (\d+) of (\d+) mutants found", capsys.readouterr().out).groups())
+    assert found == of > 0
+
+
+@pytest.mark.parametrize("flags", ["--models nosuch", "--tasks nosuch", "--steps 0"])
+def test_wrong_use_is_one_sentence_and_exit_2(flags, capsys):
+    assert main(flags.split()) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    ("quantity", "words"),
+    [
+        ("forward/blocks.0.attention.weights", "block 1 / attention weights differs first, at step 3, by 3.0e-02"),
+        ("parameters/blocks.1.expand.bias", "parameters of block 2 / expand bias differs first, at step 3"),
+        ("loss", "loss differs first"),
+    ],
+)
+def test_difference_is_told_in_plain_words(quantity, words):
+    assert Difference(quantity, 3, 0.03, 1e-10).sentence().startswith(words)
+
+
+def test_a_side_that_is_not_finite_is_a_difference():
+    assert "not finite" in Difference("loss", 0, float("inf"), 1e-10).sentence()

@@ -1,0 +1,93 @@
+"""One step and ten: both engines move parameters and moments as AdamW on paper does, at the schedule's rate."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from coretx.backend import SECTIONS
+from coretx.models.spec import Optimizer
+from coretx.training import learning_rates, train
+from parity_tests import referee
+from parity_tests.bounds import COPIES, OPTIMIZER
+from parity_tests.cases import ENGINES, train_steps
+from parity_tests.differences import relative_gap
+from parity_tests.trajectory import follow, judge, perturbed, runner
+
+
+def on_paper(access, case, steps):
+    """Return what AdamW in NumPy makes of the engine's own gradients, after each step, from the engine's state."""
+    state = access.state()
+    for i in range(len(steps)):
+        rows, weights = steps.rows[i], steps.weights[i]
+        gradients = access.gradients(case.data.x[rows], case.data.y[rows], weights)
+        expected = {
+            name: referee.adamw(
+                *(state[f"{section}/{name}"] for section in SECTIONS),
+                gradients[name],
+                i + 1,
+                steps.learning_rate[i],
+                case.spec.optimizer,
+            )
+            for name in access.manifest
+        }
+        train_steps(access, case, steps.part(slice(i, i + 1)))
+        state = access.state()
+        yield expected, state
+
+
+@pytest.mark.parametrize("model", ["mlp", "self_attention"])
+def test_ten_steps_are_adamws_on_paper(model, engine, engines, short_case):
+    """Moments and schedule included; two models, since the optimizer does not know which it serves."""
+    case = short_case(model)
+    access = case.open(engines[engine])
+    for step, (expected, state) in enumerate(on_paper(access, case, case.steps().part(slice(0, 10)))):
+        assert state["step"].tolist() == [step + 1]
+        for name, tensors in expected.items():
+            for section, values in zip(SECTIONS, tensors, strict=True):
+                assert relative_gap(state[f"{section}/{name}"], values) < OPTIMIZER["float64"], (step, section, name)
+
+
+def test_other_constants_reach_the_optimizer(engine, engines, short_case):
+    """b1, b2, eps and weight decay are the spec's, not a framework's defaults."""
+    case = short_case("logreg")
+    unusual = replace(case.spec.optimizer, b1=0.7, b2=0.9, eps=1e-2, weight_decay=0.3)
+    case = replace(case, spec=replace(case.spec, optimizer=unusual))
+    access = case.open(engines[engine])
+    for expected, state in on_paper(access, case, case.steps().part(slice(0, 10))):
+        for section, values in zip(SECTIONS, expected["head.weight"], strict=True):
+            assert relative_gap(state[f"{section}/head.weight"], values) < OPTIMIZER["float64"]
+
+
+def test_ten_steps_in_float32_agree(model, engines, short_case):
+    """From equal weights; within the envelope of copies moved by one ulp, as the trajectories are."""
+    case = short_case(model, dtype="float32")
+    jax, torch = (runner(case.open(engines[name]), case) for name in ENGINES)
+    copies = {f"copy {seed}": perturbed(case.open(engines["jax"]), case, seed) for seed in range(COPIES)}
+    verdict = judge(follow(jax, copies | {"torch": torch}, 10), "torch", tuple(copies), "float32")
+    assert verdict.difference is None, verdict.difference.sentence()
+    assert verdict.horizon == 10
+
+
+def test_schedule_is_linear_from_start_to_end():
+    optimizer = Optimizer(0.4, 0.2, epochs=5)
+    np.testing.assert_allclose(learning_rates(optimizer, range(5)), [0.4, 0.35, 0.3, 0.25, 0.2], rtol=1e-15)
+    np.testing.assert_allclose(learning_rates(optimizer, range(3, 5)), [0.25, 0.2], rtol=1e-15)
+
+
+def test_production_hands_both_engines_the_schedule_of_the_spec(engine, engines, short_case):
+    """Each epoch's move of logistic regression without moments or decay is its rate times the sign of the gradient."""
+    case = short_case("logreg")
+    signs = replace(case.spec.optimizer, b1=0.0, b2=0.0, eps=1e-300, weight_decay=0.0, batch_size=case.n, epochs=4)
+    case = replace(case, spec=replace(case.spec, optimizer=signs))
+    access = case.open(engines[engine])
+    moves, before = [], access.state()["parameters/head.weight"]
+    for epoch in range(4):
+        part = case.steps().part(slice(epoch, epoch + 1))
+        train_steps(access, case, part)
+        after = access.state()["parameters/head.weight"]
+        moves.append(np.abs(after - before).max())
+        before = after
+    np.testing.assert_allclose(moves, learning_rates(signs, range(4)), rtol=1e-12)
+    history = train(case.open(engines[engine]), case.population(), {"train": case.data}, lambda record: None)
+    np.testing.assert_array_equal(history["learning_rate"][0], learning_rates(signs, range(4)))
