@@ -103,14 +103,17 @@ class Experiment:
         jobs = [job for job in jobs if not self.reused(job)]
         workers = min((job.cell.backend.side_by_side for job in jobs), default=1)
         training = SideBySide(jobs, self.train, workers)
+        in_hand: list[Event[Job, ModelResult]] = []
         try:
             for event in training:
+                in_hand = [event]
                 self.handle(event)
+                in_hand = []
         except KeyboardInterrupt:
             self.outcome.interrupted = True
             self.progress.note("interrupted: finished cells are kept, the rest is dropped")
             training.stop()
-            rest = list(training)
+            rest = [*in_hand, *training]
             finished = [event.job for event in rest if event.kind == "done"]
             for event in rest:
                 if event.job in finished:

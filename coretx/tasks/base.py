@@ -12,7 +12,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 RESERVED = ("index", "cells", "runs")
 
 
-def check_name(kind: str, name: str) -> str:
+def check_name(kind: str, name: object) -> str:
     """Return the name of a task or model if it is one, else raise UsageError: it becomes a file name and a log key."""
     if not isinstance(name, str) or not NAME.fullmatch(name) or name in RESERVED:
         raise UsageError(
