@@ -13,7 +13,7 @@ ladder: $(VENV)/ready-to-run
 	$(BIN)/python main.py --backend jax --tasks all $(ARGS)
 
 test: $(VENV)/ready-to-test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 parity: $(VENV)/ready-to-test
 	$(BIN)/python -m pytest parity_tests -m "slow or not slow" $(ARGS)
