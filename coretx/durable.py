@@ -17,7 +17,6 @@ def write_bytes(path: Path, data: bytes) -> None:
 
     Raises OutputError where the disk refuses; the old file is then untouched and no temporary file is left.
     """
-    path = Path(path)
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

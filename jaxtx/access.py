@@ -43,7 +43,7 @@ class JaxAccess:
         self._device = device
         self._vmapped = strategy == "vmap"
         self._definition = model_class, spec.architecture, shape, self._vmapped
-        with self._compiling():
+        with timed(self.seconds, "compile"):
             self._programs = programs(*self._definition)
         self.manifest = self._programs.layout.manifest
         self._lanes: list[Carry] = []
@@ -145,9 +145,6 @@ class JaxAccess:
         result = jax.block_until_ready(program(self.seconds, *args))
         self.seconds["train"] += time.perf_counter() - start - (self.seconds["compile"] - compiled)
         return result
-
-    def _compiling(self) -> AbstractContextManager[None]:
-        return timed(self.seconds, "compile")
 
     def _precision(self) -> AbstractContextManager[Any]:
         return jax.enable_x64(True) if self._dtype == "float64" else nullcontext()
