@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int
 
+from coretx.config import DEFAULT_OPTIONS, EngineOptions
 from coretx.data import Dataset
 from coretx.errors import UsageError, choices
 from coretx.models.spec import InputShape, ModelSpec
@@ -103,6 +104,8 @@ class Backend(Protocol):
     versions: dict[str, str]
     side_by_side: int
     """How many populations are best trained at once, each in a thread of its own."""
+    leads: bool
+    """Whether this process writes and shows: one of several that train together does, and one alone."""
 
     def supports(self, spec: ModelSpec) -> bool:
         """Return whether this engine has a model class for the spec's architecture."""
@@ -112,13 +115,18 @@ class Backend(Protocol):
         """Return how this engine runs that many members: part of a cell's config."""
         ...
 
-    def open(self, spec: ModelSpec, shape: InputShape, members: int, dtype: str = "float32") -> ModelAccess:
-        """Return a population whose parameters are unset until `load_state`."""
+    def open(
+        self, spec: ModelSpec, shape: InputShape, members: int, dtype: str = "float32", strategy: str | None = None
+    ) -> ModelAccess:
+        """Return a population whose parameters are unset until `load_state`; `strategy` None is the engine's choice."""
         ...
 
 
 def load_backend(
-    name: str, device: str | None = None, plugin_models: Sequence[Callable[[], Mapping[type, Any]]] = ()
+    name: str,
+    device: str | None = None,
+    plugin_models: Sequence[Callable[[], Mapping[type, Any]]] = (),
+    options: EngineOptions = DEFAULT_OPTIONS,
 ) -> Backend:
     """Return the engine of this name; the only place where an engine is imported, since each costs a second or more.
 
@@ -132,7 +140,7 @@ def load_backend(
         raise UsageError(f"backend {name} runs on {choices(DEVICES[name])}, got --device {device}")
     if importlib.util.find_spec(name) is None:
         raise UsageError(f"backend {name} needs the package {name}, which is not installed: {INSTALL[name]}")
-    return importlib.import_module(f"{ENGINES[name]}.backend").load(device, plugin_models)
+    return importlib.import_module(f"{ENGINES[name]}.backend").load(device, plugin_models, options)
 
 
 def complete_state(state: State, manifest: Manifest, members: int, dtype: str) -> dict[str, np.ndarray]:

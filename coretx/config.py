@@ -2,12 +2,51 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from coretx.errors import UsageError
 
 MIN_SAMPLES = 4
 """Fewest rows a split may have: two of each class, so that a ranking exists."""
+
+
+class MeshShape(NamedTuple):
+    """How many devices a population is spread over, along its members and along the rows of each batch."""
+
+    members: int = 1
+    data: int = 1
+
+    def __str__(self) -> str:
+        """Return the shape as --mesh takes it."""
+        return f"members={self.members},data={self.data}"
+
+    @classmethod
+    def parse(cls, text: str) -> "MeshShape":
+        """Return the shape that --mesh names. UsageError for what is none.
+
+        >>> MeshShape.parse("members=4,data=2")
+        MeshShape(members=4, data=2)
+        """
+        axes = dict(part.partition("=")[::2] for part in text.split(","))
+        if not axes.keys() <= set(cls._fields) or not all(n.isdecimal() and int(n) for n in axes.values()):
+            raise UsageError(f"--mesh takes numbers of devices, as in members=4,data=2; got {text!r}")
+        return cls(**{axis: int(number) for axis, number in axes.items()})
+
+
+MatmulPrecision = Literal["highest", "high", "default"]
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """What an engine is told beside the kind of its device."""
+
+    mesh: MeshShape | None = None
+    matmul_precision: MatmulPrecision = "highest"
+    compile_cache: bool = True
+    distributed: bool = False
+
+
+DEFAULT_OPTIONS = EngineOptions()
 
 
 @dataclass(frozen=True)
@@ -28,8 +67,20 @@ class RunConfig:
     """Independent runs of each model that are trained together and reported as mean and spread."""
     epochs: int | None = None
     """Epochs of every model, in place of its own number."""
+    learning_rates: tuple[str, ...] = ("1x",)
+    """Learning rates, as multiples of the recipe's (0.5x 1x 2x) or as values; several are a grid, trained together."""
+    weight_decays: tuple[str, ...] = ("1x",)
+    """Weight decays, likewise; every one goes with every learning rate."""
     device: Literal["cpu", "gpu", "tpu"] | None = None
     """What to train on; the engine's own choice where not given."""
+    mesh: str | None = None
+    """Devices for each population, as in members=4,data=2; as many along the members as divide them, if not given."""
+    matmul_precision: MatmulPrecision = "highest"
+    """Of float32 matrix products on an accelerator: `default` is its fastest, with fewer bits."""
+    compile_cache: bool = True
+    """Compiled programs are kept in the user's cache folder for later runs; the flag does without."""
+    distributed: bool = False
+    """Train with all processes of a launcher (Slurm, Open MPI, Cloud TPU, ...); the first one writes and shows."""
     out: Path = Path()
     """Folder for artifacts/ and benchmarks/."""
     wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
@@ -49,3 +100,13 @@ class RunConfig:
         for flag, value, least in (("members", self.members, 1), ("epochs", self.epochs, 1), ("seed", self.seed, 0)):
             if value is not None and value < least:
                 raise UsageError(f"--{flag} must be at least {least}; got {value}")
+        if self.mesh is not None:
+            MeshShape.parse(self.mesh)
+        if self.distributed and self.reuse:
+            raise UsageError("--reuse cannot go with --distributed: processes must agree on what to train")
+
+    @property
+    def engine_options(self) -> EngineOptions:
+        """What the engines are told."""
+        mesh = None if self.mesh is None else MeshShape.parse(self.mesh)
+        return EngineOptions(mesh, self.matmul_precision, self.compile_cache, self.distributed)

@@ -100,3 +100,18 @@ def batch_order(
     weights[:, :n] = 1.0
     shape = (len(epochs), steps, batch)
     return rows.reshape(shape), weights.reshape(shape)
+
+
+LONGEST_CHUNK = 25
+"""Epochs in one call of an engine: long enough that the call costs nothing, short enough to watch and to stop."""
+
+ROWS_PER_CHUNK = 100_000
+
+
+def epochs_per_chunk(n: int) -> int:
+    """Return the epochs that are trained in one call, at most: fewer where n rows already make a long one.
+
+    >>> [epochs_per_chunk(n) for n in (1000, 10_000, 1_000_000)]
+    [25, 10, 1]
+    """
+    return min(max(ROWS_PER_CHUNK // n, 1), LONGEST_CHUNK)

@@ -3,9 +3,10 @@
 import math
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from coretx import provenance
@@ -16,13 +17,13 @@ from coretx.plan import PROTOCOL, Cell, Plan, TaskRun, make_plan
 from coretx.plugins import Catalogue
 from coretx.progress import Progress
 from coretx.reports import publish
-from coretx.results import CellConfig, ModelResult, Overlap, Provenance, RunRecord
+from coretx.results import CellConfig, EpochRecord, ModelResult, Overlap, Provenance, RunRecord
 from coretx.runlog.base import RunLog, Tee
 from coretx.runlog.jsonl import JsonLinesLog
 from coretx.runlog.session import Session
 from coretx.runlog.wandb import WandbLog
 from coretx.store import cell_path, load_result, save_result
-from coretx.training import History, OnEpoch, Population, first_divergence, predict, score, start, train
+from coretx.training import History, OnEpoch, Population, first_divergence, predict, score, start, train_groups
 from coretx.version import __version__
 from coretx.workers import Event, SideBySide
 
@@ -55,12 +56,25 @@ def execute(plan: Plan) -> Outcome:
     refuses. Ctrl-C keeps the finished cells, rebuilds the dashboard and returns.
     """
     outcome = Outcome()
+    backends = {id(cell.backend): cell.backend for task_run in plan.runs for cell in task_run.cells.values()}
+    if not all(backend.leads for backend in backends.values()):
+        return follow(plan, outcome)
     with Progress() as progress:
         for note in plan.notes:
             progress.note(note)
         progress.start(sum(len(task_run.cells) for task_run in plan.runs))
         Experiment(plan.config, plan.catalogue, progress, outcome).run(plan.runs)
         progress.summary(outcome.results, [plan.config.out / "benchmarks" / "index.html"])
+    return outcome
+
+
+def follow(plan: Plan, outcome: Outcome) -> Outcome:
+    """Train what the leading process trains, in its order: it alone writes and shows."""
+    for task_run in plan.runs:
+        data = draw(task_run)
+        for cells in task_run.populations:
+            told = [lambda record: None] * len(cells)
+            outcome.results += train_cells(list(cells.values()), data, told)
     return outcome
 
 
@@ -79,11 +93,14 @@ class OpenRun:
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A cell to train, under its log prefix, and the run it belongs to."""
+    """Cells to train together, by log prefix, and the run they belong to."""
 
-    prefix: str
-    cell: Cell
+    cells: Mapping[str, Cell]
     run: OpenRun
+
+
+Told = tuple[str, EpochRecord]
+"""An epoch of the cell with this prefix."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +116,11 @@ class Experiment:
     def run(self, runs: Sequence[TaskRun]) -> None:
         """Train every cell that is not reused and keep what comes of it; the dashboard is written in any case."""
         opened = [self.open(task_run) for task_run in runs]
-        jobs = [Job(prefix, cell, run) for run in opened for prefix, cell in run.task_run.cells.items()]
-        jobs = [job for job in jobs if not self.reused(job)]
-        workers = min((job.cell.backend.side_by_side for job in jobs), default=1)
+        jobs = [Job(self.fresh(run, cells), run) for run in opened for cells in run.task_run.populations]
+        jobs = [job for job in jobs if job.cells]
+        workers = min((cell.backend.side_by_side for job in jobs for cell in job.cells.values()), default=1)
         training = SideBySide(jobs, self.train, workers)
-        in_hand: list[Event[Job, ModelResult]] = []
+        in_hand: list[Event[Job, Told, list[ModelResult]]] = []
         try:
             for event in training:
                 in_hand = [event]
@@ -128,7 +145,7 @@ class Experiment:
     def open(self, task_run: TaskRun) -> OpenRun:
         """Draw a run's data and prepare its log, which says nothing before the first cell starts."""
         task, n, seed = task_run.task, task_run.n_samples, task_run.seed
-        data = {"train": prepare_data(n, seed, task=task), "test": prepare_data(n, seed + 1, task=task)}
+        data = draw(task_run)
         overlap = Overlap(task.name, PROTOCOL, seed, n, overlap_count(data["train"], data["test"]), len(data["test"]))
         configs = {prefix: cell.config for prefix, cell in task_run.cells.items()}
         record = RunRecord(task.name, task.display_title, seed, n, configs, overlap, provenance.commit(), __version__)
@@ -136,24 +153,31 @@ class Experiment:
         wandb = WandbLog(self.config.wandb, self.config.out, self.progress.note, self.session)
         return OpenRun(task_run, data, record, Tee([JsonLinesLog(folder), wandb]), len(configs))
 
-    def reused(self, job: Job) -> bool:
-        """Tell whether the cell's result is there already and may be kept, and say so if it is."""
-        config = job.cell.config
-        result = load_result(cell_path(self.config.out, config)) if self.config.reuse else None
-        if result is None or result.status != "done":
-            return False
-        job.run.left -= 1
-        self.outcome.reused.append(config)
-        self.progress.cell_reused(config)
-        return True
+    def fresh(self, run: OpenRun, cells: Mapping[str, Cell]) -> dict[str, Cell]:
+        """Return the cells, or none where the results of all are there already and may be kept, which is said."""
+        if not self.config.reuse:
+            return dict(cells)
+        results = [load_result(cell_path(self.config.out, cell.config)) for cell in cells.values()]
+        if any(result is None or result.status != "done" for result in results):
+            return dict(cells)
+        for cell in cells.values():
+            run.left -= 1
+            self.outcome.reused.append(cell.config)
+            self.progress.cell_reused(cell.config)
+        return {}
 
-    def train(self, job: Job, on_epoch: OnEpoch) -> ModelResult:
-        """Train a job's cell, in a worker's thread."""
-        result = train_cell(job.cell, job.run.data, on_epoch)
-        command = reproducing_command(job.cell.config, self.config.plugin)
-        return replace(result, provenance=replace(result.provenance, command=command))
+    def train(self, job: Job, tell: Callable[[Told], None]) -> list[ModelResult]:
+        """Train a job's cells, in a worker's thread."""
+        cells = list(job.cells.values())
+        on_epoch = [partial(tell_of, tell, prefix) for prefix in job.cells]
+        results = train_cells(cells, job.run.data, on_epoch)
+        commands = [reproducing_command(cell, self.config.plugin) for cell in cells]
+        return [
+            replace(result, provenance=replace(result.provenance, command=command))
+            for result, command in zip(results, commands, strict=True)
+        ]
 
-    def handle(self, event: Event[Job, ModelResult]) -> None:
+    def handle(self, event: Event[Job, Told, list[ModelResult]]) -> None:
         """Log, show and write what a worker tells."""
         job, run = event.job, event.job.run
         if event.error is not None:
@@ -163,51 +187,74 @@ class Experiment:
                 run.started = True
                 run.log.start(run.record)
                 publish.publish_overlap(run.record.overlap, self.config.out)
-            self.progress.cell_started(job.cell.config)
+            for cell in job.cells.values():
+                self.progress.cell_started(cell.config)
         elif event.record is not None:
-            run.log.epoch(job.prefix, event.record)
-            self.progress.epoch(job.cell.config, event.record)
+            prefix, record = event.record
+            run.log.epoch(prefix, record)
+            self.progress.epoch(job.cells[prefix].config, record)
         elif event.result is not None:
-            self.keep(job, event.result)
+            for prefix, result in zip(job.cells, event.result, strict=True):
+                self.keep(run, prefix, job.cells[prefix], result)
 
-    def keep(self, job: Job, result: ModelResult) -> None:
+    def keep(self, run: OpenRun, prefix: str, cell: Cell, result: ModelResult) -> None:
         """Write a finished cell: its files, its page and rows, its log's end."""
         save_result(result, self.config.out)
-        publish.publish_model(result, job.cell.task, job.cell.spec.claim, self.config.out)
-        job.run.log.model_done(job.prefix, result)
+        publish.publish_model(result, cell.task, cell.spec.claim, self.config.out)
+        run.log.model_done(prefix, result)
         self.outcome.results.append(result)
         self.progress.cell_done(result)
-        job.run.left -= 1
-        job.run.failed |= result.status != "done"
-        if job.run.left == 0:
-            job.run.log.finish("failed" if job.run.failed else "done")
+        run.left -= 1
+        run.failed |= result.status != "done"
+        if run.left == 0:
+            run.log.finish("failed" if run.failed else "done")
 
 
-def train_cell(cell: Cell, data: Mapping[str, Dataset], on_epoch: OnEpoch) -> ModelResult:
-    """Train one population and return all that it leaves; its files and logs are the parent's."""
+def tell_of(tell: Callable[[Told], None], prefix: str, record: EpochRecord) -> None:
+    """Tell an epoch of the cell with this prefix."""
+    tell((prefix, record))
+
+
+def draw(task_run: TaskRun) -> dict[str, Dataset]:
+    """Return a run's splits."""
+    task, n, seed = task_run.task, task_run.n_samples, task_run.seed
+    return {"train": prepare_data(n, seed, task=task), "test": prepare_data(n, seed + 1, task=task)}
+
+
+def train_cells(cells: Sequence[Cell], data: Mapping[str, Dataset], on_epoch: Sequence[OnEpoch]) -> list[ModelResult]:
+    """Train cells that differ in their optimizer's rates alone, as one population, and return all that each leaves.
+
+    Files and logs are the parent's. Seconds are those of the population, in equal parts.
+    """
     begun = time.perf_counter()
-    config = cell.config
-    access = cell.backend.open(
-        cell.spec, InputShape(cell.task.sequence_length, cell.task.feature_dim), config.members, config.dtype
-    )
-    population = Population(cell.spec, config.seed, config.task, config.members, config.dtype)
+    first = cells[0]
+    config, grid = first.config, tuple(cell.spec.optimizer for cell in cells)
+    population = Population(first.spec, config.seed, config.task, config.members, config.dtype, grid)
+    shape = InputShape(first.task.sequence_length, first.task.feature_dim)
+    access = first.backend.open(first.spec, shape, population.size, config.dtype, config.strategy)
     start(access, population)
-    history = train(access, population, data, on_epoch)
-    failure = divergence_message(history)
-    predictions = {} if failure else predict(access, data)
-    scores = score(predictions)
-    state = access.state()
-    return ModelResult(
-        config=config,
-        provenance=cell_provenance(cell, access.seconds | {"total": time.perf_counter() - begun}),
-        status="diverged" if failure else "done",
-        parameters=sum(math.prod(shape) for shape in access.manifest.values()),
-        history=history,
-        weights={name: state[f"parameters/{name}"] for name in access.manifest},
-        scores=scores,
-        predictions=predictions,
-        failure=failure,
-    )
+    groups = train_groups(access, population, data, on_epoch)
+    predictions = predict(access, data)
+    seconds = access.seconds | {"total": time.perf_counter() - begun}
+    provenance = cell_provenance(first, {name: value / len(cells) for name, value in seconds.items()})
+    results = []
+    for cell, group, members in zip(cells, groups, population.groups, strict=True):
+        failure = divergence_message(group.history)
+        own = {} if failure else {name: split.of_members(members) for name, split in predictions.items()}
+        results.append(
+            ModelResult(
+                config=cell.config,
+                provenance=provenance,
+                status="diverged" if failure else "done",
+                parameters=sum(math.prod(shape) for shape in access.manifest.values()),
+                history=group.history,
+                weights=group.weights,
+                scores=score(own),
+                predictions=own,
+                failure=failure,
+            )
+        )
+    return results
 
 
 def divergence_message(history: History) -> str | None:
@@ -229,10 +276,12 @@ def cell_provenance(cell: Cell, seconds: Mapping[str, float]) -> Provenance:
     )
 
 
-def reproducing_command(config: CellConfig, plugin: Sequence[Path]) -> str:
+def reproducing_command(cell: Cell, plugin: Sequence[Path]) -> str:
     """Return the command line that trains this cell again."""
+    config = cell.config
     files = f" --plugin {shlex.join(map(str, plugin))}" if plugin else ""
     return (
         f"python main.py --tasks {config.task} --models {config.model}:{config.backend} --n-samples {config.n_samples} "
-        f"--seed {config.seed} --members {config.members} --epochs {config.epochs} --device {config.device}{files}"
+        f"--seed {config.seed} --members {config.members} --epochs {config.epochs} --device {config.device}"
+        f"{cell.point.arguments}{files}"
     )

@@ -1,12 +1,13 @@
 """From a configuration to the cells it asks for: names resolved, engines picked, every choice written down."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from coretx.backend import ENGINES, Backend, load_backend
 from coretx.config import RunConfig
 from coretx.durable import check_writable
 from coretx.errors import UsageError, choices
+from coretx.grid import GridPoint, grid_points
 from coretx.models.spec import ModelSpec
 from coretx.plugins import Catalogue, load_catalogue
 from coretx.results import CellConfig
@@ -16,7 +17,7 @@ from coretx.tasks.registry import get_task
 PROTOCOL = "original"
 """How train and test are drawn: independently, from `seed` and `seed + 1`."""
 RECIPE = "original"
-"""Whose hyperparameters the ladder has."""
+"""Whose hyperparameters the ladder has; a grid's points are named after it."""
 
 
 Say = Callable[[str], None]
@@ -31,6 +32,7 @@ class Cell:
     spec: ModelSpec
     backend: Backend
     config: CellConfig
+    point: GridPoint = field(default_factory=GridPoint)
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,14 @@ class TaskRun:
     n_samples: int
     seed: int
     cells: dict[str, Cell]
+
+    @property
+    def populations(self) -> list[dict[str, Cell]]:
+        """The cells by log prefix in parts that train together: one model in one engine, at every grid point."""
+        parts: dict[tuple[str, str], dict[str, Cell]] = {}
+        for prefix, cell in self.cells.items():
+            parts.setdefault((cell.config.model, cell.config.backend), {})[prefix] = cell
+        return list(parts.values())
 
 
 @dataclass(frozen=True)
@@ -73,7 +83,7 @@ def task_runs(config: RunConfig, catalogue: Catalogue, say: Say) -> list[TaskRun
     chosen = [pick_engine(config, spec, engine, say) for spec, engine in name_engines(config, catalogue)]
     unique("model", [f"{spec.name}:{engine}" for spec, engine in chosen])
     backends = {
-        engine: load_backend(engine, config.device, catalogue.model_classes.get(engine, ()))
+        engine: load_backend(engine, config.device, catalogue.model_classes.get(engine, ()), config.engine_options)
         for engine in dict.fromkeys(engine for _, engine in chosen)
     }
     models = [(spec, backends[engine]) for spec, engine in chosen]
@@ -124,15 +134,28 @@ def unique(what: str, names: Sequence[object]) -> None:
 def task_run(config: RunConfig, task: Task, n_samples: int, models: Sequence[tuple[ModelSpec, Backend]]) -> TaskRun:
     """Return the cells of one task with one n, each under its log prefix."""
     names = [spec.name for spec, _ in models]
+    points = grid_points(config.learning_rates, config.weight_decays)
     cells = {}
     for spec, backend in models:
         both = names.count(spec.name) > 1
-        prefix = f"{spec.name}-torch" if both and backend.name == "torch" else spec.name
-        cells[prefix] = Cell(task, spec, backend, cell_config(config, task, n_samples, spec, backend))
+        strategy = backend.strategy(spec, config.members * len(points))
+        for point in points:
+            parts = (spec.name, "torch" if both and backend.name == "torch" else "", point.name)
+            scaled = replace(spec, optimizer=point.apply(spec.optimizer))
+            resolved = cell_config(config, task, n_samples, scaled, backend, strategy, point)
+            cells["-".join(part for part in parts if part)] = Cell(task, scaled, backend, resolved, point)
     return TaskRun(task, n_samples, config.seed, cells)
 
 
-def cell_config(config: RunConfig, task: Task, n_samples: int, spec: ModelSpec, backend: Backend) -> CellConfig:
+def cell_config(
+    config: RunConfig,
+    task: Task,
+    n_samples: int,
+    spec: ModelSpec,
+    backend: Backend,
+    strategy: str,
+    point: GridPoint,
+) -> CellConfig:
     """Return the resolved configuration of one cell."""
     return CellConfig(
         task=task.name,
@@ -143,9 +166,10 @@ def cell_config(config: RunConfig, task: Task, n_samples: int, spec: ModelSpec, 
         n_samples=n_samples,
         epochs=spec.optimizer.epochs,
         split=PROTOCOL,
-        recipe=RECIPE,
+        recipe=f"{RECIPE} {point.name}".strip(),
         dtype="float32",
         device=backend.device,
-        strategy=backend.strategy(spec, config.members),
+        strategy=strategy,
+        matmul_precision=config.matmul_precision,
         hyperparameters=spec.hyperparameters(),
     )

@@ -18,7 +18,9 @@ class CellConfig:
     """The resolved configuration of one cell: one population of one model on one task in one engine.
 
     A cell is a pure function of this record; `id` names it. `hyperparameters` is the model's spec in plain values,
-    `strategy` how the engine runs its members (`solo`, `vmap`, `loop`), `split` the protocol that drew the data.
+    `strategy` how the engine runs its members (`solo`, `loop`, `vmap`, `shard members=2,data=1`), `matmul_precision`
+    that of float32 products on an accelerator, `split` the protocol that drew the data, `recipe` whose hyperparameters
+    the model has, with the point of the grid that scales them.
     """
 
     task: str
@@ -33,6 +35,7 @@ class CellConfig:
     dtype: str
     device: str
     strategy: str
+    matmul_precision: str
     hyperparameters: Mapping[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
@@ -116,6 +119,10 @@ class Predictions:
     x: Float[np.ndarray, "n time feature"]
     y: Float[np.ndarray, " n"]
     logits: Float[np.ndarray, "member n"]
+
+    def of_members(self, members: slice) -> "Predictions":
+        """Return the same rows with what these members answered."""
+        return Predictions(self.x, self.y, self.logits[members])
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from coretx.durable import sha256, write_bytes
 from coretx.metrics import split_scores
 from coretx.results import CellConfig, ModelResult, Predictions, Provenance, SplitScores
 
-FORMAT = 1
+FORMAT = 2
 
 
 def cell_path(out: Path, config: CellConfig) -> Path:

@@ -1,20 +1,17 @@
 """The training loop, once, for every engine: chunks of epochs, their metrics, the final scores."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
 
 from coretx.backend import ModelAccess
-from coretx.data import Dataset, batch_order
+from coretx.data import Dataset, batch_order, epochs_per_chunk
 from coretx.metrics import epoch_metrics, split_scores
 from coretx.models.init import initial_parameters
 from coretx.models.spec import ModelSpec, Optimizer
 from coretx.results import EpochRecord, Predictions, SplitScores
-
-CHUNK_EPOCHS = 25
-"""Epochs in one call of the engine: long enough that the call costs nothing, short enough to watch and to stop."""
 
 History = dict[str, Float[np.ndarray, "member epoch"]]
 OnEpoch = Callable[[EpochRecord], None]
@@ -22,13 +19,47 @@ OnEpoch = Callable[[EpochRecord], None]
 
 @dataclass(frozen=True)
 class Population:
-    """What names the members of one training: their streams and their number."""
+    """What trains together: groups of members that differ in their optimizer's rates alone.
+
+    Member i of every group has the streams of member i, its weights and batches are the same: a group trains as it
+    would alone. Without a grid there is one group, with the optimizer of the spec.
+    """
 
     spec: ModelSpec
     seed: int
     task: str
     members: int
+    """Of each group."""
     dtype: str = "float32"
+    grid: tuple[Optimizer, ...] = ()
+
+    @property
+    def optimizers(self) -> tuple[Optimizer, ...]:
+        """The optimizer of each group."""
+        return self.grid or (self.spec.optimizer,)
+
+    @property
+    def size(self) -> int:
+        """The number of members of all groups, which stand group after group."""
+        return self.members * len(self.optimizers)
+
+    @property
+    def groups(self) -> list[slice]:
+        """The places of each group's members."""
+        return [slice(first, first + self.members) for first in range(0, self.size, self.members)]
+
+
+@dataclass
+class Group:
+    """What training leaves of one group: its metrics up to its end, and its weights there."""
+
+    chunks: list[History] = field(default_factory=list)
+    weights: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def history(self) -> History:
+        """Every metric by member and epoch."""
+        return {name: np.concatenate([chunk[name] for chunk in self.chunks], axis=1) for name in self.chunks[0]}
 
 
 def learning_rates(optimizer: Optimizer, epochs: range) -> Float[np.ndarray, " epoch"]:
@@ -52,34 +83,56 @@ def start(access: ModelAccess, population: Population) -> None:
         members=population.members,
         dtype=population.dtype,
     )
-    access.load_state({f"parameters/{name}": values for name, values in parameters.items()})
+    groups = len(population.optimizers)
+    access.load_state({f"parameters/{name}": np.concatenate([values] * groups) for name, values in parameters.items()})
 
 
 def train(access: ModelAccess, population: Population, data: Mapping[str, Dataset], on_epoch: OnEpoch) -> History:
-    """Train for the epochs of the spec and return every metric by member and epoch.
+    """Train a population of one group and return every metric by member and epoch: see `train_groups`."""
+    (group,) = train_groups(access, population, data, [on_epoch])
+    return group.history
 
-    `data` has the splits; `train` is trained on, every other one measured after each epoch. Ends early, after the
-    chunk in which a loss of any member was not finite: see `first_divergence`.
+
+def train_groups(
+    access: ModelAccess, population: Population, data: Mapping[str, Dataset], on_epoch: Sequence[OnEpoch]
+) -> list[Group]:
+    """Train for the epochs of the spec and return what is left of each group; each has its own on_epoch.
+
+    `data` has the splits; `train` is trained on, every other one measured after each epoch. A group ends early, after
+    the chunk in which a loss of any of its members was not finite: see `first_divergence`.
     """
     evaluate = {name: split for name, split in data.items() if name != "train"}
-    epochs = population.spec.optimizer.epochs
-    chunks: list[History] = []
-    for first in range(0, epochs, CHUNK_EPOCHS):
-        chunk = range(first, min(first + CHUNK_EPOCHS, epochs))
+    epochs, length = population.spec.optimizer.epochs, epochs_per_chunk(len(data["train"]))
+    groups = [Group() for _ in population.optimizers]
+    training = dict(enumerate(population.groups))
+    for first in range(0, epochs, length):
+        chunk = range(first, min(first + length, epochs))
         metrics = train_chunk(access, population, data["train"], evaluate, chunk)
-        chunks.append(metrics)
-        for place in range(metrics["loss_train"].shape[1]):
-            on_epoch(EpochRecord(first + place, {name: values[:, place] for name, values in metrics.items()}))
-        if first_divergence(metrics) is not None:
+        for i, members in list(training.items()):
+            part = {name: values[members] for name, values in metrics.items()}
+            groups[i].chunks.append(part)
+            for place in range(len(chunk)):
+                on_epoch[i](EpochRecord(first + place, {name: values[:, place] for name, values in part.items()}))
+            if first_divergence(part) is not None:
+                groups[i].weights = parameters_of(access, training.pop(i))
+        if not training:
             break
-    return {name: np.concatenate([chunk[name] for chunk in chunks], axis=1) for name in chunks[0]}
+    for i, members in training.items():
+        groups[i].weights = parameters_of(access, members)
+    return groups
+
+
+def parameters_of(access: ModelAccess, members: slice) -> dict[str, np.ndarray]:
+    """Return the weights that these members have now."""
+    state = access.state()
+    return {name: state[f"parameters/{name}"][members] for name in access.manifest}
 
 
 def train_chunk(
     access: ModelAccess, population: Population, train: Dataset, evaluate: Mapping[str, Dataset], epochs: range
 ) -> History:
     """Train these epochs and return their metrics by member and epoch."""
-    spec, members = population.spec, population.members
+    spec, groups = population.spec, len(population.optimizers)
     orders = [
         batch_order(
             len(train),
@@ -90,18 +143,20 @@ def train_chunk(
             model=spec.name,
             member=member,
         )
-        for member in range(members)
+        for member in range(population.members)
     ]
-    rates = np.tile(learning_rates(spec.optimizer, epochs), (members, 1))
+    rates = [learning_rates(optimizer, epochs) for optimizer in population.optimizers]
+    decays = [optimizer.weight_decay for optimizer in population.optimizers]
+    learning_rate = np.repeat(rates, population.members, axis=0)
     sums = access.train(
         train,
         evaluate,
-        rows=np.stack([rows for rows, _ in orders]),
-        weights=np.stack([weights for _, weights in orders]),
-        learning_rate=rates,
-        weight_decay=np.full(members, spec.optimizer.weight_decay),
+        rows=np.stack([rows for rows, _ in orders] * groups),
+        weights=np.stack([weights for _, weights in orders] * groups),
+        learning_rate=learning_rate,
+        weight_decay=np.repeat(decays, population.members),
     )
-    return epoch_metrics(sums) | {"learning_rate": rates}
+    return epoch_metrics(sums) | {"learning_rate": learning_rate}
 
 
 def first_divergence(history: History) -> tuple[int, int] | None:

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-from coretx.results import EpochRecord
-
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+Record = TypeVar("Record")
 
 
 class Stopped(Exception):
@@ -21,17 +20,17 @@ class Stopped(Exception):
 
 
 @dataclass(frozen=True)
-class Event(Generic[Job, Result]):
-    """What a worker tells: a job `started`, an epoch `record` of it, its `result`, or the error it `failed` with."""
+class Event(Generic[Job, Record, Result]):
+    """What a worker tells: a job `started`, a `record` of an epoch, its `result`, or the error it `failed` with."""
 
     kind: Literal["started", "epoch", "done", "failed"]
     job: Job
-    record: EpochRecord | None = None
+    record: Record | None = None
     result: Result | None = None
     error: BaseException | None = None
 
 
-class SideBySide(Generic[Job, Result]):
+class SideBySide(Generic[Job, Record, Result]):
     """Does the jobs, begun in their order, `workers` at a time; iterate over it to hear what happens.
 
     `work(job, on_epoch)` runs in a thread. An error in one is told as `failed` and the other jobs go on. After `stop`,
@@ -40,18 +39,18 @@ class SideBySide(Generic[Job, Result]):
     """
 
     def __init__(
-        self, jobs: Sequence[Job], work: Callable[[Job, Callable[[EpochRecord], None]], Result], workers: int
+        self, jobs: Sequence[Job], work: Callable[[Job, Callable[[Record], None]], Result], workers: int
     ) -> None:
         self._waiting = iter(jobs)
         self._work = work
-        self._events: queue.SimpleQueue[Event[Job, Result] | None] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Event[Job, Record, Result] | None] = queue.SimpleQueue()
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._threads = [threading.Thread(target=self._loop, daemon=True) for _ in range(min(workers, len(jobs)))]
         self._running = len(self._threads)
         for thread in self._threads:
             thread.start()
 
-    def __iter__(self) -> Iterator[Event[Job, Result]]:
+    def __iter__(self) -> Iterator[Event[Job, Record, Result]]:
         while self._running:
             event = self._events.get()
             if event is None:
@@ -79,7 +78,7 @@ class SideBySide(Generic[Job, Result]):
         self._events.put(None)
 
     def _do(self, job: Job) -> None:
-        def on_epoch(record: EpochRecord) -> None:
+        def on_epoch(record: Record) -> None:
             if self._stop.is_set():
                 raise Stopped
             self._events.put(Event("epoch", job, record=record))

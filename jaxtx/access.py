@@ -1,10 +1,11 @@
 """One live population in JAX."""
 
-# pyright: reportInvalidTypeForm=false
-# (jax.Device is a class that jax re-exports as a plain variable)
+import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 from operator import itemgetter
 from typing import Any
 
@@ -14,16 +15,14 @@ from flax import nnx
 from jaxtyping import Float, Int
 
 from coretx.backend import SECTIONS, State, complete_state
-from coretx.data import Dataset
+from coretx.data import Dataset, epochs_per_chunk
 from coretx.models.spec import InputShape, ModelSpec
-from jaxtx.programs import Adam, Carry, Program, Schedule, adam_constants, note_names, programs
-
-EPOCH_BLOCK = 25
-"""The epoch axis of a chunk is filled up to a multiple of this, so that few lengths are ever compiled."""
+from jaxtx.placement import Placement
+from jaxtx.programs import Adam, Carry, Program, Programs, Schedule, adam_constants, note_names, programs
 
 
 class JaxAccess:
-    """R members of one model (see coretx.backend.ModelAccess): one lane for all if they are vmapped, else one each."""
+    """R members of one model (see coretx.backend.ModelAccess): one lane for all if they are stacked, else one each."""
 
     def __init__(
         self,
@@ -32,22 +31,21 @@ class JaxAccess:
         shape: InputShape,
         members: int,
         *,
-        strategy: str,
+        placement: Placement,
         dtype: str,
-        device: jax.Device,
     ) -> None:
         self.members = members
         self.seconds = {"compile": 0.0, "train": 0.0}
         self._spec = spec
         self._dtype = dtype
-        self._device = device
-        self._vmapped = strategy == "vmap"
-        self._definition = model_class, spec.architecture, shape, self._vmapped
+        self._placement = placement
+        self._definition = model_class, spec.architecture, shape
         with timed(self.seconds, "compile"):
-            self._programs = programs(*self._definition)
+            self._programs = self._build(keep_best=None)
         self.manifest = self._programs.layout.manifest
         self._lanes: list[Carry] = []
         self._keeps_best = False
+        self._placed: dict[tuple[int, bool], tuple[Dataset, Any]] = {}
 
     def train(
         self,
@@ -63,17 +61,23 @@ class JaxAccess:
         """Train a chunk of epochs in one compiled call per lane and return sums and counts by member and epoch."""
         epochs = rows.shape[1]
         self._keeps_best = self._keeps_best or keep_best is not None
-        with self._precision():
-            program = programs(*self._definition, keep_best).train
-            schedules = (*map(filled, (rows, weights, learning_rate)), weight_decay)
-            splits = {name: as_rows(split) for name, split in evaluate.items()}
-            adam = Adam(*self._put(adam_constants(self._spec.optimizer)))
-            shared = (adam, *self._put((np.int32(epochs), as_rows(train), splits)))
-            history = []
-            for lane, schedule in enumerate(self._split(schedules)):
-                carry, schedule = self._lanes[lane], Schedule(*self._put(schedule))
-                self._lanes[lane], measured = self._run(program, carry, schedule, *shared)
-                history.append(measured)
+        program, placement = self._build(keep_best).train, self._placement
+        with self._width():
+            adam = Adam(*self._put(placement.put_shared, adam_constants(self._spec.optimizer)))
+            splits = {name: self._rows(split, whole=False) for name, split in evaluate.items()}
+            shared = (
+                adam,
+                self._put(placement.put_shared, np.int32(epochs)),
+                self._rows(train, whole=True),
+                splits,
+            )
+            longest = max(epochs, epochs_per_chunk(len(train)))
+            schedules = (*(filled(array, longest) for array in (rows, weights, learning_rate)), weight_decay)
+            calls = [
+                (carry, self._schedule(schedule), *shared)
+                for carry, schedule in zip(self._lanes, self._split(schedules), strict=True)
+            ]
+            self._lanes, history = zip(*self._run(program, calls), strict=True)
             return {name: values[:, :epochs] for name, values in self._join(history).items()}
 
     def logits(self, x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, "member n"]:
@@ -128,57 +132,86 @@ class JaxAccess:
         best_loss = full.get("best_loss", np.full(self.members, np.inf, self._dtype))
         best_epoch = full.get("best_epoch", np.full(self.members, -1, np.int32))
         carry = (parameters, first, second, full["step"], full["epoch"], best, best_loss, best_epoch)
-        with self._precision():
-            self._lanes = [Carry(*self._put(lane)) for lane in self._split(carry)]
+        with self._width():
+            self._lanes = [Carry(*self._put(self._placement.put_members, lane)) for lane in self._split(carry)]
+
+    def _build(self, keep_best: str | None) -> Programs:
+        """Return this model's programs for this placement."""
+        placement = self._placement
+        return programs(
+            *self._definition,
+            stacked=placement.stacked,
+            precision=placement.precision,
+            results=placement.results,
+            keep_best=keep_best,
+        )
 
     def _look(self, program: str, *arrays: np.ndarray) -> Any:
         """Run one of the programs that look at the parameters, for every lane."""
-        with self._precision():
-            shared = self._put(arrays)
+        with self._width():
+            shared = self._put(self._placement.put_shared, arrays)
             run: Program = getattr(self._programs, program)
-            return self._join([run(self.seconds, lane.parameters, *shared) for lane in self._lanes])
+            with self._placement.turn:
+                return self._join([run(self.seconds, lane.parameters, *shared) for lane in self._lanes])
 
-    def _run(self, program: Program, *args: Any) -> Any:
-        """Run a training program to its end, timed."""
-        compiled = self.seconds["compile"]
-        start = time.perf_counter()
-        result = jax.block_until_ready(program(self.seconds, *args))
-        self.seconds["train"] += time.perf_counter() - start - (self.seconds["compile"] - compiled)
-        return result
+    def _run(self, program: Program, calls: list[tuple[Any, ...]]) -> list[Any]:
+        """Run a training program to its end once for each lane, several at a time if there are several, timed."""
+        compiled = program.ready(self.seconds, *calls[0])
 
-    def _precision(self) -> AbstractContextManager[Any]:
+        def call(arguments: tuple[Any, ...]) -> Any:
+            return jax.block_until_ready(compiled(*arguments))
+
+        with self._placement.turn, timed(self.seconds, "train"):
+            return [call(calls[0])] if len(calls) == 1 else list(threads().map(call, calls))
+
+    def _width(self) -> AbstractContextManager[Any]:
         return jax.enable_x64(True) if self._dtype == "float64" else nullcontext()
 
-    def _put(self, tree: Any) -> Any:
-        """Return the arrays on the device, numbers and floats in the population's dtype."""
+    def _put(self, put: Callable[..., Any], tree: Any, *axes: str | None) -> Any:
+        """Return the arrays on their devices, numbers and floats in the population's dtype."""
 
         def cast(leaf: Any) -> np.ndarray:
             array = np.asarray(leaf)
             return array.astype(self._dtype) if array.dtype.kind == "f" else array
 
-        return jax.device_put(jax.tree.map(cast, tree), self._device)
+        return put(jax.tree.map(cast, tree), *axes)
+
+    def _schedule(self, arrays: tuple[Any, ...]) -> Schedule:
+        """Return a lane's schedule on its devices, each batch parted along `data`."""
+        *batches, learning_rate, weight_decay = arrays
+        put = self._placement.put_members
+        rows, weights = self._put(put, tuple(batches), None, None, "data")
+        return Schedule(rows, weights, self._put(put, learning_rate), self._put(put, weight_decay))
+
+    def _rows(self, data: Dataset, *, whole: bool) -> tuple[jax.Array, jax.Array]:
+        """Return a dataset, whole on every device or parted along `data`: put there once, then remembered."""
+        key = id(data), whole
+        if key not in self._placed:
+            put = self._placement.put_shared if whole else self._placement.put_rows
+            self._placed[key] = data, self._put(put, (data.x, data.y))
+        return self._placed[key][1]
 
     def _split(self, tree: Any) -> list[Any]:
         """Return what each lane gets of arrays with a leading member axis."""
-        if self._vmapped:
+        if self._placement.stacked:
             return [tree]
         return [jax.tree.map(itemgetter(member), tree) for member in range(self.members)]
 
-    def _join(self, lanes: list[Any]) -> Any:
+    def _join(self, lanes: Any) -> Any:
         """Return what the lanes hold as NumPy arrays with a leading member axis."""
-        lanes = jax.device_get(lanes)
-        return lanes[0] if self._vmapped else jax.tree.map(lambda *arrays: np.stack(arrays), *lanes)
+        lanes = self._placement.fetch(list(lanes))
+        return lanes[0] if self._placement.stacked else jax.tree.map(lambda *arrays: np.stack(arrays), *lanes)
 
 
-def as_rows(data: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Return a dataset as the pair that the programs take."""
-    return data.x, data.y
+@cache
+def threads() -> ThreadPoolExecutor:
+    """Return the threads in which lanes run: as many as cores, for all populations together."""
+    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), "lane")
 
 
-def filled(array: np.ndarray) -> np.ndarray:
-    """Return the array with its epoch axis filled up with zeros to a multiple of EPOCH_BLOCK."""
-    missing = -array.shape[1] % EPOCH_BLOCK
-    return np.pad(array, [(0, 0), (0, missing)] + [(0, 0)] * (array.ndim - 2))
+def filled(array: np.ndarray, length: int) -> np.ndarray:
+    """Return the array with its epoch axis filled up with zeros, so that a shorter chunk needs no other program."""
+    return np.pad(array, [(0, 0), (0, length - array.shape[1])] + [(0, 0)] * (array.ndim - 2))
 
 
 @contextmanager

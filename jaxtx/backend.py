@@ -1,79 +1,129 @@
-"""The JAX engine: which device, which model classes, how members run."""
+"""The JAX engine: which devices, which model classes, how members run."""
 
 # pyright: reportInvalidTypeForm=false
 # (jax.Device is a class that jax re-exports as a plain variable)
 import importlib.metadata
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import jax
 
+from coretx.config import DEFAULT_OPTIONS, EngineOptions
 from coretx.errors import UsageError, choices
 from coretx.models.spec import InputShape, ModelSpec
 from jaxtx.access import JaxAccess
 from jaxtx.models.registry import MODELS
+from jaxtx.placement import Placement, check_strategy, make_mesh, mesh_shape, pick_strategy
 
 PluginModels = Sequence[Callable[[], Mapping[type, Any]]]
 
 
 class JaxBackend:
-    """Flax NNX models on one jax device. See coretx.backend.Backend."""
+    """Flax NNX models on jax devices of one kind. See coretx.backend.Backend."""
 
     name = "jax"
 
-    def __init__(self, device: jax.Device, models: Mapping[type, Any]) -> None:
-        self.device = "gpu" if device.platform in ("cuda", "rocm") else device.platform
-        self.device_name = device.device_kind
+    def __init__(
+        self, devices: Sequence[jax.Device], models: Mapping[type, Any], options: EngineOptions = DEFAULT_OPTIONS
+    ) -> None:
+        first = devices[0]
+        self.device = "gpu" if first.platform in ("cuda", "rocm") else first.platform
+        self.device_name = first.device_kind if len(devices) == 1 else f"{len(devices)} x {first.device_kind}"
         self.versions = {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax", "optax")}
-        self.side_by_side = len(os.sched_getaffinity(0)) if self.device == "cpu" else 1
-        self._device = device
+        self.leads = jax.process_index() == 0
+        self._devices = devices
         self._models = models
+        self._options = options
+        # One CPU device runs a program in the thread that calls it: a population a core. Elsewhere populations take
+        # turns chunk by chunk, so that one compiles while another trains; processes must agree on the order of all.
+        alone = self.device == "cpu" and len(devices) == 1
+        self._turn = nullcontext() if alone else threading.Lock()
+        self.side_by_side = len(os.sched_getaffinity(0)) if alone else 2 if jax.process_count() == 1 else 1
 
     def supports(self, spec: ModelSpec) -> bool:
         """Return whether a model class is registered for the spec's architecture."""
         return type(spec.architecture) in self._models
 
     def strategy(self, spec: ModelSpec, members: int) -> str:
-        """Return `solo`, or `vmap` for several members: one program trains all."""
-        return "solo" if members == 1 else "vmap"
+        """Return `solo`, `loop`, `vmap` or `shard members=...,data=...`: see jaxtx.placement."""
+        shape = mesh_shape(spec, members, len(self._devices), self._options.mesh)
+        there = {device.process_index for device in make_mesh(self._devices, shape).devices.flat}
+        if len(there) < jax.process_count():
+            raise UsageError(
+                f"{jax.process_count()} processes must share every population; {members} members lie on "
+                f"{len(there)} of them: give --members a multiple of the number of devices ({len(self._devices)}), or "
+                "--mesh members=..,data=.. that takes all devices"
+            )
+        return pick_strategy(self.device, spec, members, shape)
 
-    def open(self, spec: ModelSpec, shape: InputShape, members: int, dtype: str = "float32") -> JaxAccess:
-        """Return a population whose parameters are unset until `load_state`."""
+    def open(
+        self, spec: ModelSpec, shape: InputShape, members: int, dtype: str = "float32", strategy: str | None = None
+    ) -> JaxAccess:
+        """Return a population whose parameters are unset until `load_state`; `strategy` None is the engine's choice."""
         if not self.supports(spec):
             raise UsageError(f"model {spec.name}: the jax engine has no class for {type(spec.architecture).__name__}")
+        strategy = check_strategy(strategy or self.strategy(spec, members))
+        asked = self._options.mesh if strategy.startswith("shard") else None
+        devices = self._devices if strategy.startswith("shard") else self._devices[:1]
+        mesh = make_mesh(devices, mesh_shape(spec, members, len(devices), asked))
         return JaxAccess(
             self._models[type(spec.architecture)],
             spec,
             shape,
             members,
-            strategy=self.strategy(spec, members),
+            placement=Placement(strategy, mesh, self._options.matmul_precision, self._turn),
             dtype=dtype,
-            device=self._device,
         )
 
 
-def load(device: str | None, plugin_models: PluginModels) -> JaxBackend:
-    """Return the engine on the first device of this kind, or on jax's default where device is None."""
-    enable_compilation_cache()
+def load(device: str | None, plugin_models: PluginModels, options: EngineOptions) -> JaxBackend:
+    """Return the engine on all devices of this kind, or of jax's default kind where device is None."""
+    if options.distributed:
+        join_processes()
+    enable_compilation_cache(options.compile_cache)
     models = dict(MODELS)
     for extra in plugin_models:
         models |= extra()
-    return JaxBackend(find_device(device), models)
+    return JaxBackend(find_devices(device), models, options)
 
 
-def find_device(kind: str | None) -> jax.Device:
-    """Return the first device of a kind; UsageError names what is there instead."""
+def find_devices(kind: str | None) -> list[jax.Device]:
+    """Return the devices of a kind; UsageError names what is there instead."""
     try:
-        return jax.devices(kind)[0]
+        return jax.devices(kind)
     except RuntimeError as error:
         there = dict.fromkeys(device.platform for device in (*jax.devices(), *jax.devices("cpu")))
         raise UsageError(f"--device {kind} asks jax for a {kind}, but it sees only: {choices(there)}") from error
 
 
-def enable_compilation_cache() -> None:
+def join_processes() -> None:
+    """Join the processes of this run, by their launcher (Slurm, Open MPI, Cloud TPU, ...) or by three variables.
+
+    The variables: JAX_COORDINATOR_ADDRESS (host:port of process 0), JAX_NUM_PROCESSES, JAX_PROCESS_ID.
+    """
+    if jax.distributed.is_initialized():
+        return
+    given = {
+        name: int(os.environ[variable])
+        for name, variable in (("num_processes", "JAX_NUM_PROCESSES"), ("process_id", "JAX_PROCESS_ID"))
+        if variable in os.environ
+    }
+    try:
+        jax.distributed.initialize(**given)
+    except ValueError as error:
+        raise UsageError(
+            "--distributed needs a launcher that jax knows (Slurm, Open MPI, Cloud TPU, ...) or the variables "
+            f"JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID; jax says: {error}"
+        ) from error
+
+
+def enable_compilation_cache(wanted: bool) -> None:
     """Keep compiled programs in the user's cache folder, unless the user has set where (JAX_COMPILATION_CACHE_DIR)."""
+    jax.config.update("jax_enable_compilation_cache", wanted)
     if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         jax.config.update("jax_compilation_cache_dir", str(home / "progressive-tx" / "jax"))

@@ -1,31 +1,49 @@
 """Functions compiled ahead, with the time it takes kept apart."""
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import jax
+from jax.sharding import NamedSharding
 from jaxtyping import Array
 
 
 class Program:
-    """A function compiled ahead of its first call for each set of argument shapes, with its compile time kept apart."""
+    """A function compiled ahead of its first call for each set of argument shapes and places, its compile time apart.
 
-    def __init__(self, function: Callable[..., Any], donate: tuple[int, ...] = ()) -> None:
-        self.function = jax.jit(function, donate_argnums=donate)
+    `precision` is that of float32 matrix products, where a device offers less; `out` is where results are left, the
+    place of the arguments if None.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        donate: tuple[int, ...] = (),
+        precision: str = "highest",
+        out: NamedSharding | None = None,
+    ) -> None:
+        self.function = jax.jit(function, donate_argnums=donate, out_shardings=out)
+        self.precision = precision
         self.compiled: dict[Any, Callable[..., Any]] = {}
+        self._compiling = threading.Lock()
 
     def __call__(self, seconds: dict[str, float], *args: Any) -> Any:
         """Run, and add the time that compiling took, if it had to, to seconds["compile"]."""
+        return self.ready(seconds, *args)(*args)
+
+    def ready(self, seconds: dict[str, float], *args: Any) -> Callable[..., Any]:
+        """Return the function compiled for arguments like these; a second thread waits for the first's compiler."""
         leaves, structure = jax.tree.flatten(args)
-        key = structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+        key = structure, tuple((leaf.shape, leaf.dtype, leaf.sharding) for leaf in leaves)
         if key not in self.compiled:
             start = time.perf_counter()
-            # On accelerators float32 products would otherwise be rounded to fewer bits; on a CPU this changes nothing.
-            with jax.default_matmul_precision("highest"):
-                self.compiled[key] = self.function.lower(*args).compile(compiler_options(leaves[0]))
+            with self._compiling, jax.default_matmul_precision(self.precision):
+                if key not in self.compiled:
+                    self.compiled[key] = self.function.lower(*args).compile(compiler_options(leaves[0]))
             seconds["compile"] += time.perf_counter() - start
-        return self.compiled[key](*args)
+        return self.compiled[key]
 
 
 def compiler_options(array: Array) -> dict[str, str | bool]:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
+from jax.sharding import NamedSharding
 from jaxtyping import Array, Float, Int
 
 from coretx.models.spec import InputShape, Optimizer
@@ -81,15 +82,22 @@ class Programs(NamedTuple):
 
 @cache
 def programs(
-    model_class: type[nnx.Module], architecture: Any, shape: InputShape, vmapped: bool, keep_best: str | None = None
+    model_class: type[nnx.Module],
+    architecture: Any,
+    shape: InputShape,
+    *,
+    stacked: bool,
+    precision: str,
+    results: NamedSharding,
+    keep_best: str | None = None,
 ) -> Programs:
-    """Return the programs of a model; `vmapped` ones take and return a leading member axis on all but the data."""
+    """Return the programs of a model; `stacked` ones take and return a leading member axis on all but the data."""
     model = layout(model_class, architecture, shape)
 
     def member(function: Callable[..., Any], shared: int, donate: tuple[int, ...] = ()) -> Program:
         """One member's function of (own, *shared) as a program."""
         axes = (0, 0)[: 1 + bool(donate)] + (None,) * shared
-        return Program(jax.vmap(function, in_axes=axes) if vmapped else function, donate)
+        return Program(jax.vmap(function, in_axes=axes) if stacked else function, donate, precision, results)
 
     def logits(parameters: Float[Array, " parameter"], x: Float[Array, "n time feature"]) -> Float[Array, " n"]:
         return model.model(model.split(parameters))(x)

@@ -24,6 +24,7 @@ CONFIG = CellConfig(
     dtype="float32",
     device="cpu",
     strategy="vmap",
+    matmul_precision="highest",
     hyperparameters={"architecture": "MLP", "width": 16},
 )
 FILES = ("json", "weights.safetensors", "predictions.safetensors")

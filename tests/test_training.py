@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from coretx import training
-from coretx.data import Dataset
+from coretx.data import LONGEST_CHUNK, Dataset
 from coretx.models.registry import build_models
 from coretx.models.spec import InputShape, Optimizer
 from coretx.training import Population, first_divergence, learning_rates, predict, score, start, train
@@ -122,14 +122,14 @@ def test_result_does_not_depend_on_what_trained_before(engine, rows):
 
 def test_result_does_not_depend_on_the_length_of_chunks(engine, rows, monkeypatch):
     _, whole = trained(engine, rows, population(epochs=5))
-    monkeypatch.setattr(training, "CHUNK_EPOCHS", 2)
+    monkeypatch.setattr(training, "epochs_per_chunk", lambda n: 2)
     _, chunks = trained(engine, rows, population(epochs=5))
     assert as_bytes(whole) == as_bytes(chunks)
 
 
 def test_more_epochs_than_a_chunk_are_all_trained(engine, rows):
-    _, history = trained(engine, rows, population("logreg", epochs=training.CHUNK_EPOCHS + 1))
-    assert history["loss_test"].shape == (2, training.CHUNK_EPOCHS + 1)
+    _, history = trained(engine, rows, population("logreg", epochs=LONGEST_CHUNK + 1))
+    assert history["loss_test"].shape == (2, LONGEST_CHUNK + 1)
 
 
 def test_fewer_rows_than_a_batch_are_one_batch(engine, rows):
@@ -139,10 +139,10 @@ def test_fewer_rows_than_a_batch_are_one_batch(engine, rows):
 
 
 def test_exploding_rate_ends_after_its_chunk(engine, rows):
-    epochs = 3 * training.CHUNK_EPOCHS
+    epochs = 3 * LONGEST_CHUNK
     who = population("logreg", epochs=epochs, learning_rate_start=1e30, learning_rate_end=1e30)
     _, history = trained(engine, rows, who)
-    assert history["loss_train"].shape[1] == training.CHUNK_EPOCHS
+    assert history["loss_train"].shape[1] == LONGEST_CHUNK
     assert first_divergence(history) is not None
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from coretx.config import EngineOptions
 from coretx.errors import UsageError
 from coretx.models.spec import InputShape, ModelSpec
 from torchtx.access import TorchAccess
@@ -23,6 +24,7 @@ class TorchBackend:
         self.device = "gpu" if device.type == "cuda" else device.type
         self.device_name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
         self.versions = {"torch": importlib.metadata.version("torch")}
+        self.leads = True
         self.side_by_side = 1
         self._device = device
         self._models = models
@@ -35,8 +37,10 @@ class TorchBackend:
         """Return `solo`, or `loop` for several members: one after the other."""
         return "solo" if members == 1 else "loop"
 
-    def open(self, spec: ModelSpec, shape: InputShape, members: int, dtype: str = "float32") -> TorchAccess:
-        """Return a population whose parameters are unset until `load_state`."""
+    def open(
+        self, spec: ModelSpec, shape: InputShape, members: int, dtype: str = "float32", strategy: str | None = None
+    ) -> TorchAccess:
+        """Return a population whose parameters are unset until `load_state`; every strategy is a loop here."""
         if not self.supports(spec):
             raise UsageError(f"model {spec.name}: the torch engine has no class for {type(spec.architecture).__name__}")
         return TorchAccess(
@@ -44,8 +48,11 @@ class TorchBackend:
         )
 
 
-def load(device: str | None, plugin_models: PluginModels) -> TorchBackend:
+def load(device: str | None, plugin_models: PluginModels, options: EngineOptions) -> TorchBackend:
     """Return the engine on this kind of device, or on the CPU where device is None: it is the reference."""
+    if options.mesh is not None or options.distributed:
+        raise UsageError("--mesh and --distributed are for the jax engine; torch runs on one device, in one process")
+    torch.set_float32_matmul_precision("medium" if options.matmul_precision == "default" else options.matmul_precision)
     # One thread: these models are so small that handing work to a second costs more than it brings.
     torch.set_num_threads(1)
     models = dict(MODELS)

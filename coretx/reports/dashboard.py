@@ -76,13 +76,14 @@ def render_dashboard(
     return render("dashboard.html", policy=policy_with_script(SCRIPT), script=SCRIPT, sections=sections)
 
 
-def page_name(model: str, backend: str) -> str:
-    """Return the file name of a cell's page.
+def page_name(model: str, backend: str, recipe: str = "") -> str:
+    """Return the file name of a cell's page; a recipe is a name and at most one point of a grid.
 
-    >>> page_name("mlp", "jax"), page_name("mlp", "torch")
-    ('mlp.html', 'mlp.torch.html')
+    >>> page_name("mlp", "jax"), page_name("mlp", "torch", "original"), page_name("mlp", "jax", "original lr0.5x")
+    ('mlp.html', 'mlp.torch.html', 'mlp.lr0.5x.html')
     """
-    return f"{model}.torch.html" if backend == "torch" else f"{model}.html"
+    parts = (model, recipe.partition(" ")[2], "torch" if backend == "torch" else "", "html")
+    return ".".join(part for part in parts if part)
 
 
 def _ordered(names: Iterable[str], order: Sequence[str]) -> list[str]:
@@ -106,7 +107,9 @@ def _line(configuration: Configuration, split: str, model: str, tasks: Sequence[
 def _score(row: BenchmarkRow | None, has_page: HasPage) -> Score:
     if row is None:
         return Score("missing")
-    link = f"../artifacts/{quote(row.task)}/{quote(page_name(row.model, row.backend))}" if has_page(row) else None
+    link = None
+    if has_page(row):
+        link = f"../artifacts/{quote(row.task)}/{quote(page_name(row.model, row.backend, row.recipe))}"
     if row.accuracy is None or row.loss is None:
         return Score("diverged", link=link)
     texts = {

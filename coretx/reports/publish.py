@@ -16,6 +16,8 @@ from coretx.tasks.base import Task, check_name
 HEAD_BYTES = 1000
 """How far into a page its cell-id stands at the latest."""
 
+RECIPE = re.compile(r"[a-z0-9_]*( [a-z0-9.-]+)?")
+
 CELL_ID = re.compile(rb'<meta name="cell-id" content="([0-9a-f]+)">')
 
 
@@ -24,7 +26,8 @@ def publish_model(result: ModelResult, task: Task, claim: str, out: Path) -> Pat
 
     In this order, so that a row in the table whose page is missing or older shows no link instead of a wrong one.
     """
-    path = page_path(out, result.config.task, result.config.model, result.config.backend)
+    config = result.config
+    path = page_path(out, config.task, config.model, config.backend, config.recipe)
     durable.write_text(path, render_model_page(result, task, claim=claim))
     benchmark_csv.upsert(_benchmarking(out), benchmark_csv.rows(result))
     return path
@@ -56,15 +59,17 @@ def publish_dashboard(
     return path
 
 
-def page_path(out: Path, task: str, model: str, backend: str) -> Path:
+def page_path(out: Path, task: str, model: str, backend: str, recipe: str = "") -> Path:
     """Return where the page of a cell lies. Raises UsageError for a name that could lead out of the folder."""
-    return out / "artifacts" / check_name("task", task) / page_name(check_name("model", model), backend)
+    if RECIPE.fullmatch(recipe) is None:
+        raise UsageError(f"a recipe is a name and at most one point of a grid, as in `original lr0.5x`; got {recipe!r}")
+    return out / "artifacts" / check_name("task", task) / page_name(check_name("model", model), backend, recipe)
 
 
 def has_page(row: BenchmarkRow, out: Path) -> bool:
     """Tell whether the page of this row's cell is there and shows this cell, not another one of the same name."""
     try:
-        with page_path(out, row.task, row.model, row.backend).open("rb") as page:
+        with page_path(out, row.task, row.model, row.backend, row.recipe).open("rb") as page:
             found = CELL_ID.search(page.read(HEAD_BYTES))
     except (OSError, UsageError):
         return False

@@ -109,6 +109,7 @@ def make_result(task):
             dtype="float32",
             device="cpu",
             strategy="vmap",
+            matmul_precision="highest",
             hyperparameters={"architecture": {"width": 16}, "learning_rate_start": 0.1, "weight_decay": 0.01},
         )
         config = dataclasses.replace(config, **changes)

@@ -44,6 +44,7 @@ def make_config(model: str = "mlp", *, members: int = 1, epochs: int = 3, n_samp
         dtype="float32",
         device="cpu",
         strategy="solo",
+        matmul_precision="highest",
         hyperparameters={"learning_rate_start": 0.1, "learning_rate_end": 0.01, "batch_size": 16, "width": 8},
     )
 

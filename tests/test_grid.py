@@ -1,0 +1,127 @@
+"""Grids of hyperparameters: points, names, and groups that train as they would alone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from coretx.config import RunConfig
+from coretx.errors import UsageError
+from coretx.grid import GridPoint, grid_points
+from coretx.models.registry import build_models
+from coretx.models.spec import InputShape, Optimizer
+from coretx.plan import make_plan
+from coretx.training import Population, first_divergence, start, train, train_groups
+
+RECIPE = Optimizer(0.4, 0.2, weight_decay=0.01, epochs=3, batch_size=8)
+
+
+def optimizers(*factors):
+    return tuple(GridPoint(lr, wd).apply(RECIPE) for lr, wd in factors)
+
+
+def population(optimizers, name="mlp", members=2):
+    (spec,) = build_models([name])
+    return Population(replace(spec, optimizer=optimizers[0]), 0, "t", members, "float32", optimizers)
+
+
+def trained(engine, rows, who, strategy=None):
+    access = engine.open(who.spec, InputShape(5, 2), who.size, strategy=strategy)
+    start(access, who)
+    records = [[] for _ in who.optimizers]
+    return train_groups(access, who, rows, [own.append for own in records]), records
+
+
+def test_points_are_every_rate_with_every_decay_in_order():
+    points = grid_points(("0.5x", "1x"), ("1x", "0"))
+    assert [point.name for point in points] == ["lr0.5x", "lr0.5x-wd0", "", "wd0"]
+
+
+@pytest.mark.parametrize(
+    ("point", "expected"),
+    [
+        (GridPoint(), (0.4, 0.2, 0.01)),
+        (GridPoint("0.5x"), (0.2, 0.1, 0.01)),
+        (GridPoint("0.1", "0"), (0.1, 0.05, 0.0)),
+        (GridPoint("1e-2x", "3x"), (0.004, 0.002, 0.03)),
+    ],
+)
+def test_point_scales_the_whole_schedule(point, expected):
+    optimizer = point.apply(RECIPE)
+    found = optimizer.learning_rate_start, optimizer.learning_rate_end, optimizer.weight_decay
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("value", ["x", "-1x", "0x", "0", "nan", "1xx", "", "1 x", "inf"])
+def test_rate_that_is_none_is_refused(value):
+    with pytest.raises(UsageError, match="--learning-rates takes multiples"):
+        grid_points((value,), ("1x",))
+
+
+@pytest.mark.parametrize("values", [(), ("1x", "1.0x"), ("0.01", "1e-2")])
+def test_values_given_twice_or_none_are_refused(values):
+    with pytest.raises(UsageError, match="each given once"):
+        grid_points(("1x",), values)
+
+
+def test_groups_train_as_they_would_alone(engine, rows):
+    """Bit for bit: both engines loop over members here."""
+    whole = optimizers(("1x", "1x"), ("0.5x", "2x"), ("0.1x", "0"))
+    together, records = trained(engine, rows, population(whole), "loop")
+    for place, optimizer in enumerate(whole):
+        (alone,), (own,) = trained(engine, rows, population((optimizer,)), "loop")
+        for name, values in alone.history.items():
+            assert together[place].history[name].tobytes() == values.tobytes(), name
+        for name, values in alone.weights.items():
+            assert together[place].weights[name].tobytes() == values.tobytes(), name
+        assert [record.epoch for record in records[place]] == [record.epoch for record in own] == [0, 1, 2]
+
+
+def test_groups_differ(engine, rows):
+    first, second = trained(engine, rows, population(optimizers(("1x", "1x"), ("0.5x", "1x"))))[0]
+    assert not np.array_equal(first.history["loss_train"], second.history["loss_train"])
+
+
+def test_diverged_group_ends_and_leaves_the_others_alone(engine, rows, monkeypatch):
+    monkeypatch.setattr("coretx.training.epochs_per_chunk", lambda n: 1)
+    whole = optimizers(("1e30", "1x"), ("1x", "1x"))
+    (bad, good), records = trained(engine, rows, population(whole, "logreg"), "loop")
+    (alone,), _ = trained(engine, rows, population(whole[1:], "logreg"), "loop")
+    (bad_alone,), _ = trained(engine, rows, population(whole[:1], "logreg"), "loop")
+    assert first_divergence(bad.history) is not None
+    assert len(records[0]) == bad.history["loss_train"].shape[1] < 3
+    assert good.history["loss_train"].tobytes() == alone.history["loss_train"].tobytes()
+    for name, values in bad_alone.weights.items():
+        assert bad.weights[name].tobytes() == values.tobytes(), name
+
+
+def test_one_group_is_a_plain_training(engine, rows):
+    who = population((RECIPE,))
+    access = engine.open(who.spec, InputShape(5, 2), who.size)
+    start(access, who)
+    history = train(access, replace(who, grid=()), rows, lambda record: None)
+    (group,), _ = trained(engine, rows, who)
+    assert history["loss_train"].tobytes() == group.history["loss_train"].tobytes()
+
+
+def test_plan_has_a_cell_for_every_point_and_one_population_for_a_model(tmp_path):
+    config = RunConfig(models=("mlp", "logreg"), learning_rates=("0.5x", "1x"), members=2, out=tmp_path)
+    (run,) = make_plan(config).runs
+    assert list(run.cells) == ["mlp-lr0.5x", "mlp", "logreg-lr0.5x", "logreg"]
+    assert [list(cells) for cells in run.populations] == [["mlp-lr0.5x", "mlp"], ["logreg-lr0.5x", "logreg"]]
+    configs = [cell.config for cell in run.cells.values()]
+    assert [config.recipe for config in configs] == ["original lr0.5x", "original"] * 2
+    assert len({config.id for config in configs}) == 4
+    assert configs[0].hyperparameters["learning_rate_start"] == 0.05
+
+
+def test_grid_run_writes_a_page_and_rows_for_every_point(program, tmp_path):
+    done = program(
+        *("--models", "logreg", "--epochs", 2, "--n-samples", 40, "--learning-rates", "0.5x", "1x", "--out", tmp_path)
+    )
+    assert done.returncode == 0, done.stderr
+    pages = {path.name for path in (tmp_path / "artifacts" / "sign_of_winner").glob("*.html")}
+    assert pages == {"logreg.html", "logreg.lr0.5x.html"}
+    rows = (tmp_path / "benchmarks" / "benchmarking.csv").read_text().splitlines()
+    assert len(rows) == 1 + 4
+    assert "--learning-rates 0.5x" in (tmp_path / "artifacts" / "sign_of_winner" / "logreg.lr0.5x.html").read_text()

@@ -1,0 +1,197 @@
+"""Members over devices and processes: what may be asked for, what is chosen, and that the numbers stay."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from coretx.config import EngineOptions, MeshShape, RunConfig
+from coretx.errors import UsageError
+from coretx.models.registry import build_models
+from coretx.models.spec import InputShape
+from jaxtx import placement
+from jaxtx.backend import JaxBackend
+from jaxtx.models.registry import MODELS
+from jaxtx.placement import mesh_shape, pick_strategy
+
+ROOT = Path(__file__).resolve().parents[1]
+(MLP,) = build_models(["mlp"])
+
+IN_TWO_DEVICES = """
+import json, sys
+import numpy as np
+from coretx.config import EngineOptions, MeshShape
+from coretx.backend import load_backend
+from coretx.data import Dataset
+from coretx.models.registry import build_models
+from coretx.models.spec import InputShape
+from coretx.training import Population, start, train_chunk
+
+rng = np.random.default_rng(0)
+x = rng.standard_normal((40, 5, 2), dtype=np.float32)
+data = Dataset(x, (x[:, 0].sum(axis=1) > 0).astype(np.float32))
+found = {}
+for name in ("logreg", "multilayer_transformer"):
+    (spec,) = build_models([name])
+    for strategy, mesh in (("loop", None), ("vmap", None), ("shard", None), ("shard", MeshShape(1, 2))):
+        backend = load_backend("jax", "cpu", (), EngineOptions(mesh=mesh))
+        access = backend.open(spec, InputShape(5, 2), 2, "float64", strategy)
+        who = Population(spec, 0, "t", 2, "float64")
+        start(access, who)
+        history = train_chunk(access, who, data, {"test": data}, range(3))
+        program = next(iter(access._build(None).train.compiled.values())).as_text()
+        found[f"{name} {strategy} {mesh}"] = {
+            "losses": history["loss_test"].tolist(),
+            "logits": access.logits(data.x).tolist(),
+            "devices": len(access._lanes[0].parameters.sharding.device_set),
+            "collectives": sum(program.count(f" {name}(") for name in ("all-reduce", "all-gather", "all-to-all")),
+        }
+json.dump(found, sys.stdout)
+"""
+
+
+@pytest.fixture(scope="module")
+def in_two_devices():
+    """What a process with two virtual CPU devices computes, by model, strategy and mesh."""
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "2"}
+    command = [sys.executable, "-c", IN_TWO_DEVICES]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", ["logreg", "multilayer_transformer"])
+@pytest.mark.parametrize("how", ["vmap None", "shard None", "shard members=1,data=2"])
+def test_members_over_devices_train_as_they_would_alone(in_two_devices, name, how):
+    alone, found = in_two_devices[f"{name} loop None"], in_two_devices[f"{name} {how}"]
+    for quantity in ("losses", "logits"):
+        expected = np.array(alone[quantity])
+        assert np.abs(np.array(found[quantity]) - expected).max() <= 1e-12 * np.abs(expected).max(), quantity
+    assert found["devices"] == (2 if "shard" in how else 1)
+
+
+@pytest.mark.parametrize("name", ["logreg", "multilayer_transformer"])
+def test_devices_talk_only_where_the_batch_is_parted(in_two_devices, name):
+    talk = {how: in_two_devices[f"{name} {how}"]["collectives"] for how in ("shard None", "shard members=1,data=2")}
+    assert talk["shard None"] == 0
+    assert talk["shard members=1,data=2"] > 0
+
+
+@pytest.mark.parametrize(
+    ("members", "devices", "shape"), [(1, 8, (1, 1)), (8, 8, (8, 1)), (6, 4, (3, 1)), (5, 2, (1, 1)), (64, 8, (8, 1))]
+)
+def test_members_are_parted_evenly_over_as_many_devices_as_can_be(members, devices, shape):
+    assert mesh_shape(MLP, members, devices, None) == shape
+
+
+@pytest.mark.parametrize(
+    ("shape", "says"),
+    [
+        ((8, 1), "asks for 8 devices, but jax sees 4"),
+        ((4, 1), "cannot part 6 members"),
+        ((1, 3), "a batch of 128 rows"),
+    ],
+)
+def test_mesh_that_cannot_be_is_refused(shape, says):
+    with pytest.raises(UsageError, match=says):
+        mesh_shape(MLP, 6, 4, MeshShape(*shape))
+
+
+@pytest.mark.parametrize("text", ["", "4", "members=0", "members=x", "rows=2", "members=2;data=2", "members=-1"])
+def test_mesh_that_is_none_is_refused(text):
+    with pytest.raises(UsageError, match="--mesh takes numbers of devices"):
+        RunConfig(mesh=text)
+
+
+def test_mesh_reads_back_what_it_prints():
+    assert MeshShape.parse(str(MeshShape(4, 2))) == MeshShape(4, 2)
+
+
+def test_engine_without_mesh_or_processes_says_so(program):
+    done = program("--backend", "torch", "--mesh", "members=2")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: --mesh and --distributed are for the jax engine; torch runs on one device, in one process\n",
+    )
+
+
+def test_processes_without_a_launcher_are_refused(program):
+    done = program("--distributed")
+    assert done.returncode == 2
+    assert "JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID" in done.stderr
+
+
+def test_strategy_is_the_measured_one_of_the_nearest_number_of_members(monkeypatch):
+    measured = {"cpu": {"MLP": {"8": {"strategy": "loop"}, "32": {"strategy": "vmap"}}}}
+    monkeypatch.setattr(placement, "measured_strategies", lambda: measured)
+    assert [pick_strategy("cpu", MLP, n, MeshShape()) for n in (1, 2, 8, 15, 17, 256)] == [
+        *("solo", "loop", "loop", "loop", "vmap", "vmap")
+    ]
+    assert pick_strategy("gpu", MLP, 8, MeshShape()) == "vmap", "what was not measured stacks its members"
+    assert pick_strategy("cpu", MLP, 8, MeshShape(4, 2)) == "shard members=4,data=2"
+
+
+def test_every_rung_was_measured_on_a_cpu():
+    assert {type(spec.architecture).__name__ for spec in build_models()} == set(placement.measured_strategies()["cpu"])
+
+
+def test_unknown_strategy_is_refused():
+    with pytest.raises(UsageError, match="choose from: solo, loop, vmap, shard"):
+        JaxBackend(jax.devices("cpu")[:1], MODELS).open(MLP, InputShape(5, 2), 2, strategy="fast")
+
+
+def test_matmul_precision_reaches_the_program(rows):
+    """A CPU has one precision; what counts is what the compiler is told."""
+
+    def told(precision):
+        backend = JaxBackend(jax.devices("cpu")[:1], MODELS, EngineOptions(matmul_precision=precision))
+        access = backend.open(MLP, InputShape(5, 2), 1)
+        x = jax.ShapeDtypeStruct((4, 5, 2), np.float32)
+        vector = jax.ShapeDtypeStruct((access._programs.layout.size,), np.float32)
+        program = access._programs.logits
+        with jax.default_matmul_precision(program.precision):
+            return program.function.lower(vector, x).as_text()
+
+    assert "precision = [HIGHEST, HIGHEST]" in told("highest")
+    assert "precision = [HIGHEST, HIGHEST]" not in told("default")
+
+
+def test_two_processes_write_what_two_devices_of_one_write(tmp_path):
+    """The same mesh over one process and over two on loopback: every weight and prediction byte for byte."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    common = ["--models", "mlp", "--epochs", "2", "--n-samples", "40", "--members", "2"]
+
+    def begin(out, *flags, **environment):
+        return subprocess.Popen(
+            [sys.executable, ROOT / "main.py", *common, *flags, "--out", tmp_path / out],
+            env={**os.environ, "WANDB_MODE": "disabled", **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    joint = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": "2"}
+    processes = [
+        begin("one", JAX_NUM_CPU_DEVICES="2"),
+        begin("two", "--distributed", JAX_PROCESS_ID="0", **joint),
+        begin("follower", "--distributed", JAX_PROCESS_ID="1", **joint),
+    ]
+    said = [process.communicate(timeout=240)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], said
+    one, two, follower = (
+        {path.name: path.read_bytes() for path in (tmp_path / out).rglob("*.safetensors")}
+        for out in ("one", "two", "follower")
+    )
+    assert len(one) == 2
+    assert one == two
+    assert follower == {}, "only the first process writes"
+    assert "accuracy" in said[1]
+    assert "accuracy" not in said[2]
