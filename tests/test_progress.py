@@ -19,7 +19,20 @@ ESCAPE = "\x1b"
 def make_config(model="mlp", members=1, epochs=4):
     hyperparameters = {"batch_size": 16}
     return CellConfig(
-        "toy", model, "jax", 0, members, 40, epochs, "original", "original", "float32", "cpu", "solo", hyperparameters
+        "toy",
+        model,
+        "jax",
+        0,
+        members,
+        40,
+        epochs,
+        "original",
+        "original",
+        "float32",
+        "cpu",
+        "solo",
+        "highest",
+        hyperparameters,
     )
 
 
@@ -273,7 +286,7 @@ def test_epoch_of_a_cell_nobody_announced_is_shown(clock):
 
 
 def test_unknown_batch_size_shows_no_rate(clock):
-    config = CellConfig("toy", "mlp", "jax", 0, 1, 40, 4, "s", "r", "float32", "cpu", "solo", {})
+    config = CellConfig("toy", "mlp", "jax", 0, 1, 40, 4, "s", "r", "float32", "cpu", "solo", "highest", {})
     progress = Progress(io.StringIO(), clock=clock)
     progress.cell_started(config)
     clock.seconds = 1.0

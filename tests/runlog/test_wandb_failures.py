@@ -23,7 +23,7 @@ from coretx.runlog.wandb import WandbLog
 
 session = Session({"init_timeout": 1, "finish_timeout": 2})
 for task in ("first", "second"):
-    cell = CellConfig(task, "mlp", "jax", 0, 1, 8, 2, "s", "r", "float32", "cpu", "solo", {})
+    cell = CellConfig(task, "mlp", "jax", 0, 1, 8, 2, "s", "r", "float32", "cpu", "solo", "highest", {})
     run = RunRecord(task, task, 0, 8, {"mlp": cell}, Overlap(task, "s", 0, 8, 0, 8), "c", "v")
     log = WandbLog(sys.argv[1], Path(sys.argv[2]), lambda line: print("SAID", line), session)
     log.start(run)
