@@ -16,7 +16,7 @@ test: $(VENV)/ready-to-test
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 parity: $(VENV)/ready-to-test
-	$(BIN)/python -m pytest parity_tests -m "slow or not slow" $(ARGS)
+	$(BIN)/python -m pytest -o addopts="-q --strict-markers --import-mode=importlib" -n 2 --dist worksteal parity_tests $(ARGS)
 
 parity-statistics: $(VENV)/ready-to-test
 	$(BIN)/python -m parity_tests.statistics --write docs/parity.md $(ARGS)

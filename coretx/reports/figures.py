@@ -23,6 +23,9 @@ INK, RULE, QUIET = "#1f2328", "#dcdfe4", "#6b7280"
 COLOUR = {"train": "#d55e00", "test": "#0072b2"}
 """Vermillion and blue of the palette of Okabe and Ito, "Color universal design", 2008, safe for the colour-blind."""
 
+SERIES = ("#0072b2", "#56b4e9", "#009e73", "#d55e00", "#e69f00", "#cc79a7", "#6b7280", "#000000")
+"""For what is neither train nor test, of the same palette."""
+
 PAGE_COLOURS = {
     INK: "currentColor",
     RULE: "var(--rule)",
@@ -152,6 +155,60 @@ def to_svg(figure: Figure, prefix: str, alt: str) -> Markup:
     return embed(file.getvalue(), prefix, alt, PAGE_COLOURS)
 
 
+def speed_ratios(ratios: Mapping[str, Mapping[str, tuple[float, float, float]]], baseline: str) -> Figure:
+    """Return bars of how many times as fast as the baseline each contestant is, by model, on a logarithmic axis.
+
+    `ratios` maps a contestant to {model: (median, low, high)}; the line over a bar goes from low to high. A contestant
+    without a model has no bar there.
+    """
+    with matplotlib.rc_context(_STYLE):
+        figure, axes = _axes("", f"Rate / that of {baseline}")
+        figure.set_size_inches(8.4, 3.4)
+        models = list(dict.fromkeys(model for found in ratios.values() for model in found))
+        width = 0.84 / max(len(ratios), 1)
+        for place, (contestant, found) in enumerate(ratios.items()):
+            x = np.array([models.index(model) for model in found]) + width * (place - (len(ratios) - 1) / 2)
+            median, low, high = np.array(list(found.values())).T
+            axes.bar(x, median - 1, width, bottom=1, color=SERIES[place % len(SERIES)], label=contestant)
+            axes.vlines(x, low, high, color=INK, linewidth=0.8)
+        axes.axhline(1, **_CHANCE)
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.set_xticks(range(len(models)), [model.replace("_", "\n", 1) for model in models])
+        axes.grid(visible=False, axis="x")
+        return _with_legend(figure, axes, left=0.075)
+
+
+def scaling_curves(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], wanted: float) -> Figure:
+    """Return lines of the cost of an operation over that at the middle size, by size over the middle one.
+
+    `curves` maps what grows to (sizes, costs), each divided by its middle; `wanted` is the cost that the largest size
+    should stay below.
+    """
+    with matplotlib.rc_context(_STYLE):
+        figure, axes = _axes("Size / middle size", "Time per operation / middle's")
+        figure.set_size_inches(8.4, 3.4)
+        for place, (name, (sizes, costs)) in enumerate(curves.items()):
+            axes.plot(sizes, costs, color=SERIES[place % len(SERIES)], marker="o", markersize=3, label=name)
+        axes.axhline(wanted, label=f"{wanted:g}", **_CHANCE)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.set_ylim(bottom=0)
+        figure.subplots_adjust(left=0.075, right=0.6, top=0.97, bottom=0.14)
+        figure.legend(*axes.get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0.62, 0.97))
+        return figure
+
+
+def to_file(figure: Figure) -> str:
+    """Return the figure as an SVG file of its own, on white. The same figure gives the same bytes."""
+    file = io.StringIO()
+    with matplotlib.rc_context(_STYLE):
+        figure.savefig(file, format="svg", metadata={"Date": None}, facecolor="white")
+    return file.getvalue()
+
+
 def _axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(4.2, 2.8))
     axes = figure.subplots()
@@ -161,9 +218,9 @@ def _axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _with_legend(figure: Figure, axes: Axes) -> Figure:
-    figure.subplots_adjust(left=0.165, right=0.965, top=0.89, bottom=0.16)
-    figure.legend(*axes.get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0.165, 0.99), ncols=4)
+def _with_legend(figure: Figure, axes: Axes, left: float = 0.165) -> Figure:
+    figure.subplots_adjust(left=left, right=0.965, top=0.89, bottom=0.16)
+    figure.legend(*axes.get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(left, 0.99), ncols=4)
     return figure
 
 

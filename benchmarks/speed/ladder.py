@@ -1,0 +1,159 @@
+"""`--ladder`: the whole command line from nothing, against what eager torch would take."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.speed.contestants import Setting
+from benchmarks.speed.derived import LADDER_EPOCHS
+from benchmarks.speed.markdown import NONE, percent, seconds, table
+from benchmarks.speed.processes import ROOT, Process, environment, request
+from benchmarks.speed.report import Run, heading
+from benchmarks.speed.rounds import Say
+from benchmarks.speed.work import Work
+from coretx.tasks.registry import TASKS
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Which cells, and with how many members each."""
+
+    models: tuple[str, ...]
+    tasks: tuple[str, ...] = tuple(TASKS)
+    members: tuple[int, ...] = (1, 5)
+    epochs: int = LADDER_EPOCHS
+    n_samples: int = 1000
+    device: str = "cpu"
+
+
+def measure_ladder(ladder: Ladder, say: Say) -> dict[str, Any]:
+    """Return the command line's times, cold for each number of members and once more from the cache, and eager's."""
+    runs = []
+    with tempfile.TemporaryDirectory() as folder:
+        for members in ladder.members:
+            caches = Path(folder) / f"cache-{members}"
+            runs.append({"members": members, "cold": True} | command_line(ladder, members, ladder.epochs, caches))
+            say(told(runs[-1]))
+        # Its compile seconds are what counts, so that its epochs may be few.
+        few = min(ladder.epochs, 25)
+        again = command_line(ladder, ladder.members[0], few, Path(folder) / f"cache-{ladder.members[0]}")
+        runs.append({"members": ladder.members[0], "cold": False} | again)
+        say(told(runs[-1]))
+        eager = eager_seconds(ladder, Path(folder), say)
+    return {"side_by_side": side_by_side(ladder.device), "epochs": ladder.epochs, "runs": runs, "eager": eager}
+
+
+def command_line(ladder: Ladder, members: int, epochs: int, caches: Path) -> dict[str, Any]:
+    """Run main.py as a user would, into a folder of its own, and return its times."""
+    with tempfile.TemporaryDirectory() as out:
+        command = [sys.executable, "main.py", "--backend", "jax", "--device", ladder.device, "--out", out]
+        command += ["--tasks", *ladder.tasks, "--models", *ladder.models, "--n-samples", str(ladder.n_samples)]
+        command += ["--members", str(members), "--epochs", str(epochs)]
+        variables = environment(caches) | {"WANDB_MODE": "offline"}
+        begun, cpu = time.perf_counter(), children_seconds()
+        done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+        wall, cpu = time.perf_counter() - begun, children_seconds() - cpu
+        if done.returncode not in (0, 1):  # 1: a cell diverged, which takes its time all the same
+            raise RuntimeError(f"main.py ended with code {done.returncode}: {done.stderr[-600:]}")
+        cells = [json.loads(path.read_text()) for path in sorted(Path(out).glob("artifacts/*/cells/*.json"))]
+    seconds = [cell["provenance"]["seconds"] for cell in cells]
+    return {
+        "epochs": epochs,
+        "cells": len(cells),
+        "diverged": sum(cell["status"] != "done" for cell in cells),
+        "wall": wall,
+        "cpu": cpu,
+        **{name: sum(one[name] for one in seconds) for name in ("compile", "train", "total")},
+    }
+
+
+def children_seconds() -> float:
+    """Return the CPU time of all ended child processes."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def side_by_side(device: str) -> int:
+    """Return how many cells the engine trains at once, asked in a process of its own."""
+    code = f"from coretx.backend import load_backend; print(load_backend('jax', {device!r}).side_by_side)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return int(done.stdout)
+
+
+def rest(run: dict[str, Any], workers: int) -> float:
+    """Return the share of the workers' time in which nothing was compiled or trained: start, reports, logs, waiting.
+
+    >>> rest({"wall": 100.0, "compile": 20.0, "train": 160.0}, workers=2)
+    0.1
+    """
+    return 1 - (run["compile"] + run["train"]) / (workers * run["wall"])
+
+
+def told(run: dict[str, Any]) -> str:
+    """Return a run as one line."""
+    how = "from nothing" if run["cold"] else "from the cache"
+    return (
+        f"{run['cells']} cells of {run['epochs']} epochs, {run['members']} members, {how}: {run['wall']:.0f} s "
+        f"(compiling {run['compile']:.0f} s, training {run['train']:.0f} s, summed over cells)"
+    )
+
+
+def eager_seconds(ladder: Ladder, folder: Path, say: Say) -> float:
+    """Return the seconds that eager torch would train for one member of every cell, from a chunk of each.
+
+    One thread, cell after cell; neither its start nor reports are in it. Tasks of equal shape are measured once.
+    """
+    total = 0.0
+    for tasks in by_shape(ladder.tasks):
+        for model in ladder.models:
+            work = Work(model, 1, min(25, ladder.epochs), ladder.n_samples, tasks[0])
+            process = Process(request("eager", work, Setting(), "cpu"), folder / "eager")
+            seconds = [process.ask("settle")["seconds"] for _ in range(3)]
+            process.close()
+            total += len(tasks) * statistics.median(seconds) * ladder.epochs / work.epochs
+    say(f"eager torch: {total:.0f} s for one member, scaled from chunks")
+    return total
+
+
+def by_shape(tasks: Sequence[str]) -> list[list[str]]:
+    """Return the tasks, those of equal input shape together."""
+    groups: dict[Any, list[str]] = {}
+    for task in tasks:
+        groups.setdefault(Work("logreg", task=task).shape, []).append(task)
+    return list(groups.values())
+
+
+def ladder_report(run: Run) -> str:
+    """Return the command line's times against eager's, as Markdown."""
+    rows = []
+    for one in run["runs"]:
+        eager = run["eager"] * one["members"] if one["cold"] else None
+        rows.append(
+            [
+                str(one["members"]),
+                "empty" if one["cold"] else "filled",
+                f"{one['cells']} of {one['epochs']} epochs",
+                seconds(one["wall"]),
+                seconds(one["compile"]),
+                seconds(one["train"]),
+                percent(rest(one, run["side_by_side"])),
+                seconds(eager),
+                f"{eager / one['wall']:.1f}" if eager else NONE,
+            ]
+        )
+    head = ["members", "cache", "cells", "wall", "compiling", "training", "rest", "eager", "eager over wall"]
+    said = (
+        f"`python main.py --tasks all`, {run['side_by_side']} cells side by side. Compiling and training are summed "
+        "over cells; `rest` is the share of the workers' time that is neither: start, reports, CSV, W&B offline, "
+        "waiting. Eager's time is calculated from a measured chunk of every model on every input shape: one thread, "
+        "cell after cell, training alone."
+    )
+    return "\n\n".join([heading(run), said, table(head, rows)])

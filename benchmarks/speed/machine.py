@@ -1,0 +1,57 @@
+"""What a result was measured on: machine, versions, commit."""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.speed.worker import cores
+from coretx import provenance
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "torch", "numpy")
+
+
+def describe() -> dict[str, Any]:
+    """Return machine, versions and commit as plain values."""
+    return {
+        "machine": {
+            "processor": processor(),
+            "cores": cores(),
+            "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+            "system": f"{platform.system()} {platform.machine()}",
+            "compiler": compiler(),
+        },
+        "versions": provenance.versions() | {name: version(name) for name in PACKAGES},
+        "commit": provenance.commit(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "load": os.getloadavg()[0],
+    }
+
+
+def processor() -> str:
+    """Return the processor's own name, or the machine's kind where the system does not tell it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def version(package: str) -> str:
+    """Return a package's version, or `missing`."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"
+
+
+def compiler() -> str:
+    """Return the version line of the C++ compiler that torch.compile takes, or `none`."""
+    found = shutil.which(os.environ.get("CXX", "g++"))
+    if found is None:
+        return "none"
+    done = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)
+    return (done.stdout.splitlines() or ["unknown"])[0]
