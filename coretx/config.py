@@ -62,7 +62,14 @@ class RunConfig:
     n_samples: tuple[int, ...] = (1000,)
     """Rows of each split; several numbers are runs of their own."""
     seed: int = 0
-    """Names every stream of randomness: train data takes it, test data takes it + 1."""
+    """Names every stream of randomness: train data takes it, test data it + 1, validation data it + 2; take seeds 3
+    apart for data of their own."""
+    split: Literal["disjoint", "original"] = "disjoint"
+    """How data is drawn: `disjoint` from sides of each task's space that share no problem, with a validation split;
+    `original` train and test independently and with replacement, as the original does."""
+    negatives: Literal["balanced", "original"] | None = None
+    """How arithmetic tasks make wrong answers: `balanced`, distributed like the true ones, or uniformly as the
+    `original` does; the one that goes with --split where not given."""
     members: int = 1
     """Independent runs of each model that are trained together and reported as mean and spread."""
     epochs: int | None = None

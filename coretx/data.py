@@ -1,19 +1,19 @@
 """From a task to the rows a model trains on: sampling, overlap, batch order."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Float, Int
 
 from coretx.config import MIN_SAMPLES
 from coretx.errors import UsageError
 from coretx.seeds import stream
 from coretx.tasks.base import Task, row_keys
 from coretx.tasks.registry import get_task
+from coretx.tasks.sides import SIDES, Side
 
-Side = Callable[[Shaped[np.ndarray, " n"]], Bool[np.ndarray, " n"]]
-"""Which canonical keys belong to one side of a task's space."""
+MAX_DRAWS = 500
+"""Draws of candidates after which a side is taken to have no more rows."""
 
 
 @dataclass(frozen=True)
@@ -30,20 +30,21 @@ class Dataset:
 def prepare_data(n_samples: int, seed: int, *, task: Task | str, side: Side | None = None) -> Dataset:
     """Draw n_samples rows of a task, as many of either class (one more of class 0 where n is odd).
 
-    As the original does: max(10 n, 512) candidates, from which each class is drawn uniformly with replacement. Train
-    takes `seed`, test `seed + 1`. `side` keeps only candidates whose canonical key lies on that side. Raises
-    UsageError where a class is absent among the candidates or the task breaks its contract.
+    Without a side as the original does: max(10 n, 512) candidates, from which each class is drawn uniformly with
+    replacement; train takes `seed`, test `seed + 1`. With a side (`train`, `val` or `test`, which take `seed`,
+    `seed + 2` and `seed + 1`): distinct rows whose problem lies on that side of the task's space, fewer than
+    n_samples, and as many of either class, where it has no more. Raises UsageError where a class is absent among the
+    candidates, a side has too few distinct rows, or the task breaks its contract.
     """
     if n_samples < MIN_SAMPLES:
         raise UsageError(f"n_samples must be at least {MIN_SAMPLES}, two rows of each class; got {n_samples}")
     task = get_task(task) if isinstance(task, str) else task
     rng = stream(seed, task.name, purpose="data")
-    pool = draw_candidates(max(10 * n_samples, 512), rng, task=task)
+    wanted = {1: n_samples // 2, 0: n_samples - n_samples // 2}
     if side is not None:
-        kept = side(task.canonical_key(pool.x))
-        pool = Dataset(pool.x[kept], pool.y[kept])
-    counts = {1: n_samples // 2, 0: n_samples - n_samples // 2}
-    rows = np.concatenate([draw_class(pool.y, value, count, rng, task=task) for value, count in counts.items()])
+        return draw_side(wanted, rng, task=task, side=side)
+    pool = draw_candidates(max(10 * n_samples, 512), rng, task=task)
+    rows = np.concatenate([draw_class(pool, value, count, rng, task=task) for value, count in wanted.items()])
     rows = rng.permutation(rows)
     return Dataset(pool.x[rows], pool.y[rows])
 
@@ -56,26 +57,131 @@ def draw_candidates(n: int, rng: np.random.Generator, *, task: Task) -> Dataset:
         raise UsageError(
             f"task {task.name}: generate_candidates must return float32 of shape {shape}, got {x.dtype} {x.shape}"
         )
-    y = np.asarray(task.label(x))
-    if y.shape != (n,) or y.dtype != np.float32 or not np.isin(y, (0, 1)).all():
+    return Dataset(x, label(x, task=task))
+
+
+def label(x: Float[np.ndarray, "n time feature"], *, task: Task) -> Float[np.ndarray, " n"]:
+    """Return the labels of x; UsageError where they are not zeros and ones that depend on each row alone."""
+    y, again = np.asarray(task.label(x)), np.asarray(task.label(x[::-1].copy()))[::-1]
+    if y.shape != (len(x),) or y.dtype != np.float32 or not np.isin(y, (0, 1)).all():
         raise UsageError(
-            f"task {task.name}: label must return float32 zeros and ones of shape ({n},), got {y.dtype} {y.shape} "
+            f"task {task.name}: label must return float32 zeros and ones of shape ({len(x)},), got {y.dtype} {y.shape} "
             f"with values {np.unique(y)[:4].tolist()}"
         )
-    return Dataset(x, y)
+    _, first, place = np.unique(row_keys(x), return_index=True, return_inverse=True)
+    changed = np.flatnonzero((y != again) | (y != y[first[place]]))
+    if len(changed):
+        raise UsageError(
+            f"task {task.name}: label must depend on the row alone, but "
+            f'"{task.render(x[changed[0]])}" has label 0 at one time and 1 at another: take out of label whatever is '
+            "random, counts calls or looks at other rows"
+        )
+    return y
 
 
 def draw_class(
-    y: Float[np.ndarray, " pool"], value: int, count: int, rng: np.random.Generator, *, task: Task
+    pool: Dataset, value: int, count: int, rng: np.random.Generator, *, task: Task
 ) -> Int[np.ndarray, " count"]:
     """Return count row numbers of one class, uniform with replacement."""
-    members = np.flatnonzero(y == value)
+    members = np.flatnonzero(pool.y == value)
     if len(members) == 0:
-        raise UsageError(
-            f"task {task.name}: both classes must occur among {len(y)} candidates, but none has label {value}: "
-            "make generate_candidates draw it more often"
-        )
+        raise absent_class(pool, value, task=task)
     return rng.choice(members, size=count, replace=True)
+
+
+def absent_class(pool: Dataset, value: int, *, task: Task) -> UsageError:
+    """Return the error that no candidate has this label."""
+    return UsageError(
+        f"task {task.name}: both classes must occur among {len(pool)} candidates, but none has label {value}, all "
+        f'are like "{task.render(pool.x[0])}": make generate_candidates draw the other class more often'
+    )
+
+
+def draw_side(wanted: dict[int, int], rng: np.random.Generator, *, task: Task, side: Side) -> Dataset:
+    """Draw the wanted number of distinct rows of each class on this side: candidates, the first time they occur.
+
+    Where the first draw falls short the rest is taken from the task's space, if it can be listed, with the
+    probabilities that drawing on would give; else drawing goes on until a draw brings nothing new.
+    """
+    size = max(10 * sum(wanted.values()), 512)
+    kept = dict.fromkeys(wanted, np.zeros((0, task.sequence_length, task.feature_dim), np.float32))
+    pool = draw_candidates(size, rng, task=task)
+    for draw in range(MAX_DRAWS):
+        before = {value: len(x) for value, x in kept.items()}
+        for value, count in wanted.items():
+            if len(kept[value]) < count:
+                kept[value] = distinct(np.concatenate([kept[value], on_side(pool, value, task, side)]))[:count]
+        short = [value for value, count in wanted.items() if len(kept[value]) < count]
+        if not short:
+            break
+        if draw == 0 and (space := task.space()) is not None:
+            for value in short:
+                kept[value] = completed(kept[value], wanted[value], value, *space, rng, task=task, side=side)
+            break
+        if all(len(kept[value]) == before[value] for value in short):
+            break
+        pool = draw_candidates(size, rng, task=task)
+    for value, x in kept.items():
+        if len(x) < MIN_SAMPLES // 2:
+            raise too_few(x, value, pool, task=task, side=side)
+    rows = {1: min(len(kept[1]), len(kept[0]), wanted[1])}
+    rows[0] = wanted[0] if rows[1] == wanted[1] and len(kept[0]) == wanted[0] else rows[1]
+    x = np.concatenate([kept[value][:count] for value, count in rows.items()])
+    order = rng.permutation(len(x))
+    return Dataset(x[order], np.repeat(np.array([1, 0], np.float32), list(rows.values()))[order])
+
+
+def on_side(pool: Dataset, value: int, task: Task, side: Side) -> Float[np.ndarray, "n time feature"]:
+    """Return the candidates with this label on this side."""
+    x = pool.x[pool.y == value]
+    return x[task.side(x) == SIDES.index(side)]
+
+
+def distinct(x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, "distinct time feature"]:
+    """Return every row once, in the order in which they occur first."""
+    _, first = np.unique(row_keys(x), return_index=True)
+    return x[np.sort(first)]
+
+
+def completed(
+    kept: Float[np.ndarray, "kept time feature"],
+    count: int,
+    value: int,
+    x: Float[np.ndarray, "n time feature"],
+    probability: Float[np.ndarray, " n"],
+    rng: np.random.Generator,
+    *,
+    task: Task,
+    side: Side,
+) -> Float[np.ndarray, "rows time feature"]:
+    """Return the kept rows and, up to count, others of the listed space: of this class, on this side, not kept yet."""
+    left = (label(x, task=task) == value) & (probability > 0) & ~np.isin(row_keys(x), row_keys(kept))
+    rows = np.flatnonzero(left)
+    rows = rows[task.side(x[rows]) == SIDES.index(side)]
+    missing = min(count - len(kept), len(rows))
+    if not missing:
+        return kept
+    chance = probability[rows] / probability[rows].sum()
+    return np.concatenate([kept, x[rng.choice(rows, size=missing, replace=False, p=chance)]])
+
+
+def too_few(x: Float[np.ndarray, "n time feature"], value: int, pool: Dataset, *, task: Task, side: Side) -> UsageError:
+    """Return the error that a side has too few distinct rows of a class, told by what is the cause."""
+    members = pool.x[pool.y == value]
+    if len(members) == 0:
+        return absent_class(pool, value, task=task)
+    keys = task.checked_keys(pool.x)
+    if len(np.unique(keys)) < len(SIDES):
+        return UsageError(
+            f"task {task.name}: canonical_key must tell problems apart, or nothing separates train from test, but it "
+            f'gives {len(np.unique(keys))} among {len(keys)} candidates, one of them to "{task.render(pool.x[0])}": '
+            "make it depend on all that makes two inputs different problems"
+        )
+    return UsageError(
+        f"task {task.name}: each of train, val and test needs {MIN_SAMPLES // 2} distinct rows of either class, but "
+        f'{side} has {len(x)} with label {value}, the label of "{task.render(members[0])}": widen the space that '
+        "generate_candidates draws from, draw this class more often, or take --split original"
+    )
 
 
 def overlap_count(train: Dataset, test: Dataset) -> int:

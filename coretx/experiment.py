@@ -11,17 +11,18 @@ from pathlib import Path
 
 from coretx import provenance
 from coretx.config import RunConfig
-from coretx.data import Dataset, overlap_count, prepare_data
+from coretx.data import Dataset
 from coretx.models.spec import InputShape
-from coretx.plan import PROTOCOL, Cell, Plan, TaskRun, make_plan
+from coretx.plan import Cell, Plan, TaskRun, make_plan
 from coretx.plugins import Catalogue
 from coretx.progress import Progress
 from coretx.reports import publish
-from coretx.results import CellConfig, EpochRecord, ModelResult, Overlap, Provenance, RunRecord
+from coretx.results import SPLIT_NAMES, CellConfig, EpochRecord, ModelResult, Provenance, RunRecord
 from coretx.runlog.base import RunLog, Tee
 from coretx.runlog.jsonl import JsonLinesLog
 from coretx.runlog.session import Session
 from coretx.runlog.wandb import WandbLog
+from coretx.splits import assert_disjoint, count_splits, draw_splits, measure_overlap
 from coretx.store import cell_path, load_result, save_result
 from coretx.training import History, OnEpoch, Population, first_divergence, predict, score, start, train_groups
 from coretx.version import __version__
@@ -71,7 +72,7 @@ def execute(plan: Plan) -> Outcome:
 def follow(plan: Plan, outcome: Outcome) -> Outcome:
     """Train what the leading process trains, in its order: it alone writes and shows."""
     for task_run in plan.runs:
-        data = draw(task_run)
+        data = draw_splits(task_run.task, task_run.n_samples, task_run.seed, plan.config.split)
         for cells in task_run.populations:
             told = [lambda record: None] * len(cells)
             outcome.results += train_cells(list(cells.values()), data, told)
@@ -145,10 +146,17 @@ class Experiment:
     def open(self, task_run: TaskRun) -> OpenRun:
         """Draw a run's data and prepare its log, which says nothing before the first cell starts."""
         task, n, seed = task_run.task, task_run.n_samples, task_run.seed
-        data = draw(task_run)
-        overlap = Overlap(task.name, PROTOCOL, seed, n, overlap_count(data["train"], data["test"]), len(data["test"]))
+        protocol = self.config.split
+        data = draw_splits(task, n, seed, protocol)
+        if protocol == "disjoint":
+            assert_disjoint(task, data)
+        counts = count_splits(task, data, n, seed, protocol)
+        if any(len(split) < n for split in data.values()):
+            self.progress.note(scarcity(task.name, n, data))
         configs = {prefix: cell.config for prefix, cell in task_run.cells.items()}
-        record = RunRecord(task.name, task.display_title, seed, n, configs, overlap, provenance.commit(), __version__)
+        overlap = measure_overlap(task, data, n, seed, protocol)
+        version = (provenance.commit(), __version__)
+        record = RunRecord(task.name, task.display_title, seed, n, configs, overlap, *version, counts)
         folder = self.config.out / "artifacts" / task.name / "runs"
         wandb = WandbLog(self.config.wandb, self.config.out, self.progress.note, self.session)
         return OpenRun(task_run, data, record, Tee([JsonLinesLog(folder), wandb]), len(configs))
@@ -173,7 +181,7 @@ class Experiment:
         results = train_cells(cells, job.run.data, on_epoch)
         commands = [reproducing_command(cell, self.config.plugin) for cell in cells]
         return [
-            replace(result, provenance=replace(result.provenance, command=command))
+            replace(result, provenance=replace(result.provenance, command=command), counts=job.run.record.counts)
             for result, command in zip(results, commands, strict=True)
         ]
 
@@ -186,7 +194,7 @@ class Experiment:
             if not run.started:
                 run.started = True
                 run.log.start(run.record)
-                publish.publish_overlap(run.record.overlap, self.config.out)
+                self.publish_splits(run)
             for cell in job.cells.values():
                 self.progress.cell_started(cell.config)
         elif event.record is not None:
@@ -196,6 +204,15 @@ class Experiment:
         elif event.result is not None:
             for prefix, result in zip(job.cells, event.result, strict=True):
                 self.keep(run, prefix, job.cells[prefix], result)
+
+    def publish_splits(self, run: OpenRun) -> None:
+        """Write what each split holds and how many test rows train has; for a disjoint draw beside the original's."""
+        publish.publish_splits(run.record.overlap, run.record.counts, self.config.out)
+        if run.record.overlap.split == "disjoint":
+            task, n, seed = run.task_run.task.with_negatives("original"), run.task_run.n_samples, run.task_run.seed
+            data = draw_splits(task, n, seed, "original")
+            overlap = measure_overlap(task, data, n, seed, "original")
+            publish.publish_splits(overlap, count_splits(task, data, n, seed, "original"), self.config.out)
 
     def keep(self, run: OpenRun, prefix: str, cell: Cell, result: ModelResult) -> None:
         """Write a finished cell: its files, its page and rows, its log's end."""
@@ -213,12 +230,6 @@ class Experiment:
 def tell_of(tell: Callable[[Told], None], prefix: str, record: EpochRecord) -> None:
     """Tell an epoch of the cell with this prefix."""
     tell((prefix, record))
-
-
-def draw(task_run: TaskRun) -> dict[str, Dataset]:
-    """Return a run's splits."""
-    task, n, seed = task_run.task, task_run.n_samples, task_run.seed
-    return {"train": prepare_data(n, seed, task=task), "test": prepare_data(n, seed + 1, task=task)}
 
 
 def train_cells(cells: Sequence[Cell], data: Mapping[str, Dataset], on_epoch: Sequence[OnEpoch]) -> list[ModelResult]:
@@ -257,6 +268,12 @@ def train_cells(cells: Sequence[Cell], data: Mapping[str, Dataset], on_epoch: Se
     return results
 
 
+def scarcity(task: str, n_samples: int, data: Mapping[str, Dataset]) -> str:
+    """Return the line that says how many rows there are where not as many as were asked for."""
+    found = ", ".join(f"{len(split)} {SPLIT_NAMES[name]}" for name, split in data.items())
+    return f"{task}: {n_samples} rows of each split were asked for, its space has {found} rows"
+
+
 def divergence_message(history: History) -> str | None:
     """Return which member's loss was first not finite, and when; None where all stayed finite."""
     found = first_divergence(history)
@@ -280,8 +297,9 @@ def reproducing_command(cell: Cell, plugin: Sequence[Path]) -> str:
     """Return the command line that trains this cell again."""
     config = cell.config
     files = f" --plugin {shlex.join(map(str, plugin))}" if plugin else ""
+    rule = "" if config.negatives == "natural" else f" --negatives {config.negatives}"
     return (
         f"python main.py --tasks {config.task} --models {config.model}:{config.backend} --n-samples {config.n_samples} "
-        f"--seed {config.seed} --members {config.members} --epochs {config.epochs} --device {config.device}"
-        f"{cell.point.arguments}{files}"
+        f"--seed {config.seed} --members {config.members} --epochs {config.epochs} --device {config.device} "
+        f"--split {config.split}{rule}{cell.point.arguments}{files}"
     )

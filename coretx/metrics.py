@@ -1,5 +1,6 @@
 """Scores from logits, and the sums they are made of: aggregated as sums and counts, divided once."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -75,6 +76,20 @@ def split_scores(logits: Float[np.ndarray, "member n"], y: Float[np.ndarray, " n
         roc=tuple(roc),
         pr=tuple(pr),
     )
+
+
+def wilson_interval(share: float, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """Return the 95 % interval for a share observed on n independent units, within [0, 1].
+
+    Wilson, "Probable inference, the law of succession, and statistical inference", 1927. Where the units are groups of
+    unequal rows, it is at least as wide as theirs: no mean of values in [0, 1] varies more than the all-or-none one.
+
+    >>> [round(end, 3) for end in wilson_interval(1.0, 6)]
+    [0.61, 1.0]
+    """
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return max(centre - half, 0.0), min(centre + half, 1.0)
 
 
 def mean_roc(curves: Sequence[Curve], points: int = 201) -> Curve:

@@ -14,8 +14,6 @@ from coretx.results import CellConfig
 from coretx.tasks.base import Task
 from coretx.tasks.registry import get_task
 
-PROTOCOL = "original"
-"""How train and test are drawn: independently, from `seed` and `seed + 1`."""
 RECIPE = "original"
 """Whose hyperparameters the ladder has; a grid's points are named after it."""
 
@@ -77,7 +75,7 @@ def make_plan(config: RunConfig) -> Plan:
 def task_runs(config: RunConfig, catalogue: Catalogue, say: Say) -> list[TaskRun]:
     """Return every task's run, in order; UsageError for whatever is unknown, missing or given twice."""
     names = tuple(catalogue.tasks) if config.tasks == ("all",) else config.tasks
-    tasks = [get_task(name, catalogue.tasks) for name in names]
+    tasks = [get_task(name, catalogue.tasks).with_negatives(negatives(config)) for name in names]
     unique("task", [task.name for task in tasks])
     unique("n-samples", config.n_samples)
     chosen = [pick_engine(config, spec, engine, say) for spec, engine in name_engines(config, catalogue)]
@@ -94,6 +92,11 @@ def task_runs(config: RunConfig, catalogue: Catalogue, say: Say) -> list[TaskRun
                 f"{type(spec.architecture).__name__}: return one from {backend.name}_models()"
             )
     return [task_run(config, task, n, models) for task in tasks for n in config.n_samples]
+
+
+def negatives(config: RunConfig) -> str:
+    """Return the rule for wrong answers: the one asked for, else the one that goes with the protocol."""
+    return config.negatives or {"disjoint": "balanced", "original": "original"}[config.split]
 
 
 def name_engines(config: RunConfig, catalogue: Catalogue) -> list[tuple[ModelSpec, str | None]]:
@@ -165,11 +168,12 @@ def cell_config(
         members=config.members,
         n_samples=n_samples,
         epochs=spec.optimizer.epochs,
-        split=PROTOCOL,
+        split=config.split,
         recipe=f"{RECIPE} {point.name}".strip(),
         dtype="float32",
         device=backend.device,
         strategy=strategy,
         matmul_precision=config.matmul_precision,
         hyperparameters=spec.hyperparameters(),
+        negatives=task.negatives,
     )

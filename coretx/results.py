@@ -9,8 +9,12 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, Int
 
-SPLITS = ("train", "test")
-"""The splits that are scored, in the order in which they are shown."""
+SPLITS = ("train", "val", "test")
+"""The splits that are scored, in the order in which they are shown; the protocol `original` has no `val`."""
+SPLIT_NAMES = {"train": "train", "val": "validation", "test": "test"}
+"""How people call them."""
+SMALL_SPACE = 200
+"""A side of a task's space with fewer distinct rows than this is marked wherever its score stands."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +23,9 @@ class CellConfig:
 
     A cell is a pure function of this record; `id` names it. `hyperparameters` is the model's spec in plain values,
     `strategy` how the engine runs its members (`solo`, `loop`, `vmap`, `shard members=2,data=1`), `matmul_precision`
-    that of float32 products on an accelerator, `split` the protocol that drew the data, `recipe` whose hyperparameters
-    the model has, with the point of the grid that scales them.
+    that of float32 products on an accelerator, `split` the protocol that drew the data (`disjoint`, `original`),
+    `negatives` the rule that made its rows of class 0 (`balanced`, `original`, `natural`), `recipe` whose
+    hyperparameters the model has, with the point of the grid that scales them.
     """
 
     task: str
@@ -37,6 +42,7 @@ class CellConfig:
     strategy: str
     matmul_precision: str
     hyperparameters: Mapping[str, Any]
+    negatives: str = "natural"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record as plain JSON values."""
@@ -126,6 +132,21 @@ class Predictions:
 
 
 @dataclass(frozen=True)
+class SplitCounts:
+    """How much there is in one split; pairs are for label 0 and label 1.
+
+    `keys` counts the distinct canonical keys of both labels together: the number of different problems. `small_space`
+    tells that the side of the task's space from which the split is drawn has fewer than SMALL_SPACE rows to give.
+    """
+
+    rows: tuple[int, int]
+    distinct_rows: tuple[int, int]
+    distinct_keys: tuple[int, int]
+    keys: int
+    small_space: bool
+
+
+@dataclass(frozen=True)
 class ModelResult:
     """Everything one finished cell leaves behind.
 
@@ -144,11 +165,16 @@ class ModelResult:
     scores: Mapping[str, SplitScores] = field(default_factory=dict)
     predictions: Mapping[str, Predictions] = field(default_factory=dict)
     failure: str | None = None
+    counts: Mapping[str, SplitCounts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """How many test rows occur, value for value, among the train rows of the same run."""
+    """How many test rows occur, value for value, among the train rows of the same run, and how many as a problem.
+
+    `split` is the protocol that drew both, `negatives` the rule for rows of class 0. `overlap_keys` counts the test
+    rows whose canonical key some train row has.
+    """
 
     task: str
     split: str
@@ -156,6 +182,8 @@ class Overlap:
     n_samples: int
     overlap_count: int
     test_total: int
+    negatives: str = "natural"
+    overlap_keys: int = 0
 
     @property
     def overlap_rate(self) -> float:
@@ -178,6 +206,7 @@ class RunRecord:
     overlap: Overlap
     commit: str
     version: str
+    counts: Mapping[str, SplitCounts] = field(default_factory=dict)
 
     @property
     def id(self) -> str:

@@ -12,7 +12,7 @@ from safetensors.numpy import load, save
 
 from coretx.durable import sha256, write_bytes
 from coretx.metrics import split_scores
-from coretx.results import CellConfig, ModelResult, Predictions, Provenance, SplitScores
+from coretx.results import SPLITS, CellConfig, ModelResult, Predictions, Provenance, SplitCounts, SplitScores
 
 FORMAT = 2
 
@@ -35,6 +35,7 @@ def save_result(result: ModelResult, out: Path) -> Path:
         "status": result.status,
         "failure": result.failure,
         "parameters": result.parameters,
+        "splits": {split: asdict(counts) for split, counts in result.counts.items()},
         "scores": {split: _score_values(scores) for split, scores in result.scores.items()},
         "history": {name: _finite(values) for name, values in result.history.items()},
         "provenance": asdict(result.provenance),
@@ -66,6 +67,7 @@ def load_result(path: Path) -> ModelResult | None:
         scores={name: split_scores(split.logits, split.y) for name, split in predictions.items()},
         predictions=predictions,
         failure=record["failure"],
+        counts={split: _counts(values) for split, values in record["splits"].items()},
     )
 
 
@@ -92,8 +94,13 @@ def _prediction_arrays(predictions: Mapping[str, Predictions]) -> dict[str, np.n
 
 
 def _predictions(arrays: Mapping[str, np.ndarray]) -> dict[str, Predictions]:
-    splits = sorted({name.split("/")[0] for name in arrays}, key=["train", "test"].index)
+    splits = sorted({name.split("/")[0] for name in arrays}, key=SPLITS.index)
     return {split: Predictions(*(arrays[f"{split}/{name}"] for name in ("x", "y", "logits"))) for split in splits}
+
+
+def _counts(values: Mapping[str, Any]) -> SplitCounts:
+    rows, distinct_rows, distinct_keys = (tuple(values[name]) for name in ("rows", "distinct_rows", "distinct_keys"))
+    return SplitCounts(rows, distinct_rows, distinct_keys, values["keys"], values["small_space"])
 
 
 def _score_values(scores: SplitScores) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from coretx.errors import UsageError
 from coretx.seeds import stream
 from coretx.tasks.base import Task, row_keys
 from coretx.tasks.registry import TASKS
+from coretx.tasks.sides import SIDES
 
 STREAM = {"seed": 0, "task": "t", "model": "m", "member": 0}
 
@@ -90,16 +91,15 @@ def test_class_is_drawn_with_replacement():
     assert sorted(np.unique(data.x)) == [0, 1, 2, 3]
 
 
-def test_side_confines_the_draw():
-    small = row_keys(np.array([[[0.0]], [[1.0]]], np.float32))
-    data = prepare_data(100, 0, task=LastBit(), side=lambda keys: np.isin(keys, small))
-    assert sorted(np.unique(data.x)) == [0, 1]
+@pytest.mark.parametrize("side", SIDES)
+def test_side_confines_the_draw(task, side):
+    data = prepare_data(100, 0, task=task, side=side)
+    assert set(task.side(data.x)) == {SIDES.index(side)}
 
 
-def test_side_without_one_class_is_refused():
-    even = row_keys(np.array([[[0.0]], [[2.0]]], np.float32))
-    with pytest.raises(UsageError, match=r"last_bit: both classes must occur .* none has label 1"):
-        prepare_data(100, 0, task=LastBit(), side=lambda keys: np.isin(keys, even))
+def test_odd_number_on_a_side_has_one_more_of_class_0():
+    data = prepare_data(101, 0, task=TASKS["sign_of_winner"], side="test")
+    assert (len(data), data.y.sum()) == (101, 50)
 
 
 @pytest.mark.parametrize("label", [0, 1])

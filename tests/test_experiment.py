@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from coretx import splits
 from coretx.cli import main
+from coretx.data import prepare_data
 from coretx.store import load_result
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -97,7 +99,8 @@ def test_run_leaves_no_temporary_file(finished):
 
 def test_table_has_a_row_for_every_model_and_split(finished):
     found = [(row["task"], row["model"], row["split"], row["backend"]) for row in table(finished)]
-    assert sorted(found) == [("sign_of_winner", m, s, "jax") for m in ("logreg", "mlp") for s in ("test", "train")]
+    splits = ("test", "train", "val")
+    assert sorted(found) == [("sign_of_winner", m, s, "jax") for m in ("logreg", "mlp") for s in splits]
 
 
 def test_table_shows_the_scores_of_the_cells(finished):
@@ -109,8 +112,25 @@ def test_table_shows_the_scores_of_the_cells(finished):
 
 
 def test_overlap_of_the_run_is_written(finished):
-    (row,) = csv.DictReader((finished / "benchmarks" / "overlap.csv").open())
-    assert (row["task"], row["test_total"]) == ("sign_of_winner", "40")
+    """For the protocol of the run and, to compare with, for the original's."""
+    rows = list(csv.DictReader((finished / "benchmarks" / "overlap.csv").open()))
+    assert [(row["task"], row["split"], row["test_total"]) for row in rows] == [
+        ("sign_of_winner", "disjoint", "40"),
+        ("sign_of_winner", "original", "40"),
+    ]
+    assert rows[0]["overlap_count"] == rows[0]["overlap_keys"] == "0"
+
+
+def test_counts_stand_beside_the_result_and_in_the_table(finished):
+    parts = list(csv.DictReader((finished / "benchmarks" / "splits.csv").open()))
+    assert [(row["split"], row["part"]) for row in parts] == [
+        *(("disjoint", part) for part in ("train", "val", "test")),
+        *(("original", part) for part in ("train", "test")),
+    ]
+    counts = cells(finished)["mlp"].counts
+    assert {part: count.distinct_rows for part, count in counts.items()} == dict.fromkeys(counts, (20, 20))
+    record = json.loads(next((finished / "artifacts").glob("*/runs/*.jsonl")).read_text().splitlines()[0])
+    assert record["counts"]["val"]["rows"] == [20, 20]
 
 
 def test_record_tells_the_run_line_by_line(finished):
@@ -193,7 +213,7 @@ def test_diverged_cell_is_marked_and_the_ladder_goes_on(tmp_path, plugin):
 def test_diverged_cell_has_rows_without_scores(tmp_path, plugin):
     assert small_run(tmp_path, "--models", "exploding", "--plugin", plugin) == 1
     rows = table(tmp_path)
-    assert [row["split"] for row in rows] == ["train", "test"]
+    assert [row["split"] for row in rows] == ["train", "val", "test"]
     assert {row[name] for row in rows for name in ("accuracy", "loss", "auc")} == {""}
 
 
@@ -232,6 +252,43 @@ def test_task_that_breaks_its_contract_stops_the_run_before_anything_is_written(
     assert small_run(out, "--tasks", "sign_of_winner", "one_class", "--plugin", str(tmp_path / "one_class.py")) == 2
     assert "task one_class: both classes must occur" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_row_of_train_in_test_stops_the_run_before_anything_is_written(tmp_path, capsys, monkeypatch):
+    draw = splits.prepare_data
+
+    def planted(n, seed, *, task, side=None):
+        data = draw(n, seed, task=task, side=side)
+        if side == "test":
+            data.x[7] = draw(n, seed - 1, task=task, side="train").x[3]
+        return data
+
+    monkeypatch.setattr(splits, "prepare_data", planted)
+    assert small_run(tmp_path / "out", "--tasks", "two_digit_sum") == 2
+    message = capsys.readouterr().err
+    assert re.search(r'two_digit_sum: train and test must share nothing, but "\d\d \+ \d\d = \d\d" of test', message)
+    assert "one of 1 such rows" in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_space_that_is_too_small_gives_what_it_has_and_says_so(tmp_path, capsys):
+    arguments = ("--tasks", "single_digit_sum", "--models", "logreg", "--n-samples", "1000")
+    assert small_run(tmp_path, *arguments) == 0
+    result = cells(tmp_path)["logreg"]
+    rows = {name: scores.n for name, scores in result.scores.items()}
+    found = f"{rows['train']} train, {rows['val']} validation, {rows['test']} test rows"
+    assert f"single_digit_sum: 1000 rows of each split were asked for, its space has {found}" in capsys.readouterr().out
+    assert all(count.small_space for count in result.counts.values())
+    assert re.search(r"small space: 95 % interval over 6 problems", next(tmp_path.rglob("logreg.html")).read_text())
+    assert "small space" in (tmp_path / "benchmarks" / "index.html").read_text()
+
+
+def test_original_protocol_can_be_asked_for(tmp_path):
+    assert small_run(tmp_path, "--models", "logreg", "--split", "original", "--tasks", "single_digit_sum") == 0
+    result = cells(tmp_path)["logreg"]
+    assert list(result.scores) == ["train", "test"]
+    assert (result.config.split, result.config.negatives) == ("original", "original")
+    assert result.predictions["test"].x.tobytes() == prepare_data(40, 1, task="single_digit_sum").x.tobytes()
 
 
 def test_file_where_a_folder_belongs_is_exit_code_3(tmp_path, capsys):

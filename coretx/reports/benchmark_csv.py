@@ -1,7 +1,8 @@
-"""The two published tables: scores (`benchmarks/benchmarking.csv`) and overlap of test with train (`overlap.csv`)."""
+"""The published tables below `benchmarks/`: scores (`benchmarking.csv`), overlap of test with train (`overlap.csv`),
+and how much there is in every split (`splits.csv`)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from coretx.reports.csv_table import CsvTable
-from coretx.results import SPLITS, ModelResult, Overlap, SplitScores
+from coretx.results import SPLITS, ModelResult, Overlap, SplitCounts, SplitScores
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class BenchmarkRow:
     """One split of one cell. Scores are means over members; `_std` is the sample standard deviation (n - 1) over them.
 
     A field is None, and empty in the file, where there is no such number: the scores of a diverged cell, the spread of
-    one member, the AUC of a split with one class.
+    one member, the AUC of a split with one class. `protocol` drew the split, `negatives` made its rows of class 0;
+    `keys` counts its distinct problems, `small_space` is 1 where its side of the task's space is small, else 0.
     """
 
     id: str
@@ -30,6 +32,11 @@ class BenchmarkRow:
     n_samples: int
     epochs: int
     recipe: str
+    protocol: str
+    negatives: str
+    rows: int | None
+    keys: int | None
+    small_space: int
     accuracy: float | None
     accuracy_std: float | None
     loss: float | None
@@ -45,7 +52,7 @@ class BenchmarkRow:
 
 @dataclass(frozen=True)
 class OverlapRow:
-    """How many test rows occur among the train rows of one draw of one task."""
+    """How many test rows occur among the train rows of one draw of one task, and how many as a problem."""
 
     task: str
     split: str
@@ -54,15 +61,40 @@ class OverlapRow:
     overlap_count: int
     test_total: int
     overlap_rate: float
+    negatives: str
+    overlap_keys: int
+
+
+@dataclass(frozen=True)
+class SplitRow:
+    """How much there is in one part (train, val, test) of one draw of one task; see `SplitCounts`."""
+
+    task: str
+    split: str
+    negatives: str
+    seed: int
+    n_samples: int
+    part: str
+    rows_0: int
+    rows_1: int
+    distinct_rows_0: int
+    distinct_rows_1: int
+    distinct_keys_0: int
+    distinct_keys_1: int
+    keys: int
+    small_space: int
 
 
 BENCHMARK = CsvTable(BenchmarkRow, key=("id", "split"))
-OVERLAP = CsvTable(OverlapRow, key=("task", "split", "seed", "n_samples"))
+OVERLAP = CsvTable(OverlapRow, key=("task", "split", "negatives", "seed", "n_samples"))
+SPLIT = CsvTable(SplitRow, key=("task", "split", "negatives", "seed", "n_samples", "part"))
 
 
 def rows(result: ModelResult) -> list[BenchmarkRow]:
     """Return one row per split; a diverged cell has the rows too, without scores."""
-    splits = SPLITS if result.status == "diverged" else tuple(result.scores)
+    splits = tuple(result.scores)
+    if result.status == "diverged":
+        splits = tuple(split for split in SPLITS if split != "val" or f"loss_{split}" in result.history)
     return [_row(result, split, result.scores.get(split)) for split in splits]
 
 
@@ -79,12 +111,32 @@ def upsert(path: Path, rows: Sequence[BenchmarkRow]) -> None:
 def overlap_row(overlap: Overlap) -> OverlapRow:
     """Return the row that stands for this record in overlap.csv."""
     counts = (overlap.overlap_count, overlap.test_total, overlap.overlap_rate)
-    return OverlapRow(overlap.task, overlap.split, overlap.seed, overlap.n_samples, *counts)
+    draw = (overlap.task, overlap.split, overlap.seed, overlap.n_samples)
+    return OverlapRow(*draw, *counts, overlap.negatives, overlap.overlap_keys)
+
+
+def split_rows(overlap: Overlap, counts: Mapping[str, SplitCounts]) -> list[SplitRow]:
+    """Return the rows that stand in splits.csv for the parts of the draw that this record is about."""
+    draw = (overlap.task, overlap.split, overlap.negatives, overlap.seed, overlap.n_samples)
+    return [
+        SplitRow(*draw, part, *c.rows, *c.distinct_rows, *c.distinct_keys, c.keys, int(c.small_space))
+        for part, c in counts.items()
+    ]
 
 
 def read_overlaps(path: Path) -> list[OverlapRow]:
     """Return the rows of the file; see `CsvTable.read` for what it refuses."""
     return OVERLAP.read(path)
+
+
+def read_splits(path: Path) -> list[SplitRow]:
+    """Return the rows of the file; see `CsvTable.read` for what it refuses."""
+    return SPLIT.read(path)
+
+
+def upsert_splits(path: Path, rows: Sequence[SplitRow]) -> None:
+    """Put rows into the file, each in the place of the one of the same part of the same draw."""
+    SPLIT.upsert(path, rows)
 
 
 def upsert_overlaps(path: Path, rows: Sequence[OverlapRow]) -> None:
@@ -93,7 +145,7 @@ def upsert_overlaps(path: Path, rows: Sequence[OverlapRow]) -> None:
 
 
 def _row(result: ModelResult, split: str, scores: SplitScores | None) -> BenchmarkRow:
-    config, provenance = result.config, result.provenance
+    config, provenance, counts = result.config, result.provenance, result.counts.get(split)
     return BenchmarkRow(
         id=config.id,
         task=config.task,
@@ -105,6 +157,11 @@ def _row(result: ModelResult, split: str, scores: SplitScores | None) -> Benchma
         n_samples=config.n_samples,
         epochs=config.epochs,
         recipe=config.recipe,
+        protocol=config.split,
+        negatives=config.negatives,
+        rows=None if counts is None else sum(counts.rows),
+        keys=None if counts is None else counts.keys,
+        small_space=int(counts is not None and counts.small_space),
         accuracy=None if scores is None else _mean(scores.accuracy),
         accuracy_std=None if scores is None else _std(scores.accuracy),
         loss=None if scores is None else _mean(scores.loss),

@@ -14,15 +14,19 @@ Cell = Mapping[str, BenchmarkRow]
 class Configuration:
     """One setting of everything but task and model, with its cells by (task, model).
 
+    `negatives` is the rule of the tasks that have one, `natural` where none has.
+
     `epochs` has one value, or several where each model has its own; `older` counts the cells that a newer one of the
     same task, model and configuration hides (other hyperparameters, device or strategy: the CSV does not say which).
     """
 
     backend: str
+    protocol: str
     recipe: str
     n_samples: int
     seed: int
     members: int
+    negatives: str
     epochs: tuple[int, ...]
     cells: Mapping[tuple[str, str], Cell]
     older: int
@@ -33,6 +37,8 @@ class Configuration:
         epochs = "\N{EN DASH}".join(count(value) for value in dict.fromkeys((self.epochs[0], self.epochs[-1])))
         parts = [
             {"jax": "JAX", "torch": "PyTorch"}.get(self.backend, self.backend),
+            f"{self.protocol} splits",
+            *([] if self.negatives == "natural" else [f"{self.negatives} negatives"]),
             f"{self.recipe} recipe",
             f"n = {count(self.n_samples)}",
             f"{epochs} epoch{'' if epochs == '1' else 's'}",
@@ -51,14 +57,26 @@ def configurations(rows: Iterable[BenchmarkRow]) -> list[Configuration]:
     """Return the configurations in rows, the most complete first: most cells, then members, then rows, then newest."""
     groups: dict[tuple, list[BenchmarkRow]] = {}
     for row in rows:
-        groups.setdefault((row.backend, row.recipe, row.n_samples, row.seed, row.members), []).append(row)
-    found = [_configuration(base, part) for base, group in sorted(groups.items()) for part in _by_epochs(group)]
+        base = (row.backend, row.protocol, row.recipe, row.n_samples, row.seed, row.members)
+        groups.setdefault(base, []).append(row)
+    found = [
+        _configuration((*base, rule), part)
+        for base, group in sorted(groups.items())
+        for rule, ruled in _by_negatives(group).items()
+        for part in _by_epochs(ruled)
+    ]
     return sorted(found, key=_completeness, reverse=True)
 
 
 def _completeness(configuration: Configuration) -> tuple[int, int, int, str]:
     newest = max(row.date for row in configuration.rows)
     return len(configuration.cells), configuration.members, configuration.n_samples, newest
+
+
+def _by_negatives(rows: Sequence[BenchmarkRow]) -> dict[str, list[BenchmarkRow]]:
+    """Return the rows of each rule for negatives; those of tasks that have none stand with every rule."""
+    rules = sorted({row.negatives for row in rows} - {"natural"}) or ["natural"]
+    return {rule: [row for row in rows if row.negatives in (rule, "natural")] for rule in rules}
 
 
 def _by_epochs(rows: Sequence[BenchmarkRow]) -> list[list[BenchmarkRow]]:

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from coretx.reports.benchmark_csv import BenchmarkRow, OverlapRow
+from coretx.metrics import wilson_interval
+from coretx.reports.benchmark_csv import BenchmarkRow, OverlapRow, SplitRow
 from coretx.reports.configurations import Configuration, configurations
-from coretx.reports.formatting import count, counted, decimal, percent, seconds
+from coretx.reports.formatting import DASH, count, counted, decimal, interval, percent, seconds
 from coretx.reports.templating import SCRIPT, policy_with_script, render
+from coretx.results import SPLIT_NAMES, SPLITS
 
-SPLIT_ORDER = ("test", "train")
+SPLIT_ORDER = ("test", "val", "train")
 """The split that counts comes first."""
 
 HasPage = Callable[[BenchmarkRow], bool]
@@ -18,13 +20,17 @@ HasPage = Callable[[BenchmarkRow], bool]
 
 @dataclass(frozen=True)
 class Score:
-    """What one cell of a table shows; `accuracy` and `loss` are the numbers to sort by, None where there are none."""
+    """What one cell of a table shows; `accuracy` and `loss` are the numbers to sort by, None where there are none.
+
+    `small_space` is the 95 % interval of the accuracy over problems where the score stands on few of them, else empty.
+    """
 
     state: str
     accuracy: float | None = None
     loss: float | None = None
     texts: Mapping[str, tuple[str, str]] | None = None
     link: str | None = None
+    small_space: str = ""
 
     @property
     def tint(self) -> str:
@@ -45,6 +51,7 @@ class Line:
 def render_dashboard(
     rows: Sequence[BenchmarkRow],
     overlaps: Sequence[OverlapRow],
+    splits: Sequence[SplitRow],
     *,
     task_titles: Mapping[str, str],
     task_order: Sequence[str],
@@ -65,10 +72,14 @@ def render_dashboard(
                 "label": configuration.label,
                 "tasks": [(task, task_titles.get(task) or task) for task in tasks],
                 "tables": [
-                    (split, [_line(configuration, split, model, tasks, has_page) for model in models])
+                    (
+                        split,
+                        SPLIT_NAMES.get(split, split),
+                        [_line(configuration, split, model, tasks, has_page) for model in models],
+                    )
                     for split in _ordered({row.split for row in configuration.rows}, SPLIT_ORDER)
                 ],
-                "overlaps": _overlaps(configuration, overlaps, tasks, task_titles),
+                **_overlaps(configuration, overlaps, splits, tasks, task_titles),
                 "provenance": _provenance(configuration),
                 "older": configuration.older,
             }
@@ -116,7 +127,9 @@ def _score(row: BenchmarkRow | None, has_page: HasPage) -> Score:
         "accuracy": (percent(row.accuracy), "" if row.accuracy_std is None else f"{100 * row.accuracy_std:.1f}"),
         "loss": (decimal(row.loss), "" if row.loss_std is None else decimal(row.loss_std)),
     }
-    return Score("done", row.accuracy, row.loss, texts, link)
+    small = row.small_space and row.keys
+    over_keys = interval(*wilson_interval(row.accuracy, row.keys)) if small and row.keys else ""
+    return Score("done", row.accuracy, row.loss, texts, link, over_keys)
 
 
 def _average(scores: Sequence[Score]) -> Score:
@@ -129,22 +142,54 @@ def _average(scores: Sequence[Score]) -> Score:
 
 
 def _overlaps(
-    configuration: Configuration, overlaps: Sequence[OverlapRow], tasks: Sequence[str], titles: Mapping[str, str]
-) -> list[dict[str, Any]]:
-    """Return the lines of the overlap table: the draws that this configuration's cells were trained and tested on."""
-    drawn = [row for row in overlaps if (row.seed, row.n_samples) == (configuration.seed, configuration.n_samples)]
-    return [
-        {
-            "task": titles.get(row.task) or row.task,
-            "split": row.split,
-            "overlap": count(row.overlap_count),
-            "total": count(row.test_total),
-            "rate": percent(row.overlap_rate),
-        }
-        for task in tasks
-        for row in drawn
-        if row.task == task
-    ]
+    configuration: Configuration,
+    overlaps: Sequence[OverlapRow],
+    splits: Sequence[SplitRow],
+    tasks: Sequence[str],
+    titles: Mapping[str, str],
+) -> dict[str, Any]:
+    """Return the overlap table: what each part of the draws of this seed and size holds, the protocols side by side.
+
+    Of a protocol that was drawn with several rules for negatives, the one that this configuration has is shown, or else
+    the last in the file.
+    """
+    draw = (configuration.seed, configuration.n_samples)
+    shown = {
+        (row.task, row.split): row
+        for row in sorted(overlaps, key=lambda row: row.negatives == configuration.negatives)
+        if (row.seed, row.n_samples) == draw and row.task in tasks
+    }
+    counts = {(row.task, row.split, row.negatives, row.seed, row.n_samples, row.part): row for row in splits}
+    protocols = sorted({protocol for _, protocol in shown})
+    lines = []
+    for task in tasks:
+        drawn = [shown.get((task, protocol)) for protocol in protocols]
+        parts = {part for row in drawn if row for part in SPLITS if (*_draw(row), part) in counts} | {"test"}
+        if any(drawn):
+            for part in sorted(parts, key=SPLITS.index):
+                cells = [_overlap_cells(row, counts.get((*_draw(row), part)), part) if row else None for row in drawn]
+                lines.append({"task": titles.get(task) or task, "part": SPLIT_NAMES[part], "cells": cells})
+    return {"overlap_protocols": protocols, "overlaps": lines}
+
+
+def _draw(row: OverlapRow) -> tuple[str, str, str, int, int]:
+    return row.task, row.split, row.negatives, row.seed, row.n_samples
+
+
+def _overlap_cells(row: OverlapRow, counts: SplitRow | None, part: str) -> list[str] | None:
+    """Return rows and distinct rows (label 0 + label 1), problems, test rows that train has; None for no such part."""
+    if counts is None and part != "test":
+        return None
+    held = [count(row.test_total) if part == "test" else DASH, DASH, DASH]
+    if counts is not None:
+        held = [
+            f"{count(counts.rows_0)} + {count(counts.rows_1)}",
+            f"{count(counts.distinct_rows_0)} + {count(counts.distinct_rows_1)}",
+            count(counts.keys),
+        ]
+    if part != "test":
+        return [*held, ""]
+    return [*held, f"{count(row.overlap_count)} ({percent(row.overlap_rate)})"]
 
 
 def _provenance(configuration: Configuration) -> str:

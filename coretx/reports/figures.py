@@ -17,11 +17,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from coretx.metrics import mean_pr, mean_roc
 from coretx.reports.curves import POINTS, envelope, thin
 from coretx.reports.svg import embed
-from coretx.results import Curve, SplitScores
+from coretx.results import SPLIT_NAMES, Curve, SplitScores
 
 INK, RULE, QUIET = "#1f2328", "#dcdfe4", "#6b7280"
-COLOUR = {"train": "#d55e00", "test": "#0072b2"}
-"""Vermillion and blue of the palette of Okabe and Ito, "Color universal design", 2008, safe for the colour-blind."""
+COLOUR = {"train": "#d55e00", "val": "#009e73", "test": "#0072b2"}
+"""Vermillion, bluish green and blue of Okabe and Ito, "Color universal design", 2008, safe for the colour-blind."""
 
 SERIES = ("#0072b2", "#56b4e9", "#009e73", "#d55e00", "#e69f00", "#cc79a7", "#6b7280", "#000000")
 """For what is neither train nor test, of the same palette."""
@@ -31,6 +31,7 @@ PAGE_COLOURS = {
     RULE: "var(--rule)",
     QUIET: "var(--quiet)",
     COLOUR["train"]: "var(--train)",
+    COLOUR["val"]: "var(--val)",
     COLOUR["test"]: "var(--test)",
 }
 """What a page puts in the place of each colour, so that a figure is legible on light and on dark."""
@@ -226,7 +227,9 @@ def _with_legend(figure: Figure, axes: Axes, left: float = 0.165) -> Figure:
 
 def _draw_history(axes: Axes, history: Mapping[str, np.ndarray], quantity: str) -> list[np.ndarray]:
     drawn = []
-    for split, label, width in (("train", "train, running", 1.0), ("test", "test", 1.4)):
+    for split, label, width in (("train", "train, running", 1.0), ("val", "validation", 1.0), ("test", "test", 1.4)):
+        if f"{quantity}_{split}" not in history:
+            continue
         values = history[f"{quantity}_{split}"]
         epochs = np.arange(1, values.shape[1] + 1)
         if not len(epochs):
@@ -264,7 +267,7 @@ def _draw_members(
             x, y = _thinned(curve, max(30, min(limit, 1200 // len(shown))))
             axes.plot(x, y, linewidth=0.6, alpha=0.45, **style)
     x, y = _thinned(mean(curves) if len(curves) > 1 else curves[0], limit)
-    axes.plot(x, y, linewidth=1.5, label=split, **style)
+    axes.plot(x, y, linewidth=1.5, label=SPLIT_NAMES[split], **style)
 
 
 def _thinned(curve: Curve, limit: int) -> tuple[np.ndarray, ...]:

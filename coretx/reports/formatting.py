@@ -18,6 +18,15 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f}%" if math.isfinite(value) else DASH
 
 
+def interval(low: float, high: float) -> str:
+    """Return the ends of an interval of shares in percent.
+
+    >>> interval(0.61, 1.0)
+    '61.0\N{EN DASH}100.0%'
+    """
+    return f"{100 * low:.1f}\N{EN DASH}{percent(high)}"
+
+
 def decimal(value: float) -> str:
     """Return a score with three decimals, or with three digits where those would say nothing.
 

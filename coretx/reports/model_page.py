@@ -9,19 +9,20 @@ import numpy as np
 from jaxtyping import Float
 from markupsafe import Markup
 
+from coretx.metrics import wilson_interval
 from coretx.reports import figures
 from coretx.reports.curves import finite_part
-from coretx.reports.formatting import DASH, count, counted, decimal, percent, plain, seconds, spread
+from coretx.reports.formatting import DASH, count, counted, decimal, interval, percent, plain, seconds, spread
 from coretx.reports.misclassified import misclassified
 from coretx.reports.templating import POLICY, render
-from coretx.results import CellConfig, ModelResult, SplitScores
+from coretx.results import SPLIT_NAMES, SPLITS, CellConfig, ModelResult, SplitCounts, SplitScores
 from coretx.tasks.base import Task
 
 SHOWN_VALUES = 64
 """A tensor of at most so many entries is shown value by value."""
 
-DRAWN = ("loss_train", "loss_test", "accuracy_train", "accuracy_test")
-"""The quantities of the learning curves."""
+DRAWN = tuple(f"{quantity}_{split}" for quantity in ("loss", "accuracy") for split in SPLITS)
+"""The quantities of the learning curves, as far as they were measured."""
 
 UNDEFINED = "undefined: one class"
 BACKENDS = {"jax": "JAX", "torch": "PyTorch"}
@@ -57,7 +58,8 @@ def render_model_page(result: ModelResult, task: Task, *, claim: str) -> str:
         failure=result.failure or "a loss was not finite" if result.status == "diverged" else None,
         members=counted(config.members, "member") if config.members > 1 else "one run",
         headline=_headline(result),
-        scores=[_score_row(split, scores) for split, scores in result.scores.items()],
+        scores=[_score_row(split, scores, result.counts.get(split)) for split, scores in result.scores.items()],
+        splits=[_split_row(split, counts) for split, counts in result.counts.items()],
         plots=_plots(result),
         errors=[_error_section(split, result, task) for split in result.predictions],
         hyperparameters=[(name, plain(value)) for name, value in _flat(config.hyperparameters)],
@@ -72,17 +74,46 @@ def _headline(result: ModelResult) -> dict[str, Any] | None:
     if "test" not in result.scores:
         return None
     scores = result.scores["test"]
-    return {"accuracy": _score(scores.accuracy, percent), "chance": percent(scores.chance), "n": count(scores.n)}
+    return {
+        "accuracy": _score(scores.accuracy, percent),
+        "chance": percent(scores.chance),
+        "n": count(scores.n),
+        "small_space": _small_space(scores, result.counts.get("test")),
+    }
 
 
-def _score_row(split: str, scores: SplitScores) -> dict[str, Any]:
+def _small_space(scores: SplitScores, counts: SplitCounts | None) -> str:
+    """Return the mark of a score that stands on few problems, with its 95 % interval over them; else nothing."""
+    if counts is None or not counts.small_space:
+        return ""
+    ends = interval(*wilson_interval(float(scores.accuracy.mean()), counts.keys))
+    return f"small space: 95 % interval over {counted(counts.keys, 'problem')} {ends}"
+
+
+def _split_row(split: str, counts: SplitCounts) -> dict[str, str]:
+    """Return a split's line of the data table; pairs are those of label 0 and of label 1."""
+    rows, distinct, keys = (
+        f"{count(pair[0])} + {count(pair[1])}" for pair in (counts.rows, counts.distinct_rows, counts.distinct_keys)
+    )
+    return {
+        "split": SPLIT_NAMES[split],
+        "rows": rows,
+        "distinct_rows": distinct,
+        "distinct_keys": keys,
+        "keys": count(counts.keys),
+        "small": "small space" if counts.small_space else "",
+    }
+
+
+def _score_row(split: str, scores: SplitScores, counts: SplitCounts | None) -> dict[str, Any]:
     """Return a split's line of the scores table and, as `chance`, that of one who knows the class frequencies alone."""
     share = scores.positives / scores.n
     entropy = -sum(p * math.log(p) for p in (share, 1 - share) if p > 0)
     one_class = share in (0.0, 1.0)
     ranked = [_score(scores.auc, decimal), _score(scores.average_precision, decimal)]
     return {
-        "split": split,
+        "split": SPLIT_NAMES[split],
+        "small_space": _small_space(scores, counts),
         "n": count(scores.n),
         "values": [
             _score(scores.accuracy, percent),
@@ -105,7 +136,7 @@ def _score(values: Float[np.ndarray, " member"], form: Any) -> Score:
 
 
 def _plots(result: ModelResult) -> dict[str, list[Plot]]:
-    history = finite_part({key: result.history[key] for key in DRAWN})
+    history = finite_part({key: result.history[key] for key in DRAWN if key in result.history})
     curves = [_history_plot(result, history, "loss"), _history_plot(result, history, "accuracy")]
     ranked = {split: scores for split, scores in result.scores.items() if scores.roc}
     if not result.scores:
@@ -120,14 +151,15 @@ def _history_plot(result: ModelResult, history: Mapping[str, np.ndarray], quanti
     chance = max((scores.chance for scores in result.scores.values()), default=0.5)
     figure = figures.loss_curves(history) if quantity == "loss" else figures.accuracy_curves(history, chance=chance)
     ends = []
-    for split in ("train", "test"):
+    for split in (split for split in SPLITS if f"{quantity}_{split}" in history):
         mean = history[f"{quantity}_{split}"].mean(axis=0)
         if len(mean):
-            ends.append(f"{split} from {form(float(mean[0]))} to {form(float(mean[-1]))}")
+            ends.append(f"{SPLIT_NAMES[split]} from {form(float(mean[0]))} to {form(float(mean[-1]))}")
     name = quantity.capitalize()
     alt = f"{name} over {counted(result.config.epochs, 'epoch')}: {'; '.join(ends) or 'nothing finite'}."
     band = " Lines are means over members, bands their range." if result.config.members > 1 else ""
-    caption = f"{name} per epoch. Train is measured while training, test after the epoch.{band}"
+    others = "validation and test" if "loss_val" in history else "test"
+    caption = f"{name} per epoch. Train is measured while training, {others} after the epoch.{band}"
     return Plot(figures.to_svg(figure, quantity, alt), caption)
 
 
@@ -137,7 +169,10 @@ def _ranking_plot(scores: Mapping[str, SplitScores], kind: str) -> Plot:
         "pr": (figures.pr_curves, "Precision-recall curve", "average_precision"),
     }[kind]
     word = {"roc": "area under the curve", "pr": "average precision"}[kind]
-    areas = [f"{split} {decimal(float(getattr(split_scores, area).mean()))}" for split, split_scores in scores.items()]
+    areas = [
+        f"{SPLIT_NAMES[split]} {decimal(float(getattr(split_scores, area).mean()))}"
+        for split, split_scores in scores.items()
+    ]
     members = len(next(iter(scores.values())).accuracy)
     lines = " A thin line per member, the thick one is their mean." if members > 1 else ""
     return Plot(figures.to_svg(draw(scores), kind, f"{name}; {word}: {', '.join(areas)}."), f"{name}.{lines}")
@@ -146,12 +181,12 @@ def _ranking_plot(scores: Mapping[str, SplitScores], kind: str) -> Plot:
 def _confusion_plot(split: str, scores: SplitScores) -> Plot:
     (true_negative, false_positive), (false_negative, true_positive) = scores.confusion.tolist()
     alt = (
-        f"Confusion matrix, {split}: label 0: {true_negative} predicted 0, {false_positive} predicted 1; "
+        f"Confusion matrix, {SPLIT_NAMES[split]}: label 0: {true_negative} predicted 0, {false_positive} predicted 1; "
         f"label 1: {false_negative} predicted 0, {true_positive} predicted 1."
     )
     summed = f", summed over {len(scores.accuracy)} members" if len(scores.accuracy) > 1 else ""
     figure = figures.confusion_matrix(scores.confusion, split)
-    caption = f"{split.capitalize()}: rows by label and prediction{summed}."
+    caption = f"{SPLIT_NAMES[split].capitalize()}: rows by label and prediction{summed}."
     return Plot(figures.to_svg(figure, f"confusion-{split}", alt), caption)
 
 
@@ -170,7 +205,7 @@ def _error_section(split: str, result: ModelResult, task: Task) -> dict[str, Any
     ]
     rows = count(len(result.predictions[split].y))
     total = f"{counted(found.distinct, 'distinct input')} in {count(found.rows)} of {rows} rows"
-    return {"split": split, "examples": examples, "distinct": found.distinct, "total": total}
+    return {"split": SPLIT_NAMES[split], "examples": examples, "distinct": found.distinct, "total": total}
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
@@ -222,5 +257,6 @@ def _protocol(config: CellConfig) -> list[tuple[str, str]]:
         ("Rows per split", count(config.n_samples)),
         ("Epochs", count(config.epochs)),
         ("Split protocol", config.split),
+        ("Negatives", config.negatives),
         ("Recipe", config.recipe),
     ]

@@ -10,7 +10,7 @@ from coretx.reports import benchmark_csv
 from coretx.reports.benchmark_csv import BenchmarkRow
 from coretx.reports.dashboard import page_name, render_dashboard
 from coretx.reports.model_page import render_model_page
-from coretx.results import ModelResult, Overlap
+from coretx.results import ModelResult, Overlap, SplitCounts
 from coretx.tasks.base import Task, check_name
 
 HEAD_BYTES = 1000
@@ -33,15 +33,16 @@ def publish_model(result: ModelResult, task: Task, claim: str, out: Path) -> Pat
     return path
 
 
-def publish_overlap(overlap: Overlap, out: Path) -> None:
-    """Put the record into overlap.csv."""
+def publish_splits(overlap: Overlap, counts: Mapping[str, SplitCounts], out: Path) -> None:
+    """Put the record into overlap.csv and what each part of the same draw holds into splits.csv."""
     benchmark_csv.upsert_overlaps(_overlap(out), [benchmark_csv.overlap_row(overlap)])
+    benchmark_csv.upsert_splits(_splits(out), benchmark_csv.split_rows(overlap, counts))
 
 
 def publish_dashboard(
     out: Path, *, task_titles: Mapping[str, str], task_order: Sequence[str], model_order: Sequence[str]
 ) -> Path:
-    """Write benchmarks/index.html from the two CSV files and return its path.
+    """Write benchmarks/index.html from the CSV files and return its path.
 
     Reading happens under the page's lock: of two runs that end together, the later one's page has the rows of both.
     """
@@ -50,6 +51,7 @@ def publish_dashboard(
         html = render_dashboard(
             benchmark_csv.read_rows(_benchmarking(out)),
             benchmark_csv.read_overlaps(_overlap(out)),
+            benchmark_csv.read_splits(_splits(out)),
             task_titles=task_titles,
             task_order=task_order,
             model_order=model_order,
@@ -82,3 +84,7 @@ def _benchmarking(out: Path) -> Path:
 
 def _overlap(out: Path) -> Path:
     return out / "benchmarks" / "overlap.csv"
+
+
+def _splits(out: Path) -> Path:
+    return out / "benchmarks" / "splits.csv"

@@ -19,7 +19,8 @@ TIME_FIELDS = ("time", "seconds")
 class JsonLinesLog:
     """Writes `<folder>/<run.id>.jsonl`, fresh at `start`; every line bears its "event".
 
-    start: time, id, task, title, seed, n_samples, version, commit, overlap, cells {prefix: id and config}.
+    start: time, id, task, title, seed, n_samples, version, commit, overlap, counts {split: see `SplitCounts`},
+    cells {prefix: id and config}.
     epoch: prefix, epoch, metrics {key: [value per member]}.
     model_done: prefix, id, status, failure, parameters, scores {split: see `scores_as_dict`}, seconds.
     finish: status, time.
@@ -35,9 +36,9 @@ class JsonLinesLog:
         """Open the file and write what the run is."""
         self._writer = LineWriter(self._folder / f"{run.id}.jsonl")
         cells = {prefix: {"id": cell.id, **cell.as_dict()} for prefix, cell in run.cells.items()}
-        self._write(
-            "start", {**run.__dict__, "time": _now(), "id": run.id, "cells": cells, "overlap": run.overlap.__dict__}
-        )
+        counts = {split: split_counts.__dict__ for split, split_counts in run.counts.items()}
+        fields = {**run.__dict__, "cells": cells, "overlap": run.overlap.__dict__, "counts": counts}
+        self._write("start", {**fields, "time": _now(), "id": run.id})
 
     def epoch(self, prefix: str, record: EpochRecord) -> None:
         """Write one epoch of one model."""

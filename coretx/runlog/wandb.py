@@ -194,6 +194,7 @@ def _config(run: RunRecord) -> dict[str, Any]:
         "seed": run.seed,
         "n_samples": run.n_samples,
         "overlap": {**run.overlap.__dict__, "overlap_rate": run.overlap.overlap_rate},
+        "splits": {split: counts.__dict__ for split, counts in run.counts.items()},
         "commit": run.commit,
         "version": run.version,
         "cells": {prefix: {"id": cell.id, **cell.as_dict()} for prefix, cell in run.cells.items()},

@@ -1,15 +1,22 @@
 """The abstract task: what to subclass to ask the ladder a new question."""
 
+import math
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 
 from coretx.errors import UsageError
+from coretx.tasks import sides
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 RESERVED = ("index", "cells", "runs")
+NEGATIVES = ("balanced", "original")
+"""How an arithmetic task makes wrong answers: distributed like the true ones, or uniformly as the original does."""
 
 
 def check_name(kind: str, name: object) -> str:
@@ -37,6 +44,8 @@ class Task(ABC):
     """One sentence: when the label is 1."""
     sequence_length: int = 5
     feature_dim: int = 2
+    negatives: str = "natural"
+    """How rows of class 0 arise: `natural` where they are drawn as they come; an arithmetic task has rules."""
 
     @abstractmethod
     def generate_candidates(self, n: int, rng: np.random.Generator) -> Float[np.ndarray, "n time feature"]:
@@ -62,6 +71,65 @@ class Task(ABC):
         """Return every possible input with its probability as a candidate, or None where there are too many."""
         return None
 
+    def stratum(self, x: Float[np.ndarray, "n time feature"]) -> Int[np.ndarray, " n"]:
+        """Return the size of each row's problem, the same for equal keys; sides are balanced in it. Here: 0."""
+        return np.zeros(len(x), int)
+
+    def problems(self) -> tuple[Shaped[np.ndarray, " key"], Int[np.ndarray, " key"]] | None:
+        """Return every canonical key once, with its stratum (which labels it occurs with, and its size).
+
+        None where there are too many to list. Here: those of `space`.
+        """
+        space = self.space()
+        if space is None:
+            return None
+        x, _ = space
+        keys, first, place = np.unique(self.canonical_key(x), return_index=True, return_inverse=True)
+        labels = np.zeros((len(keys), 2), int)
+        labels[place, self.label(x).astype(int)] = 1
+        return keys, self.stratum(x)[first] * 4 + labels @ [1, 2]
+
+    def side(self, x: Float[np.ndarray, "n time feature"]) -> Int[np.ndarray, " n"]:
+        """Return on which side each row's problem lies, as a place in `sides.SIDES`.
+
+        The side of a problem belongs to the task alone, never to a seed. Raises UsageError where `canonical_key` is no
+        function of each row alone, or gives a key that is not among `problems`.
+        """
+        keys = self.checked_keys(x)
+        if self._listed_sides is None:
+            return sides.by_threshold(self.name, keys)
+        found = [self._listed_sides.get(key, -1) for key in keys.tolist()]
+        if -1 in found:
+            raise UsageError(
+                f"task {self.name}: space must hold every input that generate_candidates draws, but the key of "
+                f'"{self.render(x[found.index(-1)])}" is not in it: add the input, or leave space out'
+            )
+        return np.array(found, int)
+
+    def checked_keys(self, x: Float[np.ndarray, "n time feature"]) -> Shaped[np.ndarray, " n"]:
+        """Return `canonical_key(x)`; UsageError where that is not one value per row, read from the row alone."""
+        keys = np.asarray(self.canonical_key(x))
+        if keys.shape != (len(x),):
+            raise UsageError(
+                f"task {self.name}: canonical_key must return one key per row, shape ({len(x)},), got {keys.shape}"
+            )
+        changed = np.flatnonzero(keys != np.asarray(self.canonical_key(x[::-1]))[::-1])
+        if len(changed):
+            raise UsageError(
+                f"task {self.name}: canonical_key must depend on the row alone, but "
+                f'"{self.render(x[changed[0]])}" has another key when the rows come in another order'
+            )
+        return keys
+
+    @cached_property
+    def _listed_sides(self) -> Mapping[Any, int] | None:
+        problems = self.problems()
+        return None if problems is None else sides.by_rank(self.name, *problems)
+
+    def with_negatives(self, rule: str) -> "Task":
+        """Return this task with rows of class 0 made by this rule (see `NEGATIVES`). Here: itself, it has no rule."""
+        return self
+
     @property
     def display_title(self) -> str:
         """The title, or the name of a task that has none."""
@@ -75,5 +143,6 @@ def row_keys(x: Float[np.ndarray, "n time feature"]) -> Shaped[np.ndarray, " n"]
     >>> bool(keys[0] == keys[2]), bool(keys[0] == keys[1])
     (True, False)
     """
-    rows = np.ascontiguousarray(x.reshape(len(x), -1) + 0.0)  # + 0.0 turns -0.0 into 0.0, whose bytes differ
+    rows = x.reshape(len(x), math.prod(x.shape[1:])) + 0.0  # + 0.0 turns -0.0 into 0.0, whose bytes differ
+    rows = np.ascontiguousarray(rows, rows.dtype.newbyteorder("<"))
     return rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()

@@ -26,6 +26,11 @@ class HasAllTokens(Task):
         """Return 1 where every symbol occurs at some step."""
         return np.asarray(np.all(np.any(x > 0, axis=1), axis=1), np.float32)
 
+    def space(self) -> tuple[Float[np.ndarray, "n time feature"], Float[np.ndarray, " n"]]:
+        """Return all strings, each as likely as any other."""
+        tokens = np.indices((len(LETTERS),) * self.sequence_length).reshape(self.sequence_length, -1).T
+        return LETTERS.encode(tokens), np.full(len(tokens), 1 / len(tokens))
+
     def render(self, row: Float[np.ndarray, "time feature"]) -> str:
         """Return the symbols by name, as in "A A B C D"."""
         return " ".join(LETTERS.spell(row))

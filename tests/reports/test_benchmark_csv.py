@@ -5,10 +5,10 @@ import pytest
 
 from coretx.errors import UsageError
 from coretx.reports import benchmark_csv
-from coretx.results import Overlap
+from coretx.results import Overlap, SplitCounts
 
 HEADER = (
-    "id,task,model,backend,split,seed,members,n_samples,epochs,recipe,accuracy,accuracy_std,loss,loss_std,auc,"
+    "id,task,model,backend,split,seed,members,n_samples,epochs,recipe,protocol,negatives,rows,keys,small_space,accuracy,accuracy_std,loss,loss_std,auc,"
     "parameters,seconds,device,commit,version,date"
 )
 
@@ -24,10 +24,21 @@ def test_columns_are_exactly_the_promised_ones(path, make_row):
 
 
 def test_overlap_columns_are_exactly_the_promised_ones(tmp_path):
-    row = benchmark_csv.overlap_row(Overlap("mlp_task", "original", 0, 1000, 250, 1000))
+    row = benchmark_csv.overlap_row(Overlap("mlp_task", "original", 0, 1000, 250, 1000, "natural", 300))
     benchmark_csv.upsert_overlaps(tmp_path / "overlap.csv", [row])
     assert (tmp_path / "overlap.csv").read_text() == (
-        "task,split,seed,n_samples,overlap_count,test_total,overlap_rate\nmlp_task,original,0,1000,250,1000,0.250000\n"
+        "task,split,seed,n_samples,overlap_count,test_total,overlap_rate,negatives,overlap_keys\n"
+        "mlp_task,original,0,1000,250,1000,0.250000,natural,300\n"
+    )
+
+
+def test_split_columns_are_exactly_the_promised_ones(tmp_path):
+    overlap = Overlap("sums", "disjoint", 0, 1000, 0, 22, "balanced", 0)
+    counts = {"test": SplitCounts((11, 11), (11, 11), (5, 6), 6, True)}
+    benchmark_csv.upsert_splits(tmp_path / "splits.csv", benchmark_csv.split_rows(overlap, counts))
+    assert (tmp_path / "splits.csv").read_text() == (
+        "task,split,negatives,seed,n_samples,part,rows_0,rows_1,distinct_rows_0,distinct_rows_1,distinct_keys_0,"
+        "distinct_keys_1,keys,small_space\nsums,disjoint,balanced,0,1000,test,11,11,11,11,5,6,6,1\n"
     )
 
 
@@ -80,16 +91,19 @@ def test_a_field_with_a_line_break_is_refused_and_nothing_written(path, make_row
     assert not path.exists()
 
 
-GOOD = "0123456789ab,t,mlp,jax,test,0,1,1000,1000,original,0.9,,0.1,,0.99,193,3.5,cpu,abc,0.1.0,2026-03-01"
+GOOD = (
+    "0123456789ab,t,mlp,jax,test,0,1,1000,1000,original,original,natural,1000,1000,0,0.9,,0.1,,0.99,"
+    "193,3.5,cpu,abc,0.1.0,2026-03-01"
+)
 
 
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
         (GOOD.replace("mlp", '"mlp'), "unexpected end"),
-        (GOOD + ",extra", "22"),
+        (GOOD + ",extra", f"got {HEADER.count(',') + 2}"),
         ("", "got 0"),
-        (GOOD.rpartition(",")[0], "20"),
+        (GOOD.rpartition(",")[0], f"got {HEADER.count(',')}"),
         (GOOD.replace("0.9,", "nan,", 1), "accuracy"),
         (GOOD.replace(",1000,1000,", ",1e3,1000,"), "n_samples"),
         (GOOD.replace(",1000,1000,", ",1_000,1000,"), "n_samples"),

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from coretx.reports.benchmark_csv import OverlapRow
+from coretx.reports.benchmark_csv import BenchmarkRow, OverlapRow, SplitRow
 from coretx.reports.configurations import configurations
 from coretx.reports.dashboard import render_dashboard
 
@@ -14,10 +14,11 @@ MODELS = ("logreg", "mlp")
 
 @pytest.fixture
 def render():
-    def dashboard(rows, overlaps=(), has_page=lambda row: False, titles=None, tasks=TASKS, models=MODELS):
+    def dashboard(rows, overlaps=(), splits=(), has_page=lambda row: False, titles=None, tasks=TASKS, models=MODELS):
         return render_dashboard(
             list(rows),
             list(overlaps),
+            list(splits),
             task_titles=titles or {},
             task_order=tasks,
             model_order=models,
@@ -123,7 +124,7 @@ def test_the_most_complete_configuration_comes_first(render, ladder, make_row, p
     smoke = [make_row(id="s", epochs=5, date="2027-01-01"), make_row(id="t", members=9, date="2027-01-01")]
     page = render([*smoke, *ladder])
     labels = re.findall(r'<option value="configuration-\d">([^<]*)<', page)
-    assert labels[0] == "JAX · original recipe · n = 1,000 · 1,000 epochs · 1 member · seed 0"
+    assert labels[0] == "JAX · original splits · original recipe · n = 1,000 · 1,000 epochs · 1 member · seed 0"
     assert len(labels) == 3
 
 
@@ -153,9 +154,46 @@ def test_provenance_counts_each_cell_once(render, ladder, parse):
 
 
 def test_overlap_is_shown_with_the_draws_of_the_configuration(render, ladder, parse):
-    overlaps = [OverlapRow("easy", "original", seed, 1000, 250, 1000, 0.25) for seed in (0, 1)]
+    overlaps = [OverlapRow("easy", "original", seed, 1000, 250, 1000, 0.25, "natural", 300) for seed in (0, 1)]
     text = parse(render(ladder, overlaps, titles={"easy": "Easy task"})).text
-    assert text.count("Easy task original 250 1,000 25.0%") == 1
+    assert text.count("Easy task test 1,000 — — 250 (25.0%)") == 1
+
+
+def test_protocols_stand_side_by_side_with_what_each_split_holds(render, ladder, parse):
+    overlaps = [
+        OverlapRow("easy", "original", 0, 1000, 250, 1000, 0.25, "original", 300),
+        OverlapRow("easy", "disjoint", 0, 1000, 0, 22, 0.0, "balanced", 0),
+    ]
+    splits = [
+        SplitRow("easy", "original", "original", 0, 1000, "test", 500, 500, 333, 55, 30, 30, 30, 0),
+        SplitRow("easy", "disjoint", "balanced", 0, 1000, "test", 11, 11, 11, 11, 5, 6, 6, 1),
+        SplitRow("easy", "disjoint", "balanced", 0, 1000, "val", 10, 10, 10, 10, 6, 6, 6, 1),
+    ]
+    text = parse(render(ladder, overlaps, splits)).text
+    assert "easy test 11 + 11 11 + 11 6 0 (0.0%) 500 + 500 333 + 55 30 250 (25.0%)" in text
+    assert "easy validation 10 + 10 10 + 10 6 \N{EN DASH} easy" in text
+
+
+def test_score_on_a_small_space_is_marked_with_its_interval_over_problems(render, make_row, parse):
+    html = render([make_row(accuracy=1.0, rows=22, keys=6, small_space=1)])
+    assert "small space 61.0\N{EN DASH}100.0%" in parse(html).text
+    assert "small space" not in parse(render([make_row(accuracy=1.0)])).text
+
+
+def test_protocols_are_configurations_of_their_own(render, make_row, parse):
+    rows = [make_row(id="a"), make_row(id="b", protocol="disjoint"), make_row(id="c", protocol="disjoint", task="z")]
+    text = parse(render(rows)).text
+    assert text.index("JAX · disjoint splits · ") < text.index("JAX · original splits · ")
+
+
+def test_rules_for_negatives_are_configurations_of_their_own_with_the_tasks_that_have_none(render, make_row):
+    rows = [
+        make_row(id="a", task="numeric"),
+        make_row(id="b", task="sums", negatives="balanced", accuracy=0.7),
+        make_row(id="c", task="sums", negatives="original", accuracy=0.8),
+    ]
+    found = [texts for _, texts in lines(render(rows, tasks=("numeric", "sums")))]
+    assert [[text[:5] for text in texts[:2]] for texts in found] == [["98.8%", "70.0%"], ["98.8%", "80.0%"]]
 
 
 def test_every_header_is_a_button(render, ladder):
@@ -185,9 +223,9 @@ def test_the_same_rows_give_the_same_bytes(render, ladder):
 
 
 def test_hostile_text_stays_text(render, make_row, payload, parse, assert_harmless):
-    names = ("id", "task", "model", "backend", "recipe", "split", "device", "commit", "version", "date")
-    rows = [make_row(**dict.fromkeys(names, payload)), make_row(task=payload), make_row(id="x", model=payload)]
-    overlaps = [OverlapRow(payload, payload, 0, 1000, 1, 2, 0.5)]
+    shown = [field for field, kind in BenchmarkRow.__annotations__.items() if kind is str]
+    rows = [make_row(**dict.fromkeys(shown, payload)), make_row(task=payload), make_row(id="x", model=payload)]
+    overlaps = [OverlapRow(payload, payload, 0, 1000, 1, 2, 0.5, "natural", 1)]
     titles = {payload: payload}
     html = render(rows, overlaps, has_page=lambda row: "\ud800" not in row.model + row.task, titles=titles)
     assert_harmless(html, scripts=1)

@@ -4,7 +4,7 @@ import pytest
 
 from coretx.errors import UsageError
 from coretx.reports import benchmark_csv
-from coretx.reports.publish import has_page, page_path, publish_dashboard, publish_model, publish_overlap
+from coretx.reports.publish import has_page, page_path, publish_dashboard, publish_model, publish_splits
 from coretx.results import Overlap
 
 
@@ -62,8 +62,8 @@ def test_publishing_again_changes_nothing(make_result, task, tmp_path, dashboard
 
 def test_an_overlap_is_replaced_by_a_new_count(tmp_path):
     overlap = Overlap("t", "original", 0, 1000, 5, 1000)
-    publish_overlap(overlap, tmp_path)
-    publish_overlap(dataclasses.replace(overlap, overlap_count=7), tmp_path)
+    publish_splits(overlap, {}, tmp_path)
+    publish_splits(dataclasses.replace(overlap, overlap_count=7), {}, tmp_path)
     rows = benchmark_csv.read_overlaps(tmp_path / "benchmarks" / "overlap.csv")
     assert [(row.overlap_count, row.overlap_rate) for row in rows] == [(7, 0.007)]
 

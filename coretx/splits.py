@@ -1,0 +1,91 @@
+"""The splits of one run, by protocol: drawn, found disjoint, counted."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+
+from coretx.data import Dataset, overlap_count, prepare_data
+from coretx.errors import UsageError
+from coretx.results import SMALL_SPACE, SPLIT_NAMES, Overlap, SplitCounts
+from coretx.tasks.base import Task, row_keys
+from coretx.tasks.sides import SIDES, Side
+
+Protocol = Literal["disjoint", "original"]
+
+SEED_OF = {"train": 0, "test": 1, "val": 2}
+"""What is added to a run's seed to name the draw of each split; so seeds of runs with data of their own are 3 apart."""
+DATA_SEEDS_APART = len(SEED_OF)
+
+
+def draw_splits(task: Task, n_samples: int, seed: int, protocol: Protocol) -> dict[str, Dataset]:
+    """Draw the splits of a run, n_samples rows each or as many as there are.
+
+    `disjoint`: train, val and test from three sides of the task's space that share no problem, distinct rows only.
+    `original`: train and test, independently and with replacement. Raises UsageError as `prepare_data` does.
+    """
+    if protocol == "original":
+        return {name: prepare_data(n_samples, seed + SEED_OF[name], task=task) for name in ("train", "test")}
+    return {side: prepare_data(n_samples, seed + SEED_OF[side], task=task, side=side) for side in SIDES}
+
+
+def assert_disjoint(task: Task, data: Mapping[str, Dataset]) -> None:
+    """Raise UsageError that shows an offending row where two splits share a row or a problem."""
+    names = list(data)
+    for place, name in enumerate(names):
+        for other in names[:place]:
+            for keys_of, same in ((row_keys, "stands in"), (task.checked_keys, "is as a problem also in")):
+                shared = np.isin(keys_of(data[name].x), keys_of(data[other].x))
+                if shared.any():
+                    row = task.render(data[name].x[np.flatnonzero(shared)[0]])
+                    raise UsageError(
+                        f"task {task.name}: {SPLIT_NAMES[other]} and {SPLIT_NAMES[name]} must share nothing, but "
+                        f'"{row}" of {SPLIT_NAMES[name]} {same} {SPLIT_NAMES[other]}, one of {shared.sum()} such rows: '
+                        "nothing is trained on data that leaks; equal inputs need equal keys from canonical_key"
+                    )
+
+
+def count_split(task: Task, data: Dataset, small_space: bool) -> SplitCounts:
+    """Return what one split holds."""
+    rows, keys = row_keys(data.x), task.canonical_key(data.x)
+
+    def by_label(values: np.ndarray) -> tuple[int, int]:
+        return len(np.unique(values[data.y == 0])), len(np.unique(values[data.y == 1]))
+
+    return SplitCounts(
+        rows=(int((data.y == 0).sum()), int((data.y == 1).sum())),
+        distinct_rows=by_label(rows),
+        distinct_keys=by_label(keys),
+        keys=len(np.unique(keys)),
+        small_space=small_space,
+    )
+
+
+def count_splits(
+    task: Task, data: Mapping[str, Dataset], n_samples: int, seed: int, protocol: Protocol
+) -> dict[str, SplitCounts]:
+    """Return what every split holds, and whether its side is a small space: one that has no SMALL_SPACE rows."""
+    small = dict.fromkeys(data, False)
+    if protocol == "disjoint":
+        n = max(n_samples, SMALL_SPACE)
+        small = {side: n > len(data[side]) and len(_most(task, n, seed, side)) < SMALL_SPACE for side in SIDES}
+    return {name: count_split(task, split, small[name]) for name, split in data.items()}
+
+
+def _most(task: Task, n: int, seed: int, side: Side) -> Dataset:
+    return prepare_data(n, seed + SEED_OF[side], task=task, side=side)
+
+
+def measure_overlap(task: Task, data: Mapping[str, Dataset], n_samples: int, seed: int, protocol: Protocol) -> Overlap:
+    """Return how many test rows stand in train: as they are, and as problems."""
+    train, test = data["train"], data["test"]
+    return Overlap(
+        task=task.name,
+        split=protocol,
+        seed=seed,
+        n_samples=n_samples,
+        overlap_count=overlap_count(train, test),
+        test_total=len(test),
+        negatives=task.negatives,
+        overlap_keys=int(np.isin(task.canonical_key(test.x), task.canonical_key(train.x)).sum()),
+    )

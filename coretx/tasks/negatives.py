@@ -1,0 +1,161 @@
+"""Wrong answers: which value stands where the true one should, so that the answer alone tells nothing.
+
+Drawn uniformly, as the original does, wrong answers are spread otherwise than true ones: a sum of two numbers is rarely
+small, and who knows that is right more often than not without reading the numbers. Here one linear programme finds
+how often each wrong answer goes with each true one, so that both are distributed alike.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+MIX = {"off_by_one": 2, "carry_dropped": 1, "off_by_ten": 1, "digits_swapped": 1, "other": 3}
+"""The kinds of wrong answer, the first that matches counts, and in which proportion those that a task admits occur.
+
+`carry_dropped` is every column added on its own, modulo 10; it comes before `off_by_ten`, of which it is mostly a case.
+"""
+
+
+@dataclass(frozen=True)
+class WrongAnswers:
+    """How likely each wrong answer is, by state: the true answer and what it would be without carries."""
+
+    true: Int[np.ndarray, " state"]
+    without_carries: Int[np.ndarray, " state"]
+    share: Float[np.ndarray, " state"]
+    """How often a problem is in this state; sums to 1."""
+    probability: Float[np.ndarray, "state answer"]
+    """Of each wrong answer in this state; each row sums to 1."""
+
+    @property
+    def modulus(self) -> int:
+        """Answers are 0 to modulus - 1."""
+        return self.probability.shape[1]
+
+    def states(self, true: Int[np.ndarray, " n"], without_carries: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+        """Return each problem's state."""
+        codes = self.true * self.modulus + self.without_carries
+        return np.searchsorted(codes, true * self.modulus + without_carries)
+
+    def draw(
+        self, true: Int[np.ndarray, " n"], without_carries: Int[np.ndarray, " n"], rng: np.random.Generator
+    ) -> Int[np.ndarray, " n"]:
+        """Draw a wrong answer to each problem."""
+        below = np.cumsum(self.probability, axis=1)[self.states(true, without_carries)]
+        return (below < rng.random((len(true), 1)) * below[:, -1:]).sum(axis=1)
+
+
+def kinds_of(
+    true: Int[np.ndarray, "..."], without_carries: Int[np.ndarray, "..."], answer: Int[np.ndarray, "..."], digits: int
+) -> dict[str, Bool[np.ndarray, "..."]]:
+    """Return which kind each answer is, in the order of MIX; a true answer is of none. The three are broadcast.
+
+    >>> {kind: matches.tolist() for kind, matches in kinds_of(*np.array([[42], [32], [24]]), digits=2).items()}["other"]
+    [False]
+    """
+    reversed_digits = sum(answer // 10**place % 10 * 10 ** (digits - 1 - place) for place in range(digits))
+    matches = {
+        "off_by_one": np.abs(answer - true) == 1,
+        "carry_dropped": answer == without_carries,
+        "off_by_ten": np.abs(answer - true) == 10,
+        "digits_swapped": reversed_digits == true,
+        "other": np.ones(np.broadcast(true, answer).shape, bool),
+    }
+    left = answer != true
+    kinds = {}
+    for kind in MIX:
+        kinds[kind] = matches[kind] & left
+        left = left & ~matches[kind]
+    return kinds
+
+
+def uniform(true: Int[np.ndarray, " n"], without_carries: Int[np.ndarray, " n"], modulus: int) -> WrongAnswers:
+    """Return the rule of the original for these problems: every wrong answer is as likely as any other."""
+    states, share = _states(true, without_carries)
+    wrong = np.arange(modulus) != states[:, :1]
+    return WrongAnswers(states[:, 0], states[:, 1], share, wrong / (modulus - 1))
+
+
+def balanced(true: Int[np.ndarray, " n"], without_carries: Int[np.ndarray, " n"], digits: int) -> WrongAnswers:
+    """Return the rule under which wrong answers to these problems are distributed as the true ones are.
+
+    A linear programme: of all joint tables of state and wrong answer in which each state has its share, each wrong
+    answer the share that it has as a true one, and each kind its part of the mix, take the one whose every cell keeps
+    the largest part of what a wrong answer drawn from the true ones within its kind would have. So none is left out.
+    """
+    states, share = _states(true, without_carries)
+    answers = np.bincount(states[:, 0], share, minlength=10**digits)
+    kinds = kinds_of(states[:, :1], states[:, 1:], np.arange(10**digits)[None], digits)
+    kinds = {kind: matches & (answers > 0) for kind, matches in kinds.items()}
+    kinds = {kind: matches for kind, matches in kinds.items() if matches.any()}
+    mix = np.array([MIX[kind] for kind in kinds]) / sum(MIX[kind] for kind in kinds)
+    wanted = np.zeros((len(states), len(answers)))
+    for part, matches in zip(mix, kinds.values(), strict=True):
+        weights = matches * answers
+        wanted += part * weights / np.maximum(weights.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+    wanted *= (share / wanted.sum(axis=1))[:, None]
+    kind_of = np.argmax(list(kinds.values()), axis=0)
+    table = _closest_table(wanted, kind_of, list(kinds).index("other"), share, answers, mix)
+    return WrongAnswers(states[:, 0], states[:, 1], share, table / table.sum(axis=1, keepdims=True))
+
+
+def _states(
+    true: Int[np.ndarray, " n"], without_carries: Int[np.ndarray, " n"]
+) -> tuple[Int[np.ndarray, "state 2"], Float[np.ndarray, " state"]]:
+    states, counts = np.unique(np.stack([true, without_carries], axis=1), axis=0, return_counts=True)
+    return states, counts / len(true)
+
+
+def _closest_table(
+    wanted: Float[np.ndarray, "state answer"],
+    kind_of: Int[np.ndarray, "state answer"],
+    other: int,
+    share: Float[np.ndarray, " state"],
+    answers: Float[np.ndarray, " answer"],
+    mix: Float[np.ndarray, " kind"],
+) -> Float[np.ndarray, "state answer"]:
+    """Solve the programme for the factor by which each wanted cell is multiplied.
+
+    The few cells of the named kinds have a factor each; those of `other`, which are nearly all, the sum of one for
+    their state (at least the smallest factor) and one for their answer (at least 0). So there are hundreds of unknowns
+    and not tens of thousands.
+    """
+    from scipy import sparse  # late, with linprog: half a second, and few runs need them
+    from scipy.optimize import linprog
+
+    def ones(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> sparse.csr_matrix:
+        return sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape)
+
+    state, answer = np.nonzero(wanted)
+    kind, amount = kind_of[state, answer], wanted[state, answer]
+    cells = np.arange(len(state))
+    named, rest = np.flatnonzero(kind != other), np.flatnonzero(kind == other)
+    sizes = (len(cells), len(named) + len(share) + len(answers) + 1)
+    columns = [np.arange(len(named)), len(named) + state[rest], len(named) + len(share) + answer[rest]]
+    rows = [named, rest, rest]
+    factor = ones(np.concatenate(rows), np.concatenate(columns), sizes)
+    margins = sparse.vstack(
+        [
+            ones(state, cells, (len(share), len(cells))),
+            ones(answer, cells, (len(answers), len(cells))),
+            ones(kind, cells, (len(mix), len(cells))),
+        ]
+    )
+    totals = np.concatenate([share, answers, mix])
+    scale = sparse.diags(1 / np.where(totals > 0, totals, 1))  # the solver's tolerance is absolute, shares are small
+    bounded = len(named) + len(share)
+    smallest = sparse.hstack([-sparse.eye(bounded), sparse.csr_matrix((bounded, len(answers))), np.ones((bounded, 1))])
+    found = linprog(
+        c=np.eye(sizes[1])[-1] * -1.0,
+        A_ub=smallest,
+        b_ub=np.zeros(bounded),
+        A_eq=scale @ margins @ sparse.diags(amount) @ factor,
+        b_eq=scale @ totals,
+        bounds=[(None, None)] * bounded + [(0, None)] * len(answers) + [(0, None)],
+        method="highs",
+    )
+    assert found.status == 0, f"no table of wrong answers has these margins: {found.message}"
+    table = np.zeros_like(wanted)
+    table[state, answer] = np.maximum(factor @ found.x, 0) * amount
+    return table
