@@ -24,7 +24,18 @@ from coretx.runlog.session import Session
 from coretx.runlog.wandb import WandbLog
 from coretx.splits import assert_disjoint, count_splits, draw_splits, measure_overlap
 from coretx.store import cell_path, load_result, save_result
-from coretx.training import History, OnEpoch, Population, first_divergence, predict, score, start, train_groups
+from coretx.training import (
+    History,
+    OnEpoch,
+    Population,
+    first_divergence,
+    parameters_of,
+    predict,
+    score,
+    start,
+    take_best,
+    train_groups,
+)
 from coretx.version import __version__
 from coretx.workers import Event, SideBySide
 
@@ -196,7 +207,7 @@ class Experiment:
                 run.log.start(run.record)
                 self.publish_splits(run)
             for cell in job.cells.values():
-                self.progress.cell_started(cell.config)
+                self.progress.cell_started(cell.config, len(run.data["train"]))
         elif event.record is not None:
             prefix, record = event.record
             run.log.epoch(prefix, record)
@@ -245,12 +256,18 @@ def train_cells(cells: Sequence[Cell], data: Mapping[str, Dataset], on_epoch: Se
     access = first.backend.open(first.spec, shape, population.size, config.dtype, config.strategy)
     start(access, population)
     groups = train_groups(access, population, data, on_epoch)
-    predictions = predict(access, data)
+    last = predict(access, data)
+    best_epoch = take_best(access)
+    predictions = last
+    if best_epoch is not None:
+        best = predict(access, data)
+        predictions = {name: replace(part, last_logits=last[name].logits) for name, part in best.items()}
     seconds = access.seconds | {"total": time.perf_counter() - begun}
     provenance = cell_provenance(first, {name: value / len(cells) for name, value in seconds.items()})
     results = []
     for cell, group, members in zip(cells, groups, population.groups, strict=True):
         failure = divergence_message(group.history)
+        chosen = best_epoch is not None and failure is None
         own = {} if failure else {name: split.of_members(members) for name, split in predictions.items()}
         results.append(
             ModelResult(
@@ -259,10 +276,12 @@ def train_cells(cells: Sequence[Cell], data: Mapping[str, Dataset], on_epoch: Se
                 status="diverged" if failure else "done",
                 parameters=sum(math.prod(shape) for shape in access.manifest.values()),
                 history=group.history,
-                weights=group.weights,
+                weights=parameters_of(access, members) if chosen else group.weights,
                 scores=score(own),
                 predictions=own,
                 failure=failure,
+                best_epoch=best_epoch[members] if chosen else None,
+                last_scores=score({name: last[name].of_members(members) for name in last}) if chosen else {},
             )
         )
     return results

@@ -24,10 +24,11 @@ MAX_DIVERGED = 3
 
 @dataclass
 class LiveCell:
-    """One cell in training: when it began (seconds of the clock), and what it said last, when."""
+    """One cell in training: when it began (seconds of the clock), its train rows, what it said last, and when."""
 
     config: CellConfig
     began: float
+    rows: int = 0
     record: EpochRecord | None = None
     heard: float = 0.0
 
@@ -43,11 +44,11 @@ class LiveCell:
 
     @property
     def steps_per_second(self) -> float | None:
-        """Optimizer steps a second over all members, compilation included; None where the batch size is not known."""
+        """Optimizer steps a second over all members, compilation included; None where batch or rows are not known."""
         batch = self.config.hyperparameters.get("batch_size")
-        if not batch or self.heard <= self.began:
+        if not batch or not self.rows or self.heard <= self.began:
             return None
-        steps = -(-self.config.n_samples // batch) * self.epochs * self.config.members
+        steps = -(-self.rows // batch) * self.epochs * self.config.members
         return steps / (self.heard - self.began)
 
     def left(self, now: float) -> float | None:
@@ -163,9 +164,9 @@ class Progress:
         self.total, self._began = total_cells, self.clock()
         self._display.open(self)
 
-    def cell_started(self, config: CellConfig) -> None:
-        """Show the cell among those in training."""
-        self._live[config.id] = LiveCell(config, self.clock())
+    def cell_started(self, config: CellConfig, rows: int = 0) -> None:
+        """Show the cell among those in training, on so many rows."""
+        self._live[config.id] = LiveCell(config, self.clock(), rows)
         self._display.began(f"{self._count()} {name(config)}: training, {config.epochs} epochs")
 
     def epoch(self, config: CellConfig, record: EpochRecord) -> None:

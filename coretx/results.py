@@ -76,8 +76,9 @@ class Provenance:
 class EpochRecord:
     """What one epoch of one population measured: metric key -> value per member. `epoch` counts from 0.
 
-    Keys as logged: loss_train, accuracy_train (running, over the epoch's batches), loss_test, accuracy_test (after
-    the epoch), grad_norm, weight_norm, learning_rate, and for attention models attn_logits_mean, _std, _maxabs.
+    Keys as logged: loss_train, accuracy_train (running, over the epoch's batches), loss_val, accuracy_val, loss_test,
+    accuracy_test (after the epoch; val where there is that split), grad_norm, weight_norm, learning_rate, and for
+    attention models attn_logits_mean, _std, _maxabs.
     """
 
     epoch: int
@@ -94,7 +95,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class SplitScores:
-    """Exact scores of the final weights on one split, per member, all from the same logits.
+    """Exact scores of one epoch's weights on one split, per member, all from the same logits.
 
     `loss` is the mean binary cross-entropy in nats; `accuracy` counts logit > 0 as class 1; `auc` is the area under
     the ROC curve and `average_precision` the one under PR, both nan for a split with one class. `confusion` is summed
@@ -125,10 +126,13 @@ class Predictions:
     x: Float[np.ndarray, "n time feature"]
     y: Float[np.ndarray, " n"]
     logits: Float[np.ndarray, "member n"]
+    last_logits: Float[np.ndarray, "member n"] | None = None
+    """What the weights of the last epoch answer, where others were chosen."""
 
     def of_members(self, members: slice) -> "Predictions":
         """Return the same rows with what these members answered."""
-        return Predictions(self.x, self.y, self.logits[members])
+        last = None if self.last_logits is None else self.last_logits[members]
+        return Predictions(self.x, self.y, self.logits[members], last)
 
 
 @dataclass(frozen=True)
@@ -154,6 +158,9 @@ class ModelResult:
     `scores` and `predictions` are empty, since a number that is not finite is never a score.
     `history` maps a metric key to values [member, epoch]; `weights` a parameter's canonical name (torch's name and
     layout) to values [member, ...].
+    Where there is a validation split, `best_epoch` is the epoch, counted from 0, of each member's lowest loss on it;
+    weights, scores and predictions are of that epoch, and `last_scores` are those of the last one. Else best_epoch is
+    None, and they are of the last epoch.
     """
 
     config: CellConfig
@@ -166,6 +173,8 @@ class ModelResult:
     predictions: Mapping[str, Predictions] = field(default_factory=dict)
     failure: str | None = None
     counts: Mapping[str, SplitCounts] = field(default_factory=dict)
+    best_epoch: Int[np.ndarray, " member"] | None = None
+    last_scores: Mapping[str, SplitScores] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,8 @@ def save_result(result: ModelResult, out: Path) -> Path:
         "parameters": result.parameters,
         "splits": {split: asdict(counts) for split, counts in result.counts.items()},
         "scores": {split: _score_values(scores) for split, scores in result.scores.items()},
+        "best_epoch": None if result.best_epoch is None else result.best_epoch.tolist(),
+        "last_scores": {split: _score_values(scores) for split, scores in result.last_scores.items()},
         "history": {name: _finite(values) for name, values in result.history.items()},
         "provenance": asdict(result.provenance),
         "sha256": {name: sha256(data) for name, data in arrays.items()},
@@ -57,6 +59,7 @@ def load_result(path: Path) -> ModelResult | None:
     if any(sha256(data) != record["sha256"][name] for name, data in arrays.items()):
         return None
     predictions = _predictions(load(arrays["predictions"]))
+    last = {name: (p.last_logits, p.y) for name, p in predictions.items() if p.last_logits is not None}
     return ModelResult(
         config=CellConfig(**record["config"]),
         provenance=Provenance(**record["provenance"]),
@@ -67,6 +70,8 @@ def load_result(path: Path) -> ModelResult | None:
         scores={name: split_scores(split.logits, split.y) for name, split in predictions.items()},
         predictions=predictions,
         failure=record["failure"],
+        best_epoch=None if record["best_epoch"] is None else np.array(record["best_epoch"], np.int32),
+        last_scores={name: split_scores(*answers) for name, answers in last.items()},
         counts={split: _counts(values) for split, values in record["splits"].items()},
     )
 
@@ -90,12 +95,18 @@ def unsealed(data: bytes) -> dict[str, Any]:
 
 
 def _prediction_arrays(predictions: Mapping[str, Predictions]) -> dict[str, np.ndarray]:
-    return {f"{split}/{name}": value for split, p in predictions.items() for name, value in p.__dict__.items()}
+    named = {f"{split}/{name}": value for split, p in predictions.items() for name, value in p.__dict__.items()}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def _predictions(arrays: Mapping[str, np.ndarray]) -> dict[str, Predictions]:
     splits = sorted({name.split("/")[0] for name in arrays}, key=SPLITS.index)
-    return {split: Predictions(*(arrays[f"{split}/{name}"] for name in ("x", "y", "logits"))) for split in splits}
+    return {
+        split: Predictions(
+            arrays[f"{split}/x"], arrays[f"{split}/y"], arrays[f"{split}/logits"], arrays.get(f"{split}/last_logits")
+        )
+        for split in splits
+    }
 
 
 def _counts(values: Mapping[str, Any]) -> SplitCounts:

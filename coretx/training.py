@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from coretx.backend import ModelAccess
 from coretx.data import Dataset, batch_order, epochs_per_chunk
@@ -15,6 +15,8 @@ from coretx.results import EpochRecord, Predictions, SplitScores
 
 History = dict[str, Float[np.ndarray, "member epoch"]]
 OnEpoch = Callable[[EpochRecord], None]
+SELECTION = "val"
+"""The split whose lowest loss decides which epoch's weights are reported; where there is none, the last one's are."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ def train_groups(
 ) -> list[Group]:
     """Train for the epochs of the spec and return what is left of each group; each has its own on_epoch.
 
-    `data` has the splits; `train` is trained on, every other one measured after each epoch. A group ends early, after
+    `data` has the splits; `train` is trained on, every other one measured after each epoch; where there is a split for
+    selection, the weights of each member's best epoch on it are kept (see `take_best`). A group ends early, after
     the chunk in which a loss of any of its members was not finite: see `first_divergence`.
     """
     evaluate = {name: split for name, split in data.items() if name != "train"}
@@ -155,6 +158,7 @@ def train_chunk(
         weights=np.stack([weights for _, weights in orders] * groups),
         learning_rate=learning_rate,
         weight_decay=np.repeat(decays, population.members),
+        keep_best=SELECTION if SELECTION in evaluate else None,
     )
     return epoch_metrics(sums) | {"learning_rate": learning_rate}
 
@@ -166,6 +170,18 @@ def first_divergence(history: History) -> tuple[int, int] | None:
         return None
     epoch = int(np.flatnonzero(~finite.all(axis=0))[0])
     return int(np.flatnonzero(~finite[:, epoch])[0]), epoch
+
+
+def take_best(access: ModelAccess) -> Int[np.ndarray, " member"] | None:
+    """Give every member the weights of its best epoch and return these epochs, counted from 0; None where none is kept.
+
+    Nothing but the losses on the split for selection has decided which they are.
+    """
+    state = access.state()
+    if "best_epoch" not in state:
+        return None
+    access.load_state({f"parameters/{name}": state[f"best/{name}"] for name in access.manifest})
+    return state["best_epoch"]
 
 
 def predict(access: ModelAccess, data: Mapping[str, Dataset]) -> dict[str, Predictions]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from coretx import splits
@@ -289,6 +290,41 @@ def test_original_protocol_can_be_asked_for(tmp_path):
     assert list(result.scores) == ["train", "test"]
     assert (result.config.split, result.config.negatives) == ("original", "original")
     assert result.predictions["test"].x.tobytes() == prepare_data(40, 1, task="single_digit_sum").x.tobytes()
+
+
+def test_last_epoch_is_reported_beside_the_chosen_one(tmp_path):
+    assert small_run(tmp_path, "--models", "multilayer_transformer", "--epochs", "30") == 0
+    result = cells(tmp_path)["multilayer_transformer"]
+    (best,) = result.best_epoch
+    assert best == result.history["loss_val"][0].argmin()
+    assert best < 29, "this test needs a model that is at its best before the end"
+    for split in ("val", "test"):
+        assert result.scores[split].loss[0] == pytest.approx(result.history[f"loss_{split}"][0, best], rel=1e-5)
+        assert result.last_scores[split].loss[0] == pytest.approx(result.history[f"loss_{split}"][0, -1], rel=1e-5)
+    row = next(row for row in table(tmp_path) if row["split"] == "test")
+    assert float(row["best_epoch"]) == best
+    assert float(row["loss_last"]) == pytest.approx(result.last_scores["test"].loss[0], abs=1e-6)
+    page = next(tmp_path.rglob("multilayer_transformer.html")).read_text()
+    assert f"epoch {best + 1} of 30" in page
+    assert "last epoch" in page
+
+
+def test_noise_for_test_labels_changes_no_weight_and_no_choice(tmp_path, monkeypatch):
+    arguments = ("--models", "mlp", "--epochs", "12")
+    assert small_run(tmp_path / "real", *arguments) == 0
+    draw = splits.prepare_data
+
+    def noisy(n, seed, *, task, side=None):
+        data = draw(n, seed, task=task, side=side)
+        labels = np.random.default_rng(5).permutation(data.y) if side == "test" else data.y
+        return splits.Dataset(data.x, labels)
+
+    monkeypatch.setattr(splits, "prepare_data", noisy)
+    assert small_run(tmp_path / "noise", *arguments) == 0
+    real, noise = (cells(tmp_path / name)["mlp"] for name in ("real", "noise"))
+    assert real.scores["test"].accuracy != noise.scores["test"].accuracy
+    assert real.best_epoch.tolist() == noise.best_epoch.tolist()
+    assert {k: v.tobytes() for k, v in real.weights.items()} == {k: v.tobytes() for k, v in noise.weights.items()}
 
 
 def test_file_where_a_folder_belongs_is_exit_code_3(tmp_path, capsys):

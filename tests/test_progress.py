@@ -69,7 +69,7 @@ def run_plain(members=1):
     stream, config = io.StringIO(), make_config(members=members)
     with Progress(stream) as progress:
         progress.start(1)
-        progress.cell_started(config)
+        progress.cell_started(config, config.n_samples)
         for epoch in range(4):
             progress.epoch(config, make_record(epoch, members))
         progress.cell_done(make_result(config))
@@ -97,7 +97,7 @@ def training(clock, cells=1, epochs=1, members=1):
     progress.start(4)
     configs = [make_config(f"model{cell}", members) for cell in range(cells)]
     for config in configs:
-        progress.cell_started(config)
+        progress.cell_started(config, config.n_samples)
     for epoch in range(epochs):
         clock.seconds += 1
         for config in configs:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from coretx.metrics import split_scores
-from coretx.results import CellConfig, ModelResult, Predictions, Provenance
+from coretx.results import CellConfig, ModelResult, Predictions, Provenance, SplitCounts
 from coretx.store import cell_path, load_result, save_result
 
 CONFIG = CellConfig(
@@ -33,13 +33,13 @@ FILES = ("json", "weights.safetensors", "predictions.safetensors")
 def predictions(rng):
     x = rng.standard_normal((4, 5, 2), dtype=np.float32)
     y = np.array([0, 1, 0, 1], np.float32)
-    return Predictions(x, y, rng.standard_normal((2, 4), dtype=np.float32))
+    return Predictions(x, y, *rng.standard_normal((2, 2, 4), dtype=np.float32))
 
 
 @pytest.fixture
 def result():
     rng = np.random.default_rng(0)
-    answers = {split: predictions(rng) for split in ("train", "test")}
+    answers = {split: predictions(rng) for split in ("train", "val", "test")}
     return ModelResult(
         config=CONFIG,
         provenance=Provenance("0.1.0", "abc", "2026-01-01T00:00:00+00:00", "cpu", {"numpy": "2"}, {"total": 1.5}),
@@ -49,6 +49,9 @@ def result():
         weights={"head.weight": rng.standard_normal((2, 1, 4), dtype=np.float32)},
         scores={split: split_scores(answer.logits, answer.y) for split, answer in answers.items()},
         predictions=answers,
+        counts={split: SplitCounts((2, 2), (2, 2), (2, 1), 3, True) for split in answers},
+        best_epoch=np.array([2, 0], np.int32),
+        last_scores={split: split_scores(answer.last_logits, answer.y) for split, answer in answers.items()},
     )
 
 
@@ -139,13 +142,13 @@ def test_file_that_is_no_cell_is_none(tmp_path, text):
 
 
 def test_number_that_is_not_finite_survives_as_null(result, tmp_path):
-    history = {"loss_train": np.array([[0.5, np.nan, np.inf]])}
+    history = {"loss_train": np.array([[0.5, np.nan, np.inf]] * 2)}
     path = save_result(dataclasses.replace(result, history=history), tmp_path)
-    assert json.loads(path.read_text())["history"] == {"loss_train": [[0.5, None, None]]}
-    assert np.isnan(load_result(path).history["loss_train"]).tolist() == [[False, True, True]]
+    assert json.loads(path.read_text())["history"] == {"loss_train": [[0.5, None, None]] * 2}
+    assert np.isnan(load_result(path).history["loss_train"]).tolist() == [[False, True, True]] * 2
 
 
 def test_diverged_result_comes_back_without_scores(result, tmp_path):
-    failed = dataclasses.replace(result, status="diverged", failure="why", scores={}, predictions={})
+    failed = dataclasses.replace(result, status="diverged", failure="why", scores={}, predictions={}, best_epoch=None)
     found = load_result(save_result(failed, tmp_path))
     assert (found.status, found.failure, found.scores, found.predictions) == ("diverged", "why", {}, {})

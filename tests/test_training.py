@@ -9,7 +9,7 @@ from coretx import training
 from coretx.data import LONGEST_CHUNK, Dataset
 from coretx.models.registry import build_models
 from coretx.models.spec import InputShape, Optimizer
-from coretx.training import Population, first_divergence, learning_rates, predict, score, start, train
+from coretx.training import Population, first_divergence, learning_rates, predict, score, start, take_best, train
 
 BASE_KEYS = {
     *("loss_train", "accuracy_train", "loss_test", "accuracy_test"),
@@ -105,6 +105,43 @@ def test_grad_norm_is_over_all_parameters(engine, rows):
     expected = np.sqrt(sum((g.reshape(2, -1) ** 2).sum(axis=1) for g in gradients.values()))
     history = train(access, who, rows, lambda record: None)
     assert history["grad_norm"][:, 0] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.fixture
+def with_val(rows):
+    """The rows with a validation split whose labels are turned round, so that the best epoch comes early."""
+    return rows | {"val": Dataset(rows["test"].x, 1 - rows["test"].y)}
+
+
+def test_best_epoch_is_that_of_the_lowest_validation_loss(engine, with_val):
+    access, history = trained(engine, with_val, population(epochs=6))
+    assert {"loss_val", "accuracy_val"} <= history.keys()
+    best = take_best(access)
+    assert best.tolist() == history["loss_val"].argmin(axis=1).tolist()
+    assert (best < 5).all()
+    chosen = score(predict(access, with_val))
+    members = range(len(best))
+    for split in ("val", "test"):
+        assert chosen[split].loss == pytest.approx(history[f"loss_{split}"][members, best], rel=1e-5)
+        assert chosen[split].accuracy == pytest.approx(history[f"accuracy_{split}"][members, best], rel=1e-12)
+
+
+def test_choice_does_not_hear_of_the_test_labels(engine, with_val):
+    """Noise in their place: the same epochs, the same weights, byte for byte."""
+    noise = Dataset(with_val["test"].x, np.random.default_rng(1).integers(2, size=12).astype(np.float32))
+    assert noise.y.tolist() != with_val["test"].y.tolist()
+    found = []
+    for data in (with_val, with_val | {"test": noise}):
+        access, history = trained(engine, data, population(epochs=6))
+        found.append((take_best(access).tobytes(), as_bytes(access.state()), history["loss_val"].tobytes()))
+    assert found[0] == found[1]
+
+
+def test_without_validation_there_is_no_choice(engine, rows):
+    access, _ = trained(engine, rows)
+    before = as_bytes(access.state())
+    assert take_best(access) is None
+    assert as_bytes(access.state()) == before
 
 
 def test_training_again_gives_the_same_bytes(engine, rows):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 
 from coretx.reports.csv_table import CsvTable
 from coretx.results import SPLITS, ModelResult, Overlap, SplitCounts, SplitScores
@@ -19,7 +19,8 @@ class BenchmarkRow:
 
     A field is None, and empty in the file, where there is no such number: the scores of a diverged cell, the spread of
     one member, the AUC of a split with one class. `protocol` drew the split, `negatives` made its rows of class 0;
-    `keys` counts its distinct problems, `small_space` is 1 where its side of the task's space is small, else 0.
+    `keys` counts its distinct problems, `small_space` is 1 where its side of the task's space is small, else 0. Where
+    the epoch was chosen on validation, `best_epoch` is the members' mean, counted from 0, and `_last` is of the last.
     """
 
     id: str
@@ -42,6 +43,9 @@ class BenchmarkRow:
     loss: float | None
     loss_std: float | None
     auc: float | None
+    best_epoch: float | None
+    accuracy_last: float | None
+    loss_last: float | None
     parameters: int
     seconds: float | None
     device: str
@@ -146,6 +150,7 @@ def upsert_overlaps(path: Path, rows: Sequence[OverlapRow]) -> None:
 
 def _row(result: ModelResult, split: str, scores: SplitScores | None) -> BenchmarkRow:
     config, provenance, counts = result.config, result.provenance, result.counts.get(split)
+    last = result.last_scores.get(split)
     return BenchmarkRow(
         id=config.id,
         task=config.task,
@@ -167,6 +172,9 @@ def _row(result: ModelResult, split: str, scores: SplitScores | None) -> Benchma
         loss=None if scores is None else _mean(scores.loss),
         loss_std=None if scores is None else _std(scores.loss),
         auc=None if scores is None else _mean(scores.auc),
+        best_epoch=None if result.best_epoch is None else _mean(result.best_epoch),
+        accuracy_last=None if last is None else _mean(last.accuracy),
+        loss_last=None if last is None else _mean(last.loss),
         parameters=result.parameters,
         seconds=float(provenance.seconds["total"]),
         device=config.device,
@@ -176,7 +184,7 @@ def _row(result: ModelResult, split: str, scores: SplitScores | None) -> Benchma
     )
 
 
-def _mean(values: Float[np.ndarray, " member"]) -> float | None:
+def _mean(values: Num[np.ndarray, " member"]) -> float | None:
     return _finite(float(np.mean(values, dtype=np.float64)))
 
 

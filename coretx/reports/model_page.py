@@ -58,7 +58,8 @@ def render_model_page(result: ModelResult, task: Task, *, claim: str) -> str:
         failure=result.failure or "a loss was not finite" if result.status == "diverged" else None,
         members=counted(config.members, "member") if config.members > 1 else "one run",
         headline=_headline(result),
-        scores=[_score_row(split, scores, result.counts.get(split)) for split, scores in result.scores.items()],
+        scores=[_score_row(split, result) for split in result.scores],
+        best_epoch=_best_epoch(result),
         splits=[_split_row(split, counts) for split, counts in result.counts.items()],
         plots=_plots(result),
         errors=[_error_section(split, result, task) for split in result.predictions],
@@ -105,27 +106,45 @@ def _split_row(split: str, counts: SplitCounts) -> dict[str, str]:
     }
 
 
-def _score_row(split: str, scores: SplitScores, counts: SplitCounts | None) -> dict[str, Any]:
-    """Return a split's line of the scores table and, as `chance`, that of one who knows the class frequencies alone."""
+def _best_epoch(result: ModelResult) -> str:
+    """Return which epoch, counted from 1, the scores are of, or nothing where that is the last one in any case."""
+    if result.best_epoch is None:
+        return ""
+    epochs = sorted({int(epoch) + 1 for epoch in result.best_epoch})
+    shown = " to ".join(count(epoch) for epoch in dict.fromkeys((epochs[0], epochs[-1])))
+    return f"{'epochs' if len(epochs) > 1 else 'epoch'} {shown} of {count(result.config.epochs)}"
+
+
+def _score_row(split: str, result: ModelResult) -> dict[str, Any]:
+    """Return a split's lines of the scores table: the chosen epoch's, the last one's where another was chosen, and, as
+    `chance`, that of one who knows the class frequencies alone.
+    """
+    scores, last = result.scores[split], result.last_scores.get(split)
     share = scores.positives / scores.n
     entropy = -sum(p * math.log(p) for p in (share, 1 - share) if p > 0)
     one_class = share in (0.0, 1.0)
-    ranked = [_score(scores.auc, decimal), _score(scores.average_precision, decimal)]
     return {
         "split": SPLIT_NAMES[split],
-        "small_space": _small_space(scores, counts),
+        "small_space": _small_space(scores, result.counts.get(split)),
         "n": count(scores.n),
-        "values": [
-            _score(scores.accuracy, percent),
-            _score(scores.loss, decimal),
-            *([Score(UNDEFINED)] * 2 if one_class else ranked),
-        ],
+        "values": _score_cells(scores),
+        "last": None if last is None else _score_cells(last),
         "chance": [
             percent(scores.chance),
             decimal(entropy),
             *([DASH] * 2 if one_class else [decimal(0.5), decimal(share)]),
         ],
     }
+
+
+def _score_cells(scores: SplitScores) -> list[Score]:
+    ranked = [_score(scores.auc, decimal), _score(scores.average_precision, decimal)]
+    one_class = scores.positives in (0, scores.n)
+    return [
+        _score(scores.accuracy, percent),
+        _score(scores.loss, decimal),
+        *([Score(UNDEFINED)] * 2 if one_class else ranked),
+    ]
 
 
 def _score(values: Float[np.ndarray, " member"], form: Any) -> Score:

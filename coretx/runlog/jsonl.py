@@ -22,7 +22,8 @@ class JsonLinesLog:
     start: time, id, task, title, seed, n_samples, version, commit, overlap, counts {split: see `SplitCounts`},
     cells {prefix: id and config}.
     epoch: prefix, epoch, metrics {key: [value per member]}.
-    model_done: prefix, id, status, failure, parameters, scores {split: see `scores_as_dict`}, seconds.
+    model_done: prefix, id, status, failure, parameters, scores {split: see `scores_as_dict`}, best_epoch [per member]
+    or null, last_scores (of the last epoch, where another was chosen), seconds.
     finish: status, time.
 
     What is not finite becomes null, so that every line is JSON. Raises OutputError where the disk refuses.
@@ -53,6 +54,8 @@ class JsonLinesLog:
             "failure": result.failure,
             "parameters": result.parameters,
             "scores": {split: scores_as_dict(scores) for split, scores in result.scores.items()},
+            "best_epoch": result.best_epoch,
+            "last_scores": {split: scores_as_dict(scores) for split, scores in result.last_scores.items()},
             "seconds": dict(result.provenance.seconds),
         }
         self._write("model_done", fields)

@@ -25,13 +25,20 @@ KEYS = {
     "panel": "{prefix}/{split}/{name}",
     "final": "{prefix}/final/{name}_{split}",
     "final_std": "{prefix}/final/members_std/{name}_{split}",
+    "last": "{prefix}/final/last_epoch/{name}_{split}",
+    "last_std": "{prefix}/final/last_epoch/members_std/{name}_{split}",
+    "best_epoch": "{prefix}/final/best_epoch",
+    "best_epoch_std": "{prefix}/final/members_std/best_epoch",
     "status": "{prefix}/final/status",
     "failure": "{prefix}/final/failure",
 }
-"""Every key that W&B sees. `metric` takes each key of an EpochRecord; `status` and `failure` stand in the summary."""
+"""Every key that W&B sees. `metric` takes each key of an EpochRecord; `last` is a `final` of the last epoch's weights,
+where those of `best_epoch` were chosen on validation; `status` and `failure` stand in the summary."""
 LINE_PLOTS = {
     "loss": "loss_train",
     "accuracy_train_history": "accuracy_train",
+    "loss_val_history": "loss_val",
+    "accuracy_val_history": "accuracy_val",
     "loss_test_history": "loss_test",
     "accuracy_test_history": "accuracy_test",
 }
@@ -122,7 +129,13 @@ class WandbLog:
         with self._guarded("model_done"):
             row: dict[str, Any] = {KEYS["step"].format(prefix=prefix): result.config.epochs - 1}
             for split, scores in result.scores.items():
-                row |= _split_panels(prefix, split, result) | _final_scores(prefix, split, scores)
+                row |= _split_panels(prefix, split, result) | _final_scores(prefix, split, scores, "final")
+            for split, scores in result.last_scores.items():
+                row |= _final_scores(prefix, split, scores, "last")
+            if result.best_epoch is not None:
+                means, stds = panels.summarise({"best_epoch": result.best_epoch.astype(float)})
+                row |= {KEYS[name].format(prefix=prefix): mean for name, mean in means.items()}
+                row |= {KEYS[f"{name}_std"].format(prefix=prefix): std for name, std in stds.items()}
             if result.scores:
                 self._handle.log(row)
             self._handle.summary[KEYS["status"].format(prefix=prefix)] = result.status
@@ -201,10 +214,11 @@ def _config(run: RunRecord) -> dict[str, Any]:
     }
 
 
-def _final_scores(prefix: str, split: str, scores: SplitScores) -> dict[str, float]:
+def _final_scores(prefix: str, split: str, scores: SplitScores, key: str) -> dict[str, float]:
     means, stds = panels.summarise({name: getattr(scores, name) for name in FINAL_SCORES})
-    row = {KEYS["final"].format(prefix=prefix, split=split, name=name): mean for name, mean in means.items()}
-    return row | {KEYS["final_std"].format(prefix=prefix, split=split, name=name): std for name, std in stds.items()}
+    row = {KEYS[key].format(prefix=prefix, split=split, name=name): mean for name, mean in means.items()}
+    spread = KEYS[f"{key}_std"]
+    return row | {spread.format(prefix=prefix, split=split, name=name): std for name, std in stds.items()}
 
 
 def _line_plots(prefix: str, histories: panels.Histories, limit: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import pytest
 
 from coretx.reports.model_page import render_model_page
 from coretx.reports.templating import STYLE
+from coretx.results import SplitCounts
 
 CLAIM = "A hidden layer makes more possible."
 
@@ -84,6 +85,23 @@ def test_scores_are_mean_and_deviation_of_the_members(make_result, task, parse):
 
 def test_chance_stands_beside_the_scores(page):
     assert "chance 50.0% 0.693 0.500 0.500" in page.text
+
+
+def test_last_epoch_stands_beside_the_chosen_one(make_result, task, parse):
+    other = make_result(noise=9.0)
+    result = dataclasses.replace(make_result(), best_epoch=np.array([3, 9, 3]), last_scores=other.scores)
+    text = parse(render_model_page(result, task, claim=CLAIM)).text
+    assert "of the lowest validation loss (epochs 4 to 10 of 50); test has no part in that choice" in text
+    mean = 100 * other.scores["test"].accuracy.mean()
+    assert f"last epoch {mean:.1f}%" in text
+    assert "last epoch" not in parse(render_model_page(make_result(), task, claim=CLAIM)).text
+
+
+def test_splits_are_counted_and_a_small_space_is_marked(make_result, task, parse):
+    counts = {"test": SplitCounts((11, 12), (11, 10), (5, 6), 6, True)}
+    text = parse(render_model_page(dataclasses.replace(make_result(), counts=counts), task, claim=CLAIM)).text
+    assert "Test 11 + 12 11 + 10 5 + 6 6 small space" in text
+    assert text.count("small space: 95 % interval over 6 problems") == 2
 
 
 def test_one_member_is_called_one_run_without_deviation(make_result, task, parse):

@@ -1,7 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from coretx.results import EpochRecord
+from coretx.runlog.session import Session
 from coretx.runlog.wandb import WandbLog
 
 PLAIN = {"loss_train", "accuracy_train", "loss_test", "accuracy_test", "grad_norm", "weight_norm", "learning_rate"}
@@ -49,6 +52,25 @@ def test_last_row_has_exactly_final_scores_step_and_panels(logged, model, metric
     if members > 1:
         wanted |= keys_under(f"{model}/final/members_std", FINAL)
     assert set(logged(model, members).rows[-1]) == wanted
+
+
+def test_chosen_epoch_and_the_last_one_stand_beside_each_other(make, tmp_path, read_back):
+    config = make.config(members=2, epochs=3)
+    result = make.result(config)
+    last = {"val": result.scores["train"], "test": result.scores["test"]}
+    chosen = dataclasses.replace(result, best_epoch=np.array([0, 2]), last_scores=last)
+    log = WandbLog("offline", tmp_path, print, Session({"x_history_value_encoding": "json"}))
+    log.start(make.run(config))
+    log.epoch("mlp", make.epoch(0, 2, ("loss_train", "loss_val", "accuracy_val", "loss_test", "accuracy_test")))
+    log.model_done("mlp", chosen)
+    log.finish("done")
+    (run,) = read_back(tmp_path)
+    epoch, row = run.rows
+    assert {"mlp/metrics/loss_val", "mlp/metrics/accuracy_val", "mlp/metrics/loss_val_history_table"} <= epoch.keys()
+    assert row["mlp/final/best_epoch"] == 1.0
+    assert row["mlp/final/members_std/best_epoch"] == pytest.approx(2**0.5)
+    assert row["mlp/final/last_epoch/accuracy_val"] == pytest.approx(result.scores["train"].accuracy.mean())
+    assert "mlp/final/last_epoch/members_std/loss_test" in row
 
 
 @every_kind
