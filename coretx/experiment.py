@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from coretx import provenance
+from coretx.ceilings import alarm, ceilings
 from coretx.config import RunConfig
 from coretx.data import Dataset
 from coretx.models.spec import InputShape
@@ -17,7 +18,7 @@ from coretx.plan import Cell, Plan, TaskRun, make_plan
 from coretx.plugins import Catalogue
 from coretx.progress import Progress
 from coretx.reports import publish
-from coretx.results import SPLIT_NAMES, CellConfig, EpochRecord, ModelResult, Provenance, RunRecord
+from coretx.results import SPLIT_NAMES, Ceiling, CellConfig, EpochRecord, ModelResult, Provenance, RunRecord
 from coretx.runlog.base import RunLog, Tee
 from coretx.runlog.jsonl import JsonLinesLog
 from coretx.runlog.session import Session
@@ -50,10 +51,10 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """0 where every cell is done, 1 where one diverged, 130 where the run was interrupted."""
+        """0 where every cell is done, 1 where one diverged or is above its ceiling, 130 after an interruption."""
         if self.interrupted:
             return 130
-        return int(any(result.status != "done" for result in self.results))
+        return int(any(result.status != "done" or result.alarm for result in self.results))
 
 
 def run(config: RunConfig) -> Outcome:
@@ -98,6 +99,7 @@ class OpenRun:
     data: Mapping[str, Dataset]
     record: RunRecord
     log: RunLog
+    ceilings: Mapping[str, Ceiling]
     left: int
     started: bool = False
     failed: bool = False
@@ -170,7 +172,8 @@ class Experiment:
         record = RunRecord(task.name, task.display_title, seed, n, configs, overlap, *version, counts)
         folder = self.config.out / "artifacts" / task.name / "runs"
         wandb = WandbLog(self.config.wandb, self.config.out, self.progress.note, self.session)
-        return OpenRun(task_run, data, record, Tee([JsonLinesLog(folder), wandb]), len(configs))
+        known = ceilings(task, "test" if protocol == "disjoint" else None)
+        return OpenRun(task_run, data, record, Tee([JsonLinesLog(folder), wandb]), known, len(configs))
 
     def fresh(self, run: OpenRun, cells: Mapping[str, Cell]) -> dict[str, Cell]:
         """Return the cells, or none where the results of all are there already and may be kept, which is said."""
@@ -190,11 +193,16 @@ class Experiment:
         cells = list(job.cells.values())
         on_epoch = [partial(tell_of, tell, prefix) for prefix in job.cells]
         results = train_cells(cells, job.run.data, on_epoch)
-        commands = [reproducing_command(cell, self.config.plugin) for cell in cells]
-        return [
-            replace(result, provenance=replace(result.provenance, command=command), counts=job.run.record.counts)
-            for result, command in zip(results, commands, strict=True)
-        ]
+        return [self.complete(job.run, cell, result) for cell, result in zip(cells, results, strict=True)]
+
+    def complete(self, run: OpenRun, cell: Cell, result: ModelResult) -> ModelResult:
+        """Return the result with what its run knows: the command, the rows of the splits, the ceilings."""
+        made = replace(result.provenance, command=reproducing_command(cell, self.config.plugin))
+        view, test = cell.spec.view, run.data["test"]
+        exhausted = len(test) < run.task_run.n_samples
+        above = alarm(view, result.scores["test"].accuracy, run.ceilings, test, exhausted) if result.scores else None
+        counts = run.record.counts
+        return replace(result, provenance=made, counts=counts, view=view, ceilings=run.ceilings, alarm=above)
 
     def handle(self, event: Event[Job, Told, list[ModelResult]]) -> None:
         """Log, show and write what a worker tells."""
@@ -232,8 +240,10 @@ class Experiment:
         run.log.model_done(prefix, result)
         self.outcome.results.append(result)
         self.progress.cell_done(result)
+        if result.alarm:
+            self.progress.note(f"alarm: {result.config.model} on {result.config.task}: {result.alarm}")
         run.left -= 1
-        run.failed |= result.status != "done"
+        run.failed |= result.status != "done" or result.alarm is not None
         if run.left == 0:
             run.log.finish("failed" if run.failed else "done")
 

@@ -135,6 +135,30 @@ class Predictions:
         return Predictions(self.x, self.y, self.logits[members], last)
 
 
+VIEWS = {
+    "full": "everything",
+    "linear": "a weighted sum of all features",
+    "additive": "a sum of what each step contributes",
+    "order-blind": "the steps without their order",
+    "answer-only": "the answer alone",
+    "majority": "nothing",
+}
+"""What a model or rule of each view answers by."""
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """The best accuracy that a view of the input allows, None where none is known.
+
+    `kind`: `exact` over the distribution, `certified` for a proved upper bound, `estimated` from draws (`low` is the
+    lower end of its 95 % interval, value the upper), else `none known`.
+    """
+
+    value: float | None
+    kind: Literal["exact", "certified", "estimated", "none known"]
+    low: float | None = None
+
+
 @dataclass(frozen=True)
 class SplitCounts:
     """How much there is in one split; pairs are for label 0 and label 1.
@@ -158,6 +182,8 @@ class ModelResult:
     `scores` and `predictions` are empty, since a number that is not finite is never a score.
     `history` maps a metric key to values [member, epoch]; `weights` a parameter's canonical name (torch's name and
     layout) to values [member, ...].
+    `view` says what the model can see of an input, `ceilings` what each view allows on the test distribution, `alarm`
+    that a score is above its ceiling, so that the view is broken.
     Where there is a validation split, `best_epoch` is the epoch, counted from 0, of each member's lowest loss on it;
     weights, scores and predictions are of that epoch, and `last_scores` are those of the last one. Else best_epoch is
     None, and they are of the last epoch.
@@ -173,6 +199,9 @@ class ModelResult:
     predictions: Mapping[str, Predictions] = field(default_factory=dict)
     failure: str | None = None
     counts: Mapping[str, SplitCounts] = field(default_factory=dict)
+    view: str = "full"
+    ceilings: Mapping[str, Ceiling] = field(default_factory=dict)
+    alarm: str | None = None
     best_epoch: Int[np.ndarray, " member"] | None = None
     last_scores: Mapping[str, SplitScores] = field(default_factory=dict)
 

@@ -12,7 +12,7 @@ from safetensors.numpy import load, save
 
 from coretx.durable import sha256, write_bytes
 from coretx.metrics import split_scores
-from coretx.results import SPLITS, CellConfig, ModelResult, Predictions, Provenance, SplitCounts, SplitScores
+from coretx.results import SPLITS, Ceiling, CellConfig, ModelResult, Predictions, Provenance, SplitCounts, SplitScores
 
 FORMAT = 2
 
@@ -37,6 +37,9 @@ def save_result(result: ModelResult, out: Path) -> Path:
         "parameters": result.parameters,
         "splits": {split: asdict(counts) for split, counts in result.counts.items()},
         "scores": {split: _score_values(scores) for split, scores in result.scores.items()},
+        "view": result.view,
+        "ceilings": {view: asdict(ceiling) for view, ceiling in result.ceilings.items()},
+        "alarm": result.alarm,
         "best_epoch": None if result.best_epoch is None else result.best_epoch.tolist(),
         "last_scores": {split: _score_values(scores) for split, scores in result.last_scores.items()},
         "history": {name: _finite(values) for name, values in result.history.items()},
@@ -70,6 +73,9 @@ def load_result(path: Path) -> ModelResult | None:
         scores={name: split_scores(split.logits, split.y) for name, split in predictions.items()},
         predictions=predictions,
         failure=record["failure"],
+        view=record["view"],
+        ceilings={view: Ceiling(**values) for view, values in record["ceilings"].items()},
+        alarm=record["alarm"],
         best_epoch=None if record["best_epoch"] is None else np.array(record["best_epoch"], np.int32),
         last_scores={name: split_scores(*answers) for name, answers in last.items()},
         counts={split: _counts(values) for split, values in record["splits"].items()},

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from coretx.metrics import split_scores
-from coretx.results import CellConfig, ModelResult, Predictions, Provenance, SplitCounts
+from coretx.results import Ceiling, CellConfig, ModelResult, Predictions, Provenance, SplitCounts
 from coretx.store import cell_path, load_result, save_result
 
 CONFIG = CellConfig(
@@ -50,6 +50,9 @@ def result():
         scores={split: split_scores(answer.logits, answer.y) for split, answer in answers.items()},
         predictions=answers,
         counts={split: SplitCounts((2, 2), (2, 2), (2, 1), 3, True) for split in answers},
+        view="order-blind",
+        ceilings={"order-blind": Ceiling(0.9, "estimated", 0.8), "linear": Ceiling(None, "none known")},
+        alarm="it sees more than it should",
         best_epoch=np.array([2, 0], np.int32),
         last_scores={split: split_scores(answer.last_logits, answer.y) for split, answer in answers.items()},
     )

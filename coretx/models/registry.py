@@ -18,6 +18,7 @@ def build_models(names: Iterable[str] | None = None, *, extra: Sequence[ModelSpe
             architectures.LogisticRegression(),
             "A weighted sum of all features is enough.",
             Optimizer(1.0, 1.0),
+            view="linear",
         ),
         ModelSpec(
             "mlp",
@@ -30,12 +31,14 @@ def build_models(names: Iterable[str] | None = None, *, extra: Sequence[ModelSpe
             architectures.Temporal(),
             "Each step can be judged alone, with the same eyes; the verdicts are added up.",
             Optimizer(1.0, 1.0),
+            view="additive",
         ),
         ModelSpec(
             "self_attention",
             architectures.SelfAttention(),
             "Steps must be compared with each other; their order does not matter.",
             Optimizer(0.4, 0.2),
+            view="order-blind",
         ),
         ModelSpec(
             "singlelayer_transformer",
@@ -48,6 +51,7 @@ def build_models(names: Iterable[str] | None = None, *, extra: Sequence[ModelSpe
             architectures.BahdanauAttention(),
             "Steps compete for attention by their own content; their order does not matter.",
             Optimizer(0.5, 0.1),
+            view="order-blind",
         ),
         ModelSpec(
             "multilayer_transformer",

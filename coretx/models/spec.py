@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from coretx.errors import UsageError
+from coretx.errors import UsageError, choices
 from coretx.models.init import xavier_uniform
+from coretx.results import VIEWS
 from coretx.tasks.base import check_name
 
 
@@ -53,9 +54,13 @@ class ModelSpec:
     optimizer: Optimizer = field(default_factory=Optimizer)
     engines: tuple[str, ...] = ("jax", "torch")
     initializer: Initializer = xavier_uniform
+    view: str = "full"
+    """What the architecture can see of an input (see `VIEWS`): its ceiling stands beside its scores."""
 
     def __post_init__(self) -> None:
         check_name("model", self.name)
+        if self.view not in VIEWS:
+            raise UsageError(f"model {self.name}: the view must be one of {choices(VIEWS)}, got {self.view!r}")
         if not is_dataclass(self.architecture) or isinstance(self.architecture, type):
             raise UsageError(
                 f"model {self.name}: the architecture must be a frozen dataclass instance, got {self.architecture}"

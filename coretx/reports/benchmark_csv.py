@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Num
 
 from coretx.reports.csv_table import CsvTable
-from coretx.results import SPLITS, ModelResult, Overlap, SplitCounts, SplitScores
+from coretx.results import SPLITS, Ceiling, ModelResult, Overlap, SplitCounts, SplitScores
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class BenchmarkRow:
     one member, the AUC of a split with one class. `protocol` drew the split, `negatives` made its rows of class 0;
     `keys` counts its distinct problems, `small_space` is 1 where its side of the task's space is small, else 0. Where
     the epoch was chosen on validation, `best_epoch` is the members' mean, counted from 0, and `_last` is of the last.
+    `ceiling` is the best accuracy that the model's view allows on test; `alarm` is 1 where the cell is above it.
     """
 
     id: str
@@ -46,6 +47,10 @@ class BenchmarkRow:
     best_epoch: float | None
     accuracy_last: float | None
     loss_last: float | None
+    view: str
+    ceiling: float | None
+    ceiling_kind: str
+    alarm: int
     parameters: int
     seconds: float | None
     device: str
@@ -88,6 +93,8 @@ class SplitRow:
     keys: int
     small_space: int
 
+
+UNKNOWN = Ceiling(None, "none known")
 
 BENCHMARK = CsvTable(BenchmarkRow, key=("id", "split"))
 OVERLAP = CsvTable(OverlapRow, key=("task", "split", "negatives", "seed", "n_samples"))
@@ -151,6 +158,7 @@ def upsert_overlaps(path: Path, rows: Sequence[OverlapRow]) -> None:
 def _row(result: ModelResult, split: str, scores: SplitScores | None) -> BenchmarkRow:
     config, provenance, counts = result.config, result.provenance, result.counts.get(split)
     last = result.last_scores.get(split)
+    ceiling = result.ceilings.get(result.view, UNKNOWN) if split == "test" else UNKNOWN
     return BenchmarkRow(
         id=config.id,
         task=config.task,
@@ -175,6 +183,10 @@ def _row(result: ModelResult, split: str, scores: SplitScores | None) -> Benchma
         best_epoch=None if result.best_epoch is None else _mean(result.best_epoch),
         accuracy_last=None if last is None else _mean(last.accuracy),
         loss_last=None if last is None else _mean(last.loss),
+        view=result.view,
+        ceiling=ceiling.value,
+        ceiling_kind=ceiling.kind,
+        alarm=int(result.alarm is not None),
         parameters=result.parameters,
         seconds=float(provenance.seconds["total"]),
         device=config.device,

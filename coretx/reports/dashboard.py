@@ -31,6 +31,8 @@ class Score:
     texts: Mapping[str, tuple[str, str]] | None = None
     link: str | None = None
     small_space: str = ""
+    ceiling: str = ""
+    alarm: bool = False
 
     @property
     def tint(self) -> str:
@@ -129,7 +131,8 @@ def _score(row: BenchmarkRow | None, has_page: HasPage) -> Score:
     }
     small = row.small_space and row.keys
     over_keys = interval(*wilson_interval(row.accuracy, row.keys)) if small and row.keys else ""
-    return Score("done", row.accuracy, row.loss, texts, link, over_keys)
+    ceiling = "" if row.ceiling is None or row.ceiling == 1 else percent(row.ceiling)
+    return Score("done", row.accuracy, row.loss, texts, link, over_keys, ceiling, bool(row.alarm))
 
 
 def _average(scores: Sequence[Score]) -> Score:

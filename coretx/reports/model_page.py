@@ -9,13 +9,12 @@ import numpy as np
 from jaxtyping import Float
 from markupsafe import Markup
 
-from coretx.metrics import wilson_interval
-from coretx.reports import figures
+from coretx.reports import figures, footing
 from coretx.reports.curves import finite_part
-from coretx.reports.formatting import DASH, count, counted, decimal, interval, percent, plain, seconds, spread
+from coretx.reports.formatting import DASH, count, counted, decimal, percent, plain, seconds, spread
 from coretx.reports.misclassified import misclassified
 from coretx.reports.templating import POLICY, render
-from coretx.results import SPLIT_NAMES, SPLITS, CellConfig, ModelResult, SplitCounts, SplitScores
+from coretx.results import SPLIT_NAMES, SPLITS, CellConfig, ModelResult, SplitScores
 from coretx.tasks.base import Task
 
 SHOWN_VALUES = 64
@@ -55,12 +54,14 @@ def render_model_page(result: ModelResult, task: Task, *, claim: str) -> str:
         title=task.display_title,
         rule=task.rule,
         claim=claim,
+        alarm=result.alarm,
+        floors=footing.floors(result),
         failure=result.failure or "a loss was not finite" if result.status == "diverged" else None,
         members=counted(config.members, "member") if config.members > 1 else "one run",
         headline=_headline(result),
         scores=[_score_row(split, result) for split in result.scores],
-        best_epoch=_best_epoch(result),
-        splits=[_split_row(split, counts) for split, counts in result.counts.items()],
+        best_epoch=footing.best_epoch(result),
+        splits=[footing.split_row(split, counts) for split, counts in result.counts.items()],
         plots=_plots(result),
         errors=[_error_section(split, result, task) for split in result.predictions],
         hyperparameters=[(name, plain(value)) for name, value in _flat(config.hyperparameters)],
@@ -79,40 +80,9 @@ def _headline(result: ModelResult) -> dict[str, Any] | None:
         "accuracy": _score(scores.accuracy, percent),
         "chance": percent(scores.chance),
         "n": count(scores.n),
-        "small_space": _small_space(scores, result.counts.get("test")),
+        "ceiling": footing.ceiling(result),
+        "small_space": footing.small_space(scores, result.counts.get("test")),
     }
-
-
-def _small_space(scores: SplitScores, counts: SplitCounts | None) -> str:
-    """Return the mark of a score that stands on few problems, with its 95 % interval over them; else nothing."""
-    if counts is None or not counts.small_space:
-        return ""
-    ends = interval(*wilson_interval(float(scores.accuracy.mean()), counts.keys))
-    return f"small space: 95 % interval over {counted(counts.keys, 'problem')} {ends}"
-
-
-def _split_row(split: str, counts: SplitCounts) -> dict[str, str]:
-    """Return a split's line of the data table; pairs are those of label 0 and of label 1."""
-    rows, distinct, keys = (
-        f"{count(pair[0])} + {count(pair[1])}" for pair in (counts.rows, counts.distinct_rows, counts.distinct_keys)
-    )
-    return {
-        "split": SPLIT_NAMES[split],
-        "rows": rows,
-        "distinct_rows": distinct,
-        "distinct_keys": keys,
-        "keys": count(counts.keys),
-        "small": "small space" if counts.small_space else "",
-    }
-
-
-def _best_epoch(result: ModelResult) -> str:
-    """Return which epoch, counted from 1, the scores are of, or nothing where that is the last one in any case."""
-    if result.best_epoch is None:
-        return ""
-    epochs = sorted({int(epoch) + 1 for epoch in result.best_epoch})
-    shown = " to ".join(count(epoch) for epoch in dict.fromkeys((epochs[0], epochs[-1])))
-    return f"{'epochs' if len(epochs) > 1 else 'epoch'} {shown} of {count(result.config.epochs)}"
 
 
 def _score_row(split: str, result: ModelResult) -> dict[str, Any]:
@@ -125,7 +95,7 @@ def _score_row(split: str, result: ModelResult) -> dict[str, Any]:
     one_class = share in (0.0, 1.0)
     return {
         "split": SPLIT_NAMES[split],
-        "small_space": _small_space(scores, result.counts.get(split)),
+        "small_space": footing.small_space(scores, result.counts.get(split)),
         "n": count(scores.n),
         "values": _score_cells(scores),
         "last": None if last is None else _score_cells(last),

@@ -95,16 +95,19 @@ class Task(ABC):
         The side of a problem belongs to the task alone, never to a seed. Raises UsageError where `canonical_key` is no
         function of each row alone, or gives a key that is not among `problems`.
         """
-        keys = self.checked_keys(x)
-        if self._listed_sides is None:
-            return sides.by_threshold(self.name, keys)
-        found = [self._listed_sides.get(key, -1) for key in keys.tolist()]
-        if -1 in found:
+        found = self.side_of_keys(self.checked_keys(x))
+        if (found < 0).any():
             raise UsageError(
                 f"task {self.name}: space must hold every input that generate_candidates draws, but the key of "
-                f'"{self.render(x[found.index(-1)])}" is not in it: add the input, or leave space out'
+                f'"{self.render(x[found.argmin()])}" is not in it: add the input, or leave space out'
             )
-        return np.array(found, int)
+        return found
+
+    def side_of_keys(self, keys: Shaped[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+        """Return the side of each problem by its key, as `side`; -1 for a key that is not among `problems`."""
+        if self._listed_sides is None:
+            return sides.by_threshold(self.name, keys)
+        return np.array([self._listed_sides.get(key, -1) for key in keys.tolist()], int)
 
     def checked_keys(self, x: Float[np.ndarray, "n time feature"]) -> Shaped[np.ndarray, " n"]:
         """Return `canonical_key(x)`; UsageError where that is not one value per row, read from the row alone."""

@@ -9,8 +9,8 @@ from coretx.results import Overlap, SplitCounts
 
 HEADER = (
     "id,task,model,backend,split,seed,members,n_samples,epochs,recipe,protocol,negatives,rows,keys,small_space,"
-    "accuracy,accuracy_std,loss,loss_std,auc,best_epoch,accuracy_last,loss_last,parameters,seconds,device,commit,"
-    "version,date"
+    "accuracy,accuracy_std,loss,loss_std,auc,best_epoch,accuracy_last,loss_last,view,ceiling,ceiling_kind,"
+    "alarm,parameters,seconds,device,commit,version,date"
 )
 
 
@@ -93,7 +93,7 @@ def test_a_field_with_a_line_break_is_refused_and_nothing_written(path, make_row
 
 
 GOOD = (
-    "0123456789ab,t,mlp,jax,test,0,1,1000,1000,original,original,natural,1000,1000,0,0.9,,0.1,,0.99,,,,"
+    "0123456789ab,t,mlp,jax,test,0,1,1000,1000,original,original,natural,1000,1000,0,0.9,,0.1,,0.99,,,,full,1.0,exact,0,"
     "193,3.5,cpu,abc,0.1.0,2026-03-01"
 )
 

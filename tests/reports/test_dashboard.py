@@ -180,6 +180,12 @@ def test_score_on_a_small_space_is_marked_with_its_interval_over_problems(render
     assert "small space" not in parse(render([make_row(accuracy=1.0)])).text
 
 
+def test_ceiling_and_alarm_stand_beside_the_score(render, make_row, parse):
+    text = parse(render([make_row(view="order-blind", ceiling=0.8836, alarm=1)])).text
+    assert "98.8% loss 0.042 ceiling 88.4% alarm" in text
+    assert "ceiling" not in parse(render([make_row()])).text
+
+
 def test_protocols_are_configurations_of_their_own(render, make_row, parse):
     rows = [make_row(id="a"), make_row(id="b", protocol="disjoint"), make_row(id="c", protocol="disjoint", task="z")]
     text = parse(render(rows)).text

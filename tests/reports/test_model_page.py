@@ -6,7 +6,7 @@ import pytest
 
 from coretx.reports.model_page import render_model_page
 from coretx.reports.templating import STYLE
-from coretx.results import SplitCounts
+from coretx.results import Ceiling, SplitCounts
 
 CLAIM = "A hidden layer makes more possible."
 
@@ -102,6 +102,19 @@ def test_splits_are_counted_and_a_small_space_is_marked(make_result, task, parse
     text = parse(render_model_page(dataclasses.replace(make_result(), counts=counts), task, claim=CLAIM)).text
     assert "Test 11 + 12 11 + 10 5 + 6 6 small space" in text
     assert text.count("small space: 95 % interval over 6 problems") == 2
+
+
+def test_ceiling_of_the_model_s_view_stands_beside_its_score(make_result, task, parse):
+    ceilings = {"order-blind": Ceiling(0.8836, "exact"), "majority": Ceiling(0.5, "exact")}
+    result = dataclasses.replace(make_result(), view="order-blind", ceilings=ceilings)
+    text = parse(render_model_page(result, task, claim=CLAIM)).text
+    assert "its ceiling is 88.4%, for it sees the steps without their order (order-blind; exact)" in text
+    assert "order-blind, exact 88.4%" in text
+    assert "Above its ceiling" not in text
+    alarming = dataclasses.replace(result, view="linear", alarm="it sees more than it should")
+    text = parse(render_model_page(alarming, task, claim=CLAIM)).text
+    assert "no ceiling is known for a model that sees a weighted sum of all features (linear)" in text
+    assert "Above its ceiling it sees more than it should." in text
 
 
 def test_one_member_is_called_one_run_without_deviation(make_result, task, parse):

@@ -1,0 +1,59 @@
+"""What a score stands on: the rows it was measured on, the epoch it is of, and what can be reached at all."""
+
+from coretx.metrics import wilson_interval
+from coretx.reports.formatting import DASH, count, counted, interval, percent
+from coretx.results import SPLIT_NAMES, VIEWS, ModelResult, SplitCounts, SplitScores
+
+
+def floors(result: ModelResult) -> list[tuple[str, str]]:
+    """Return what each view of the input allows on test, by its name."""
+    return [
+        (f"{view}, {ceiling.kind}", DASH if ceiling.value is None else percent(ceiling.value))
+        for view, ceiling in result.ceilings.items()
+        if view != "full"
+    ]
+
+
+def ceiling(result: ModelResult) -> str:
+    """Return what the model's view of an input allows at best, and how that is known; nothing where it sees all."""
+    if result.view == "full" or not result.ceilings:
+        return ""
+    ceiling = result.ceilings.get(result.view)
+    if ceiling is None or ceiling.value is None:
+        return f"no ceiling is known for a model that sees {VIEWS[result.view]} ({result.view})"
+    known = (
+        ceiling.kind if ceiling.low is None else f"{ceiling.kind}, 95 % interval {interval(ceiling.low, ceiling.value)}"
+    )
+    return f"its ceiling is {percent(ceiling.value)}, for it sees {VIEWS[result.view]} ({result.view}; {known})"
+
+
+def small_space(scores: SplitScores, counts: SplitCounts | None) -> str:
+    """Return the mark of a score that stands on few problems, with its 95 % interval over them; else nothing."""
+    if counts is None or not counts.small_space:
+        return ""
+    ends = interval(*wilson_interval(float(scores.accuracy.mean()), counts.keys))
+    return f"small space: 95 % interval over {counted(counts.keys, 'problem')} {ends}"
+
+
+def split_row(split: str, counts: SplitCounts) -> dict[str, str]:
+    """Return a split's line of the data table; pairs are those of label 0 and of label 1."""
+    rows, distinct, keys = (
+        f"{count(pair[0])} + {count(pair[1])}" for pair in (counts.rows, counts.distinct_rows, counts.distinct_keys)
+    )
+    return {
+        "split": SPLIT_NAMES[split],
+        "rows": rows,
+        "distinct_rows": distinct,
+        "distinct_keys": keys,
+        "keys": count(counts.keys),
+        "small": "small space" if counts.small_space else "",
+    }
+
+
+def best_epoch(result: ModelResult) -> str:
+    """Return which epoch, counted from 1, the scores are of, or nothing where that is the last one in any case."""
+    if result.best_epoch is None:
+        return ""
+    epochs = sorted({int(epoch) + 1 for epoch in result.best_epoch})
+    shown = " to ".join(count(epoch) for epoch in dict.fromkeys((epochs[0], epochs[-1])))
+    return f"{'epochs' if len(epochs) > 1 else 'epoch'} {shown} of {count(result.config.epochs)}"

@@ -1,0 +1,174 @@
+"""Ceilings: counted, they are what listing gives; and a model that sees more than it should sets off the alarm."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from coretx import ceilings as module
+from coretx.ceilings import alarm, alarm_limit, bags, ceilings
+from coretx.cli import main
+from coretx.data import Dataset, prepare_data
+from coretx.models.registry import build_models
+from coretx.results import VIEWS, Ceiling
+from coretx.store import load_result
+from coretx.tasks.registry import TASKS
+from torchtx.models.self_attention import SelfAttention
+
+SINGLE = ["single_digit_sum", "single_digit_sum_swapped"]
+
+
+@pytest.mark.parametrize("side", [None, "train", "test"])
+@pytest.mark.parametrize("rule", ["balanced", "original"])
+@pytest.mark.parametrize("name", SINGLE)
+def test_counted_order_blind_ceiling_is_that_of_the_listed_space(name, rule, side):
+    task = TASKS[name].with_negatives(rule)
+    listed = module._order_blind_listed(task, side, *task.space())
+    assert ceilings(task, side)["order-blind"].value == pytest.approx(listed, abs=1e-12)
+
+
+def test_order_blind_ceiling_of_single_digits_by_hand():
+    """Original rule: each bag of three digits is right as a true sum or as false ones, whichever is likelier."""
+    true, false = {}, {}
+    problems = [(a, b) for a, b in itertools.product(range(10), repeat=2) if a + b < 10]
+    for a, b in problems:
+        for c in range(10):
+            bag, table = tuple(sorted((a, b, c))), true if c == a + b else false
+            table[bag] = table.get(bag, 0) + (1 if c == a + b else 1 / 9) / len(problems)
+    best = sum(max(true.get(bag, 0), false.get(bag, 0)) for bag in true | false) / 2
+    found = ceilings(TASKS["single_digit_sum"], None)
+    assert found["order-blind"].value == pytest.approx(best, abs=1e-12)
+    assert found["answer-only"].value == pytest.approx(0.62626, abs=1e-5)
+
+
+def test_no_additive_rule_is_above_the_bound():
+    """Rules of all kinds, tried: digits weighted at random, and by place value."""
+    rng = np.random.default_rng(0)
+    for name, rule in itertools.product(SINGLE[:1], ("balanced", "original")):
+        task = TASKS[name].with_negatives(rule)
+        x, probability = task.space()
+        y = task.label(x) == 1
+        bound = ceilings(task, None)["additive"].value
+        assert 0.75 <= bound < 0.84
+        best = 0.0
+        digits = np.arange(12.0)
+        for trial in range(500):
+            weights = rng.normal(size=(5, 12)) * (trial % 2) + np.outer([1, 0, 1, 0, -1], digits) * rng.normal()
+            sums = (x * weights).sum(axis=(1, 2))
+            for threshold in np.quantile(sums, np.linspace(0, 1, 21)):
+                best = max(best, probability[(sums > threshold) == y].sum())
+        assert 0.55 < best <= bound + 1e-12
+
+
+def test_label_that_does_not_hear_the_order_has_no_order_blind_ceiling_below_one():
+    assert ceilings(TASKS["has_all_tokens"], "test")["order-blind"].value == pytest.approx(1.0)
+    found = ceilings(TASKS["sign_of_winner"], "test")["order-blind"]
+    assert (found.value, found.kind) == (1.0, "estimated")
+    assert 0.99 < found.low < 1
+
+
+def test_what_is_not_known_is_not_given():
+    assert not {"linear", "additive"} & ceilings(TASKS["sign_of_winner"], None).keys()
+
+
+def test_majority_knows_half_and_the_full_view_everything():
+    found = ceilings(TASKS["two_digit_sum"].with_negatives("balanced"), None)
+    assert found["majority"].value == 0.5
+    assert found["full"].value == 1.0
+    assert found["answer-only"].value == pytest.approx(0.5, abs=1e-12)
+    assert found["answer-only"].value < found["order-blind"].value < 0.83
+
+
+def test_each_rung_names_its_view():
+    views = {spec.name: spec.view for spec in build_models()}
+    assert views == {
+        "logreg": "linear",
+        "mlp": "full",
+        "temporal": "additive",
+        "self_attention": "order-blind",
+        "singlelayer_transformer": "full",
+        "bahdanau_attention": "order-blind",
+        "multilayer_transformer": "full",
+    }
+    assert set(views.values()) <= VIEWS.keys()
+
+
+def test_bags_are_equal_where_only_the_order_differs():
+    x = np.array([[[0], [1], [2]], [[2], [0], [1]], [[2], [2], [1]]], np.float32)
+    found = bags(x)
+    assert found[0] == found[1] != found[2]
+
+
+def test_best_order_blind_rule_on_sampled_rows_is_no_alarm():
+    """The ceiling itself, reached on a sample, lies within the limit in every one of 200 draws."""
+    task = TASKS["two_digit_sum"]
+    known = ceilings(task, None)
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        accuracy = rng.binomial(1000, known["order-blind"].value, size=1) / 1000
+        test = Dataset(np.zeros((1000, 1, 1), np.float32), np.zeros(1000, np.float32))
+        assert alarm("order-blind", accuracy, known, test, exhausted=False) is None
+
+
+def test_score_above_the_ceiling_by_more_than_chance_is_an_alarm():
+    task = TASKS["multi_digit_sum"].with_negatives("balanced")
+    known = {"order-blind": Ceiling(0.75, "exact"), "linear": Ceiling(None, "none known")}
+    test = prepare_data(1000, 1, task=task, side="test")
+    limit = alarm_limit(known["order-blind"], "order-blind", test, False, members=2)
+    assert 0.8 < limit < 0.86
+    message = alarm("order-blind", np.array([0.7, limit + 0.01]), known, test, exhausted=False)
+    assert message.startswith("member 1 is right on 8")
+    assert "the steps without their order (order-blind) cannot be right on more than" in message
+    assert alarm("order-blind", np.array([0.7, limit]), known, test, exhausted=False) is None
+    assert alarm("linear", np.array([1.0]), known, test, exhausted=False) is None
+    assert alarm("full", np.array([1.0]), known, test, exhausted=False) is None
+
+
+FIRST_SYMBOL = """
+import numpy as np
+from coretx import Task
+
+class FirstSymbol(Task):
+    name = "first_symbol"
+    feature_dim = 4
+    def generate_candidates(self, n, rng):
+        return np.eye(4, dtype=np.float32)[rng.integers(4, size=(n, 5))]
+    def label(self, x):
+        return (x[:, 0].argmax(axis=1) < 2).astype(np.float32)
+    def space(self):
+        x = np.eye(4, dtype=np.float32)[np.indices((4,) * 5).reshape(5, -1).T]
+        return x, np.full(len(x), 1 / len(x))
+
+TASKS = [FirstSymbol()]
+"""
+
+
+@pytest.mark.parametrize("planted", [False, True])
+def test_position_planted_into_self_attention_sets_off_the_alarm(planted, tmp_path, monkeypatch, capsys):
+    forward = SelfAttention.forward
+
+    def sees_the_first_step(self, x, *rest):
+        marked = x.clone()
+        marked[:, 0] *= 3
+        return forward(self, marked, *rest)
+
+    if planted:
+        monkeypatch.setattr(SelfAttention, "forward", sees_the_first_step)
+    (tmp_path / "first.py").write_text(FIRST_SYMBOL)
+    run = ("--models", "self_attention:torch", "--epochs", "40", "--wandb", "disabled", "--device", "cpu")
+    where = ("--plugin", str(tmp_path / "first.py"), "--tasks", "first_symbol", "--out", str(tmp_path))
+    assert main([*run, *where]) == int(planted)
+    printed = capsys.readouterr().out
+    assert ("alarm: self_attention on first_symbol: member 0 is right on" in printed) == planted
+    page = (tmp_path / "artifacts" / "first_symbol" / "self_attention.torch.html").read_text()
+    assert ("Above its ceiling" in page) == planted
+    assert "its ceiling is" in page
+    assert ("alarm</small>" in (tmp_path / "benchmarks" / "index.html").read_text()) == planted
+    (cell,) = (tmp_path / "artifacts" / "first_symbol" / "cells").glob("*.json")
+    assert (load_result(cell).alarm is not None) == planted
+
+
+def test_limit_on_an_exhausted_side_is_the_best_on_its_very_rows():
+    x = np.array([[[0], [1]], [[1], [0]], [[1], [1]], [[0], [1]]], np.float32)
+    test = Dataset(x, np.array([1, 0, 1, 1], np.float32))
+    assert alarm_limit(Ceiling(0.5, "exact"), "order-blind", test, True, members=1) == 0.75
