@@ -123,5 +123,5 @@ def test_grid_run_writes_a_page_and_rows_for_every_point(program, tmp_path):
     pages = {path.name for path in (tmp_path / "artifacts" / "sign_of_winner").glob("*.html")}
     assert pages == {"logreg.html", "logreg.lr0.5x.html"}
     rows = (tmp_path / "benchmarks" / "benchmarking.csv").read_text().splitlines()
-    assert len(rows) == 1 + 4
+    assert len(rows) == 1 + 2 * 3
     assert "--learning-rates 0.5x" in (tmp_path / "artifacts" / "sign_of_winner" / "logreg.lr0.5x.html").read_text()
