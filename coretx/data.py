@@ -212,6 +212,17 @@ LONGEST_CHUNK = 25
 """Epochs in one call of an engine: long enough that the call costs nothing, short enough to watch and to stop."""
 
 ROWS_PER_CHUNK = 100_000
+STEPS_PER_BLOCK = 65_536
+"""Steps of sequences in one block: at 32 features and 4 bytes a number, an array of them takes 8 MB."""
+
+
+def rows_per_block(time: int) -> int:
+    """Return the rows of this many steps that a pass without gradients takes at a time, at most.
+
+    >>> [rows_per_block(time) for time in (1, 6, 512)]
+    [65536, 10922, 128]
+    """
+    return max(STEPS_PER_BLOCK // time, 1)
 
 
 def epochs_per_chunk(n: int) -> int:

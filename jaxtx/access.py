@@ -17,8 +17,9 @@ from jaxtyping import Float, Int
 from coretx.backend import SECTIONS, State, complete_state
 from coretx.data import Dataset, epochs_per_chunk
 from coretx.models.spec import InputShape, ModelSpec
+from jaxtx.optimizer import Adam, adam_constants
 from jaxtx.placement import Placement
-from jaxtx.programs import Adam, Carry, Program, Programs, Schedule, adam_constants, note_names, programs
+from jaxtx.programs import Carry, Program, Programs, Schedule, note_names, programs
 
 
 class JaxAccess:

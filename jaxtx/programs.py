@@ -10,14 +10,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from flax import nnx
 from jax.sharding import NamedSharding
 from jaxtyping import Array, Float, Int
 
-from coretx.models.spec import InputShape, Optimizer
+from coretx.models.spec import InputShape
+from jaxtx.blocks import add, in_blocks, join, pool
 from jaxtx.compilation import Program
+from jaxtx.optimizer import Adam
 from jaxtx.parameters import Layout, layout
 
 Rows = tuple[Float[Array, "_ time feature"], Float[Array, " _"]]
@@ -44,29 +45,6 @@ class Schedule(NamedTuple):
     weights: Float[Array, "epoch step batch"]
     learning_rate: Float[Array, " epoch"]
     weight_decay: Float[Array, ""]
-
-
-class Adam(NamedTuple):
-    """AdamW's constants, with what follows from the betas worked out in float64.
-
-    In float32 1 - b2 would be 1.3e-5 off, and 1 - b2^t in the first steps too, as it is in optax.scale_by_adam.
-    """
-
-    b1: Float[Array, ""]
-    b2: Float[Array, ""]
-    eps: Float[Array, ""]
-    rest1: Float[Array, ""]
-    """1 - b1."""
-    rest2: Float[Array, ""]
-    log_b1: Float[Array, ""]
-    log_b2: Float[Array, ""]
-
-
-def adam_constants(optimizer: Optimizer) -> tuple[float, ...]:
-    """Return what Adam holds, in its order, in float64."""
-    b1, b2 = optimizer.b1, optimizer.b2
-    with np.errstate(divide="ignore"):  # the logarithm of a beta of 0 is -inf, and its correction 1
-        return b1, b2, optimizer.eps, 1 - b1, 1 - b2, float(np.log(b1)), float(np.log(b2))
 
 
 class Programs(NamedTuple):
@@ -100,7 +78,7 @@ def programs(
         return Program(jax.vmap(function, in_axes=axes) if stacked else function, donate, precision, results)
 
     def logits(parameters: Float[Array, " parameter"], x: Float[Array, "n time feature"]) -> Float[Array, " n"]:
-        return model.model(model.split(parameters))(x)
+        return in_blocks(model.model(model.split(parameters)), (x,), join)
 
     def intermediates(parameters: Float[Array, " parameter"], x: Float[Array, "n time feature"]) -> tuple[Array, ...]:
         return tuple(forward(model, model.split(parameters), x)[1].values())
@@ -263,8 +241,11 @@ def norm(vector: Float[Array, " n"]) -> Float[Array, ""]:
 
 def split_sums(model: Layout, tensors: tuple[Array, ...], rows: Rows) -> dict[str, Float[Array, ""]]:
     """Return loss and right answers over all rows of a split."""
-    x, y = rows
-    return loss_and_correct(model.model(tensors)(x), y, jnp.ones_like(y))
+
+    def sums(x: Float[Array, "n time feature"], y: Float[Array, " n"]) -> dict[str, Float[Array, ""]]:
+        return loss_and_correct(model.model(tensors)(x), y, jnp.ones_like(y))
+
+    return in_blocks(sums, rows, add)
 
 
 def attention_sums(
@@ -274,14 +255,18 @@ def attention_sums(
     names = attention_names(model, x.shape[1:])
     if not names:
         return {}
-    scores = forward(model, tensors, x)[1][names[0]]
-    centred = scores - scores.mean()
-    return {
-        "count": jnp.asarray(scores.size, scores.dtype),
-        "sum": scores.sum(),
-        "squares": (centred * centred).sum(),
-        "maxabs": jnp.abs(scores).max(),
-    }
+
+    def sums(x: Float[Array, "n time feature"]) -> dict[str, Float[Array, ""]]:
+        scores = forward(model, tensors, x)[1][names[0]]
+        centred = scores - scores.mean()
+        return {
+            "count": jnp.asarray(scores.size, scores.dtype),
+            "sum": scores.sum(),
+            "squares": (centred * centred).sum(),
+            "maxabs": jnp.abs(scores).max(),
+        }
+
+    return in_blocks(sums, (x,), pool)
 
 
 def keep_better(carry: Carry, loss: Float[Array, ""]) -> Carry:

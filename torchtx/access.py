@@ -13,6 +13,7 @@ from coretx.backend import SECTIONS, State, complete_state
 from coretx.data import Dataset
 from coretx.errors import UsageError
 from coretx.models.spec import InputShape, ModelSpec
+from torchtx.blocks import in_blocks, join
 from torchtx.programs import Member, Rows, Schedule, forward, gradients, input_gradients, train_chunk
 
 
@@ -63,7 +64,9 @@ class TorchAccess:
 
     def logits(self, x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, "member n"]:
         """Return the logit of every row."""
-        return np.stack([lane.model(self._put(x)).numpy(force=True) for lane in self._lanes])
+        rows = (self._put(x),)
+        with torch.no_grad():
+            return np.stack([in_blocks(lane.model, rows, join).numpy(force=True) for lane in self._lanes])
 
     def attention(
         self, x: Float[np.ndarray, "n time feature"]

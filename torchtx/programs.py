@@ -9,6 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from torchtx.blocks import add, in_blocks, pool
+
 Rows = tuple[Float[Tensor, "_ time feature"], Float[Tensor, " _"]]
 """Inputs and labels of a split; splits differ in their number of rows."""
 
@@ -123,23 +125,29 @@ def train_epoch(member: Member, schedule: Schedule, epoch: int, data: Rows) -> d
 
 def split_sums(model: nn.Module, rows: Rows) -> dict[str, Float[Tensor, ""]]:
     """Return loss and right answers over all rows of a split."""
-    x, y = rows
-    return loss_and_correct(model(x), y, torch.ones_like(y))
+
+    def sums(x: Float[Tensor, "n time feature"], y: Float[Tensor, " n"]) -> dict[str, Float[Tensor, ""]]:
+        return loss_and_correct(model(x), y, torch.ones_like(y))
+
+    return in_blocks(sums, rows, add)
 
 
 def attention_sums(model: nn.Module, x: Float[Tensor, "n time feature"]) -> dict[str, Float[Tensor, ""]]:
     """Return mergeable sums over the first attention layer's pre-softmax scores; nothing for a model without one."""
-    scores = [value for name, value in forward(model, x)[1].items() if name.endswith("attention.logits")][:1]
-    if not scores:
+    if not any(name.endswith("attention.logits") for name in forward(model, x[:1])[1]):
         return {}
-    scores = scores[0]
-    centred = scores - scores.mean()
-    return {
-        "count": torch.as_tensor(scores.numel(), dtype=scores.dtype),
-        "sum": scores.sum(),
-        "squares": (centred * centred).sum(),
-        "maxabs": scores.abs().max(),
-    }
+
+    def sums(x: Float[Tensor, "n time feature"]) -> dict[str, Float[Tensor, ""]]:
+        scores = next(value for name, value in forward(model, x)[1].items() if name.endswith("attention.logits"))
+        centred = scores - scores.mean()
+        return {
+            "count": torch.as_tensor(scores.numel(), dtype=scores.dtype),
+            "sum": scores.sum(),
+            "squares": (centred * centred).sum(),
+            "maxabs": scores.abs().max(),
+        }
+
+    return in_blocks(sums, (x,), pool)
 
 
 def keep_better(member: Member, loss: Float[Tensor, ""]) -> None:

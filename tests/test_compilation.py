@@ -1,0 +1,52 @@
+"""One program per model and shapes: counted in traces, since a program that is traced again is compiled again."""
+
+from dataclasses import replace
+
+import chex
+import numpy as np
+import pytest
+
+from coretx.backend import load_backend
+from coretx.data import Dataset
+from coretx.models.registry import build_models
+from coretx.models.spec import InputShape, Optimizer
+from coretx.training import Population, start, train
+from jaxtx import programs
+
+EPOCHS = 27  # a chunk of 25, and one of 2
+
+
+@pytest.fixture
+def traced_once(monkeypatch):
+    """Empty the cache of programs and let the next one of training be traced once, no more."""
+    chex.clear_trace_counter()
+    programs.programs.cache_clear()
+    monkeypatch.setattr(programs, "train_chunk", chex.assert_max_traces(programs.train_chunk, n=1))
+    yield
+    programs.programs.cache_clear()
+
+
+def train_task(task, *, members=1, strategy="loop", n=20, time=5, rate=0.1):
+    """Train an mlp on a task's own rows."""
+    backend = load_backend("jax", "cpu")
+    spec = replace(build_models(["mlp"])[0], optimizer=Optimizer(rate, rate / 2, epochs=EPOCHS))
+    rng = np.random.default_rng(len(task))
+    x = rng.standard_normal((n, time, 2), dtype=np.float32)
+    rows = Dataset(x, (x[:, 0].sum(axis=1) > 0).astype(np.float32))
+    access = backend.open(spec, InputShape(time, 2), members, "float32", strategy)
+    population = Population(spec, 0, task, members)
+    start(access, population)
+    return train(access, population, {"train": rows, "test": rows}, lambda record: None)
+
+
+def test_tasks_members_chunks_and_rates_share_one_trace(traced_once):
+    for task, members, rate in (("a", 1, 0.1), ("other", 1, 0.1), ("a", 3, 0.1), ("a", 2, 0.02)):
+        assert train_task(task, members=members, rate=rate)["loss_train"].shape == (members, EPOCHS)
+
+
+@pytest.mark.parametrize("other", [{"n": 21}, {"time": 6}])
+def test_another_shape_is_another_trace(traced_once, other):
+    """Shows that the count can fail."""
+    train_task("a")
+    with pytest.raises(AssertionError, match="is traced > 1 times"):
+        train_task("a", **other)
