@@ -1,11 +1,23 @@
 """The engine-free core: tasks, data, model specs, training loop, logs, reports.
 
-What a plugin needs is here: `Task`, `ModelSpec`, `Optimizer`, `InputShape`.
+What a plugin needs is here: `Task`, `ModelSpec`, `Optimizer`, `InputShape`; and what a notebook needs: `RunConfig`,
+`run`, `load_results`.
 """
 
 from coretx.config import RunConfig
 from coretx.models.spec import InputShape, ModelSpec, Optimizer
+from coretx.notebook import Results, load_results, run
 from coretx.tasks.base import Task
 from coretx.version import __version__
 
-__all__ = ["InputShape", "ModelSpec", "Optimizer", "RunConfig", "Task", "__version__"]
+__all__ = [
+    "InputShape",
+    "ModelSpec",
+    "Optimizer",
+    "Results",
+    "RunConfig",
+    "Task",
+    "__version__",
+    "load_results",
+    "run",
+]

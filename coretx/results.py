@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any, Literal
 
 import numpy as np
@@ -174,7 +175,16 @@ class SplitCounts:
     small_space: bool
 
 
-@dataclass(frozen=True)
+def spread_text(values: Float[np.ndarray, " member"]) -> str:
+    """Return the mean, and the standard deviation where there are several.
+
+    >>> spread_text(np.array([0.5])), spread_text(np.array([0.5, 0.75]))
+    ('0.5000', '0.6250 ± 0.1768')
+    """
+    return f"{values.mean():.4f}" + (f" ± {values.std(ddof=1):.4f}" if len(values) > 1 else "")
+
+
+@dataclass(frozen=True, repr=False)
 class ModelResult:
     """Everything one finished cell leaves behind.
 
@@ -204,6 +214,27 @@ class ModelResult:
     alarm: str | None = None
     best_epoch: Int[np.ndarray, " member"] | None = None
     last_scores: Mapping[str, SplitScores] = field(default_factory=dict)
+
+    def summary(self, split: str) -> dict[str, str]:
+        """Return accuracy and loss on a split in four digits: mean, and standard deviation over several members."""
+        if split not in self.scores:
+            return {"accuracy": "", "loss": ""}
+        return {name: spread_text(getattr(self.scores[split], name)) for name in ("accuracy", "loss")}
+
+    def __repr__(self) -> str:
+        config, score = self.config, self.summary("test")
+        said = f"test accuracy {score['accuracy']}, loss {score['loss']}" if self.scores else self.failure
+        return f"<{config.model} on {config.task} in {config.backend}, {self.status}: {said}>"
+
+    def _repr_html_(self) -> str:
+        names = {"train": "train", "val": "validation", "test": "test"}
+        rows = "".join(
+            f'<tr><th scope="row">{names[split]}</th><td>{self.summary(split)["accuracy"]}</td>'
+            f"<td>{self.summary(split)['loss']}</td></tr>"
+            for split in self.scores
+        )
+        head = '<th scope="col"></th><th scope="col">accuracy</th><th scope="col">loss</th>'
+        return f"<table><caption>{escape(repr(self)[1:-1])}</caption><thead><tr>{head}</tr></thead>{rows}</table>"
 
 
 @dataclass(frozen=True)
