@@ -95,9 +95,10 @@ def reproducing_command(cell: Cell, plugin: Sequence[Path]) -> str:
     """Return the command line that trains this cell again."""
     config = cell.config
     files = f" --plugin {shlex.join(map(str, plugin))}" if plugin else ""
+    recipe = config.recipe.partition(" ")[0]
     rule = "" if config.negatives == "natural" else f" --negatives {config.negatives}"
     return (
         f"python main.py --tasks {config.task} --models {config.model}:{config.backend} --n-samples {config.n_samples} "
         f"--seed {config.seed} --members {config.members} --epochs {config.epochs} --device {config.device} "
-        f"--split {config.split}{rule}{cell.point.arguments}{files}"
+        f"--split {config.split} --recipe {recipe}{rule}{cell.point.arguments}{files}"
     )

@@ -8,15 +8,12 @@ from coretx.config import RunConfig
 from coretx.durable import check_writable
 from coretx.errors import UsageError, choices
 from coretx.grid import GridPoint, grid_points
+from coretx.models.recipes import with_recipe
 from coretx.models.spec import ModelSpec
 from coretx.plugins import Catalogue, load_catalogue
 from coretx.results import CellConfig
 from coretx.tasks.base import Task
 from coretx.tasks.registry import get_task
-
-RECIPE = "original"
-"""Whose hyperparameters the ladder has; a grid's points are named after it."""
-
 
 Say = Callable[[str], None]
 """Where a line for the user goes."""
@@ -100,7 +97,7 @@ def negatives(config: RunConfig) -> str:
 
 
 def name_engines(config: RunConfig, catalogue: Catalogue) -> list[tuple[ModelSpec, str | None]]:
-    """Return each spec that is asked for, its epochs settled, with the engine that its name names."""
+    """Return each spec that is asked for, its recipe and epochs settled, with the engine that its name names."""
     all_models = [spec.name for spec in catalogue.models()]
     asked = all_models if config.models == ("all",) else config.models
     pairs = [(name.partition(":")[0], name.partition(":")[2] if ":" in name else None) for name in asked]
@@ -108,7 +105,8 @@ def name_engines(config: RunConfig, catalogue: Catalogue) -> list[tuple[ModelSpe
     for name, engine in pairs:
         if engine is not None and engine not in ENGINES:
             raise UsageError(f"unknown engine in {name}:{engine}; choose from: {choices(ENGINES)}")
-    return [(with_epochs(spec, config.epochs), engine) for spec, (_, engine) in zip(specs, pairs, strict=True)]
+    specs = [with_recipe(with_epochs(spec, config.epochs), config.recipe) for spec in specs]
+    return [(spec, engine) for spec, (_, engine) in zip(specs, pairs, strict=True)]
 
 
 def with_epochs(spec: ModelSpec, epochs: int | None) -> ModelSpec:
@@ -169,7 +167,7 @@ def cell_config(
         n_samples=n_samples,
         epochs=spec.optimizer.epochs,
         split=config.split,
-        recipe=f"{RECIPE} {point.name}".strip(),
+        recipe=f"{config.recipe} {point.name}".strip(),
         dtype="float32",
         device=backend.device,
         strategy=strategy,

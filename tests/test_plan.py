@@ -7,6 +7,7 @@ import pytest
 
 from coretx.config import RunConfig
 from coretx.errors import UsageError
+from coretx.models import recipes
 from coretx.models.architectures import MLP
 from coretx.models.registry import build_models
 from coretx.models.spec import ModelSpec, Optimizer
@@ -196,3 +197,13 @@ def test_id_changes_with_every_field(field):
 def test_id_does_not_depend_on_the_order_of_hyperparameters():
     turned = dict(reversed(CONFIG.hyperparameters.items()))
     assert dataclasses.replace(CONFIG, hyperparameters=turned).id == CONFIG.id
+
+
+def test_recipe_settles_the_rates_of_the_ladder(monkeypatch):
+    own = {"learning_rate_start": 0.03, "learning_rate_end": 0.02, "weight_decay": 0.5}
+    monkeypatch.setattr(recipes, "tuned", lambda: {"mlp": own})
+    (tuned,), (original,) = (planned(recipe=recipe)[0].cells.values() for recipe in ("tuned", "original"))
+    assert own.items() <= tuned.config.hyperparameters.items()
+    assert original.spec.optimizer == build_models(["mlp"])[0].optimizer
+    assert (tuned.config.recipe, original.config.recipe) == ("tuned", "original")
+    assert tuned.config.id != original.config.id
