@@ -70,9 +70,9 @@ class RunConfig:
     negatives: Literal["balanced", "original"] | None = None
     """How arithmetic tasks make wrong answers: `balanced`, distributed like the true ones, or uniformly as the
     `original` does; the one that goes with --split where not given."""
-    recipe: Literal["tuned", "original"] = "tuned"
-    """Learning rates and weight decays of the ladder: `tuned` on validation (`python -m benchmarks.tuning`), or the
-    `original`'s. A model of your own keeps its own."""
+    recipe: Literal["original", "tuned"] = "original"
+    """Learning rates and weight decays of the ladder: the `original`'s, or those `tuned` on validation
+    (`python -m benchmarks.tuning --write`). A model of your own keeps its own."""
     members: int = 1
     """Independent runs of each model that are trained together and reported as mean and spread."""
     epochs: int | None = None

@@ -110,7 +110,7 @@ def test_plan_has_a_cell_for_every_point_and_one_population_for_a_model(tmp_path
     assert list(run.cells) == ["mlp-lr0.5x", "mlp", "logreg-lr0.5x", "logreg"]
     assert [list(cells) for cells in run.populations] == [["mlp-lr0.5x", "mlp"], ["logreg-lr0.5x", "logreg"]]
     configs = [cell.config for cell in run.cells.values()]
-    assert [config.recipe for config in configs] == ["tuned lr0.5x", "tuned"] * 2
+    assert [config.recipe for config in configs] == ["original lr0.5x", "original"] * 2
     assert len({config.id for config in configs}) == 4
     assert configs[0].hyperparameters["learning_rate_start"] == 0.05
 

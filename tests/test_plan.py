@@ -207,3 +207,9 @@ def test_recipe_settles_the_rates_of_the_ladder(monkeypatch):
     assert original.spec.optimizer == build_models(["mlp"])[0].optimizer
     assert (tuned.config.recipe, original.config.recipe) == ("tuned", "original")
     assert tuned.config.id != original.config.id
+
+
+def test_empty_recipe_is_no_recipe(monkeypatch):
+    monkeypatch.setattr(recipes, "tuned", dict)
+    with pytest.raises(UsageError, match="tuning --write fills it"):
+        planned(recipe="tuned")

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from coretx.errors import UsageError
 from coretx.models.spec import ModelSpec
 
 TUNED = Path(__file__).with_name("tuned.json")
@@ -18,6 +19,11 @@ def tuned() -> dict[str, dict[str, float]]:
 
 
 def with_recipe(spec: ModelSpec, recipe: str) -> ModelSpec:
-    """Return the spec with the optimizer's numbers of the recipe; its own for a model that was not tuned."""
+    """Return the spec with the optimizer's numbers of the recipe; its own for a model that was not tuned.
+
+    Raises UsageError where no model was.
+    """
+    if recipe == "tuned" and not tuned():
+        raise UsageError(f"--recipe tuned: {TUNED.name} is empty; python -m benchmarks.tuning --write fills it")
     own = tuned().get(spec.name, {}) if recipe == "tuned" else {}
     return replace(spec, optimizer=replace(spec.optimizer, **own))
