@@ -9,6 +9,7 @@ from coretx.ceilings import alarm, ceilings
 from coretx.cells import reproducing_command, train_cells
 from coretx.config import RunConfig
 from coretx.data import Dataset
+from coretx.groups import Group, find_groups, score_groups
 from coretx.plan import Cell, Plan, TaskRun, make_plan
 from coretx.plugins import Catalogue
 from coretx.progress import Progress
@@ -83,6 +84,7 @@ class OpenRun:
     record: RunRecord
     log: RunLog
     ceilings: Mapping[str, Ceiling]
+    groups: Sequence[Group]
     left: int
     started: bool = False
     failed: bool = False
@@ -147,6 +149,7 @@ class Experiment:
         if protocol == "disjoint":
             assert_disjoint(task, data)
         counts = count_splits(task, data, n, seed, protocol)
+        groups = find_groups(task, data["test"])
         if any(len(split) < n for split in data.values()):
             self.progress.note(scarcity(task.name, n, data))
         configs = {prefix: cell.config for prefix, cell in task_run.cells.items()}
@@ -156,7 +159,7 @@ class Experiment:
         folder = self.config.out / "artifacts" / task.name / "runs"
         wandb = WandbLog(self.config.wandb, self.config.out, self.progress.note, self.session)
         known = ceilings(task, "test" if protocol == "disjoint" else None)
-        return OpenRun(task_run, data, record, Tee([JsonLinesLog(folder), wandb]), known, len(configs))
+        return OpenRun(task_run, data, record, Tee([JsonLinesLog(folder), wandb]), known, groups, len(configs))
 
     def fresh(self, run: OpenRun, cells: Mapping[str, Cell]) -> dict[str, Cell]:
         """Return the cells, or none where the results of all are there already and may be kept, which is said."""
@@ -184,8 +187,10 @@ class Experiment:
         view, test = cell.spec.view, run.data["test"]
         exhausted = len(test) < run.task_run.n_samples
         above = alarm(view, result.scores["test"].accuracy, run.ceilings, test, exhausted) if result.scores else None
-        counts = run.record.counts
-        return replace(result, provenance=made, counts=counts, view=view, ceilings=run.ceilings, alarm=above)
+        known = {"counts": run.record.counts, "view": view, "ceilings": run.ceilings, "alarm": above}
+        if result.predictions:
+            known["groups"] = score_groups(run.groups, result.predictions["test"].logits, run.data["test"].y)
+        return replace(result, provenance=made, **known)
 
     def handle(self, event: Event[Job, Told, list[ModelResult]]) -> None:
         """Log, show and write what a worker tells."""

@@ -184,6 +184,25 @@ def spread_text(values: Float[np.ndarray, " member"]) -> str:
     return f"{values.mean():.4f}" + (f" ± {values.std(ddof=1):.4f}" if len(values) > 1 else "")
 
 
+@dataclass(frozen=True)
+class GroupScore:
+    """How many test rows of one group each member gets right; `grouping` says by what the rows are parted.
+
+    `keys` counts the distinct problems among them.
+    """
+
+    grouping: str
+    group: str
+    rows: int
+    keys: int
+    correct: Int[np.ndarray, " member"]
+
+    @property
+    def accuracy(self) -> Float[np.ndarray, " member"]:
+        """The share of the rows that each member gets right."""
+        return self.correct / self.rows
+
+
 @dataclass(frozen=True, repr=False)
 class ModelResult:
     """Everything one finished cell leaves behind.
@@ -214,6 +233,8 @@ class ModelResult:
     alarm: str | None = None
     best_epoch: Int[np.ndarray, " member"] | None = None
     last_scores: Mapping[str, SplitScores] = field(default_factory=dict)
+    groups: tuple[GroupScore, ...] = ()
+    """Accuracy on test by the groups that the task names (see `Task.groups`)."""
 
     def summary(self, split: str) -> dict[str, str]:
         """Return accuracy and loss on a split in four digits: mean, and standard deviation over several members."""

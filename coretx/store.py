@@ -12,9 +12,19 @@ from safetensors.numpy import load, save
 
 from coretx.durable import sha256, write_bytes
 from coretx.metrics import split_scores
-from coretx.results import SPLITS, Ceiling, CellConfig, ModelResult, Predictions, Provenance, SplitCounts, SplitScores
+from coretx.results import (
+    SPLITS,
+    Ceiling,
+    CellConfig,
+    GroupScore,
+    ModelResult,
+    Predictions,
+    Provenance,
+    SplitCounts,
+    SplitScores,
+)
 
-FORMAT = 2
+FORMAT = 3
 
 
 def cell_path(out: Path, config: CellConfig) -> Path:
@@ -42,6 +52,7 @@ def save_result(result: ModelResult, out: Path) -> Path:
         "alarm": result.alarm,
         "best_epoch": None if result.best_epoch is None else result.best_epoch.tolist(),
         "last_scores": {split: _score_values(scores) for split, scores in result.last_scores.items()},
+        "groups": [{**group.__dict__, "correct": group.correct.tolist()} for group in result.groups],
         "history": {name: _finite(values) for name, values in result.history.items()},
         "provenance": asdict(result.provenance),
         "sha256": {name: sha256(data) for name, data in arrays.items()},
@@ -79,6 +90,7 @@ def load_result(path: Path) -> ModelResult | None:
         best_epoch=None if record["best_epoch"] is None else np.array(record["best_epoch"], np.int32),
         last_scores={name: split_scores(*answers) for name, answers in last.items()},
         counts={split: _counts(values) for split, values in record["splits"].items()},
+        groups=tuple(GroupScore(**{**values, "correct": np.array(values["correct"])}) for values in record["groups"]),
     )
 
 

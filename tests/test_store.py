@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from coretx.metrics import split_scores
-from coretx.results import Ceiling, CellConfig, ModelResult, Predictions, Provenance, SplitCounts
+from coretx.results import Ceiling, CellConfig, GroupScore, ModelResult, Predictions, Provenance, SplitCounts
 from coretx.store import cell_path, load_result, save_result
 
 CONFIG = CellConfig(
@@ -55,6 +55,7 @@ def result():
         alarm="it sees more than it should",
         best_epoch=np.array([2, 0], np.int32),
         last_scores={split: split_scores(answer.last_logits, answer.y) for split, answer in answers.items()},
+        groups=(GroupScore("number of carries", "0", 4, 3, np.array([4, 2])),),
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from coretx import durable
 from coretx.errors import UsageError
-from coretx.reports import benchmark_csv
+from coretx.reports import benchmark_csv, breakdown_csv
 from coretx.reports.benchmark_csv import BenchmarkRow
 from coretx.reports.dashboard import page_name, render_dashboard
 from coretx.reports.model_page import render_model_page
@@ -30,6 +30,8 @@ def publish_model(result: ModelResult, task: Task, claim: str, out: Path) -> Pat
     path = page_path(out, config.task, config.model, config.backend, config.recipe)
     durable.write_text(path, render_model_page(result, task, claim=claim))
     benchmark_csv.upsert(_benchmarking(out), benchmark_csv.rows(result))
+    if groups := breakdown_csv.group_rows(result):
+        breakdown_csv.upsert_groups(out / "benchmarks" / "groups.csv", groups)
     return path
 
 

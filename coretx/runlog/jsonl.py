@@ -23,7 +23,7 @@ class JsonLinesLog:
     cells {prefix: id and config}.
     epoch: prefix, epoch, metrics {key: [value per member]}.
     model_done: prefix, id, status, failure, parameters, scores {split: see `scores_as_dict`}, best_epoch [per member]
-    or null, last_scores (of the last epoch, where another was chosen), seconds.
+    or null, last_scores (of the last epoch, where another was chosen), groups [see `GroupScore`], seconds.
     finish: status, time.
 
     What is not finite becomes null, so that every line is JSON. Raises OutputError where the disk refuses.
@@ -56,6 +56,7 @@ class JsonLinesLog:
             "scores": {split: scores_as_dict(scores) for split, scores in result.scores.items()},
             "best_epoch": result.best_epoch,
             "last_scores": {split: scores_as_dict(scores) for split, scores in result.last_scores.items()},
+            "groups": [group.__dict__ for group in result.groups],
             "seconds": dict(result.provenance.seconds),
         }
         self._write("model_done", fields)

@@ -67,6 +67,12 @@ class Task(ABC):
         """Return named groups of inputs, read from x alone; the first that matches counts. Here: none."""
         return {}
 
+    def groups(
+        self, x: Float[np.ndarray, "n time feature"], y: Float[np.ndarray, " n"]
+    ) -> Mapping[str, Shaped[np.ndarray, " n"]]:
+        """Return groupings of rows by name: the name of each row's group, by which accuracy is parted. Here: none."""
+        return {}
+
     def space(self) -> tuple[Float[np.ndarray, "n time feature"], Float[np.ndarray, " n"]] | None:
         """Return every possible input with its probability as a candidate, or None where there are too many."""
         return None

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from coretx.errors import UsageError, choices
-from coretx.tasks.arithmetic import MultiDigitSum, SingleDigitSum, SingleDigitSumSwapped, TwoDigitSum
 from coretx.tasks.base import Task
 from coretx.tasks.numeric import AnyAbsGtOne, HasPosAndNeg, SignOfSecondPlace, SignOfWinner
+from coretx.tasks.sums import MultiDigitSum, SingleDigitSum, SingleDigitSumSwapped, TwoDigitSum
 from coretx.tasks.tokens import HasAllTokens
 
 TASKS: Mapping[str, Task] = {

@@ -1,0 +1,71 @@
+"""The published tables of a cell's parts: accuracy on test by groups of rows (`groups.csv`)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from coretx.metrics import wilson_interval
+from coretx.reports.csv_table import CsvTable
+from coretx.reports.formatting import spread
+from coretx.results import ModelResult
+
+
+@dataclass(frozen=True)
+class GroupRow:
+    """One group of one cell's test rows. Accuracy is the mean over members, `_std` their sample standard deviation.
+
+    `low` and `high` are the 95 % interval over `keys`, the group's distinct problems; `accuracy_std` is None, and empty
+    in the file, for one member.
+    """
+
+    id: str
+    task: str
+    model: str
+    backend: str
+    grouping: str
+    group: str
+    rows: int
+    keys: int
+    accuracy: float
+    accuracy_std: float | None
+    low: float
+    high: float
+
+
+GROUP = CsvTable(GroupRow, key=("id", "grouping", "group"))
+
+
+def group_rows(result: ModelResult) -> list[GroupRow]:
+    """Return one row per group; none for a diverged cell and for a task that names no groups."""
+    config = result.config
+    rows = []
+    for group in result.groups:
+        accuracy = float(group.accuracy.mean())
+        low, high = wilson_interval(accuracy, group.keys)
+        rows.append(
+            GroupRow(
+                id=config.id,
+                task=config.task,
+                model=config.model,
+                backend=config.backend,
+                grouping=group.grouping,
+                group=group.group,
+                rows=group.rows,
+                keys=group.keys,
+                accuracy=accuracy,
+                accuracy_std=spread(group.accuracy),
+                low=low,
+                high=high,
+            )
+        )
+    return rows
+
+
+def upsert_groups(path: Path, rows: Sequence[GroupRow]) -> None:
+    """Put rows into the file, each in the place of the one of the same group of the same cell."""
+    GROUP.upsert(path, rows)
+
+
+def read_groups(path: Path) -> list[GroupRow]:
+    """Return the rows of the file; see `CsvTable.read` for what it refuses."""
+    return GROUP.read(path)
