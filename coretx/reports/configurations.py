@@ -34,13 +34,17 @@ class Configuration:
     @property
     def label(self) -> str:
         """What a person picks it by."""
+        return self.described(f"n = {count(self.n_samples)}")
+
+    def described(self, size: str) -> str:
+        """Return the label with these words for the number of rows, or without any where empty."""
         epochs = "\N{EN DASH}".join(count(value) for value in dict.fromkeys((self.epochs[0], self.epochs[-1])))
         parts = [
             {"jax": "JAX", "torch": "PyTorch"}.get(self.backend, self.backend),
             f"{self.protocol} splits",
             *([] if self.negatives == "natural" else [f"{self.negatives} negatives"]),
             f"{self.recipe} recipe",
-            f"n = {count(self.n_samples)}",
+            *([size] if size else []),
             f"{epochs} epoch{'' if epochs == '1' else 's'}",
             counted(self.members, "member"),
             f"seed {self.seed}",
@@ -63,7 +67,7 @@ def configurations(rows: Iterable[BenchmarkRow]) -> list[Configuration]:
         _configuration((*base, rule), part)
         for base, group in sorted(groups.items())
         for rule, ruled in _by_negatives(group).items()
-        for part in _by_epochs(ruled)
+        for part in by_epochs(ruled)
     ]
     return sorted(found, key=_completeness, reverse=True)
 
@@ -79,7 +83,7 @@ def _by_negatives(rows: Sequence[BenchmarkRow]) -> dict[str, list[BenchmarkRow]]
     return {rule: [row for row in rows if row.negatives in (rule, "natural")] for rule in rules}
 
 
-def _by_epochs(rows: Sequence[BenchmarkRow]) -> list[list[BenchmarkRow]]:
+def by_epochs(rows: Sequence[BenchmarkRow]) -> list[list[BenchmarkRow]]:
     """Part rows by epochs, unless every model has one number of its own: then that is its hyperparameter."""
     parts: dict[int, list[BenchmarkRow]] = {}
     for row in rows:

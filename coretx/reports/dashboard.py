@@ -59,11 +59,12 @@ def render_dashboard(
     task_order: Sequence[str],
     model_order: Sequence[str],
     has_page: HasPage,
+    generalisation: str | None = None,
 ) -> str:
     """Return the dashboard as one self-contained HTML file.
 
     Tasks and models stand in the orders given, unknown ones after them by name; a score links to its cell's page
-    where has_page says that there is one.
+    where has_page says that there is one; generalisation is the address of the page beside it, if any.
     """
     sections = []
     for configuration in configurations(rows):
@@ -86,7 +87,8 @@ def render_dashboard(
                 "older": configuration.older,
             }
         )
-    return render("dashboard.html", policy=policy_with_script(SCRIPT), script=SCRIPT, sections=sections)
+    policy = policy_with_script(SCRIPT)
+    return render("dashboard.html", policy=policy, script=SCRIPT, sections=sections, generalisation=generalisation)
 
 
 def page_name(model: str, backend: str, recipe: str = "") -> str:

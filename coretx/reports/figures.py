@@ -16,61 +16,12 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from coretx.metrics import mean_pr, mean_roc
 from coretx.reports.curves import POINTS, envelope, thin
+from coretx.reports.figure_style import CHANCE, COLOUR, INK, PAGE_COLOURS, SERIES, STYLE
 from coretx.reports.svg import embed
 from coretx.results import SPLIT_NAMES, Curve, SplitScores
 
-INK, RULE, QUIET = "#1f2328", "#dcdfe4", "#6b7280"
-COLOUR = {"train": "#d55e00", "val": "#009e73", "test": "#0072b2"}
-"""Vermillion, bluish green and blue of Okabe and Ito, "Color universal design", 2008, safe for the colour-blind."""
-
-SERIES = ("#0072b2", "#56b4e9", "#009e73", "#d55e00", "#e69f00", "#cc79a7", "#6b7280", "#000000")
-"""For what is neither train nor test, of the same palette."""
-
-PAGE_COLOURS = {
-    INK: "currentColor",
-    RULE: "var(--rule)",
-    QUIET: "var(--quiet)",
-    COLOUR["train"]: "var(--train)",
-    COLOUR["val"]: "var(--val)",
-    COLOUR["test"]: "var(--test)",
-}
-"""What a page puts in the place of each colour, so that a figure is legible on light and on dark."""
-
 MEMBER_LINES = 50
 """At most so many members are drawn one by one; their mean is over all."""
-
-_CHANCE: dict[str, Any] = {"color": QUIET, "linewidth": 1, "linestyle": (0, (4, 3))}
-
-_STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",  # text stays text: it can be searched, copied and read out
-    "svg.hashsalt": "coretx",  # ids are random without it, and the same result must give the same bytes
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same layout on every machine
-    "font.size": 8.5,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": QUIET,
-    "axes.linewidth": 0.7,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "axes.facecolor": "none",
-    "figure.facecolor": "none",
-    "grid.color": RULE,
-    "grid.linewidth": 0.6,
-    "legend.frameon": False,
-    "legend.fontsize": 8.5,
-    "legend.handlelength": 1.6,
-    "legend.borderaxespad": 0.0,
-    "xtick.color": QUIET,
-    "ytick.color": QUIET,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "xtick.major.size": 3.0,
-    "ytick.major.size": 0.0,
-    "xtick.minor.size": 0.0,
-    "ytick.minor.size": 0.0,
-}
 
 
 def loss_curves(history: Mapping[str, Float[np.ndarray, "member epoch"]]) -> Figure:
@@ -78,7 +29,7 @@ def loss_curves(history: Mapping[str, Float[np.ndarray, "member epoch"]]) -> Fig
 
     The values must be finite (see `curves.finite_part`); no epoch at all gives empty axes.
     """
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure, axes = _axes("Epoch", "Loss (nats)")
         drawn = _draw_history(axes, history, "loss")
         if drawn and _spans_decades(drawn):
@@ -93,10 +44,10 @@ def loss_curves(history: Mapping[str, Float[np.ndarray, "member epoch"]]) -> Fig
 
 def accuracy_curves(history: Mapping[str, Float[np.ndarray, "member epoch"]], chance: float) -> Figure:
     """Return the accuracy per epoch, as `loss_curves`, with the line of always answering the more frequent class."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure, axes = _axes("Epoch", "Accuracy")
         drawn = _draw_history(axes, history, "accuracy")
-        axes.axhline(chance, label="chance", **_CHANCE)
+        axes.axhline(chance, label="chance", **CHANCE)
         low = min([chance, *(float(values.min()) for values in drawn)])
         axes.set_ylim(low - 0.04, 1.02)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
@@ -105,31 +56,31 @@ def accuracy_curves(history: Mapping[str, Float[np.ndarray, "member epoch"]], ch
 
 def roc_curves(scores: Mapping[str, SplitScores]) -> Figure:
     """Return the ROC curve of each split: a thin line per member and their mean where there are several."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure, axes = _axes("False positive rate", "True positive rate")
         for split, score in scores.items():
             _draw_members(axes, split, score.roc, mean_roc, POINTS, "default")
-        axes.plot([0, 1], [0, 1], label="chance", **_CHANCE)
+        axes.plot([0, 1], [0, 1], label="chance", **CHANCE)
         _unit_square(axes)
         return _with_legend(figure, axes)
 
 
 def pr_curves(scores: Mapping[str, SplitScores]) -> Figure:
     """Return the precision-recall curve of each split, as `roc_curves`; chance is the share of positives."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure, axes = _axes("Recall", "Precision")
         for split, score in scores.items():
             # Half as many points, since a step draws two; "pre": a recall's precision holds for the recalls before it.
             _draw_members(axes, split, score.pr, mean_pr, POINTS // 2 - 1, "steps-pre")
         for number, share in enumerate(sorted({score.positives / score.n for score in scores.values() if score.pr})):
-            axes.axhline(share, label=None if number else "chance", **_CHANCE)
+            axes.axhline(share, label=None if number else "chance", **CHANCE)
         _unit_square(axes)
         return _with_legend(figure, axes)
 
 
 def confusion_matrix(confusion: Int[np.ndarray, "2 2"], split: str) -> Figure:
     """Return the counts of label by prediction; the tint of a cell is its share of the row."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure, axes = _axes("Predicted class", "Label")
         axes.grid(visible=False)
         axes.spines[["left", "bottom"]].set_visible(False)
@@ -151,7 +102,7 @@ def confusion_matrix(confusion: Int[np.ndarray, "2 2"], split: str) -> Figure:
 def to_svg(figure: Figure, prefix: str, alt: str) -> Markup:
     """Return the figure as inline SVG for a page: see `svg.embed`. The same figure gives the same bytes."""
     file = io.StringIO()
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
     return embed(file.getvalue(), prefix, alt, PAGE_COLOURS)
 
@@ -162,7 +113,7 @@ def speed_ratios(ratios: Mapping[str, Mapping[str, tuple[float, float, float]]],
     `ratios` maps a contestant to {model: (median, low, high)}; the line over a bar goes from low to high. A contestant
     without a model has no bar there.
     """
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure, axes = _axes("", f"Rate / that of {baseline}")
         figure.set_size_inches(8.4, 3.4)
         models = list(dict.fromkeys(model for found in ratios.values() for model in found))
@@ -172,7 +123,7 @@ def speed_ratios(ratios: Mapping[str, Mapping[str, tuple[float, float, float]]],
             median, low, high = np.array(list(found.values())).T
             axes.bar(x, median - 1, width, bottom=1, color=SERIES[place % len(SERIES)], label=contestant)
             axes.vlines(x, low, high, color=INK, linewidth=0.8)
-        axes.axhline(1, **_CHANCE)
+        axes.axhline(1, **CHANCE)
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -188,24 +139,51 @@ def scaling_curves(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]
     `curves` maps what grows to (sizes, costs), each divided by its middle; `wanted` is the cost that the largest size
     should stay below.
     """
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure, axes = _axes("Size / middle size", "Time per operation / middle's")
         figure.set_size_inches(8.4, 3.4)
         for place, (name, (sizes, costs)) in enumerate(curves.items()):
             axes.plot(sizes, costs, color=SERIES[place % len(SERIES)], marker="o", markersize=3, label=name)
-        axes.axhline(wanted, label=f"{wanted:g}", **_CHANCE)
+        axes.axhline(wanted, label=f"{wanted:g}", **CHANCE)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.set_ylim(bottom=0)
-        figure.subplots_adjust(left=0.075, right=0.6, top=0.97, bottom=0.14)
-        figure.legend(*axes.get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0.62, 0.97))
-        return figure
+        return _with_legend_beside(figure, axes)
+
+
+def accuracy_by_size(
+    series: Mapping[str, Sequence[tuple[float, float, float, float]]], x_label: str, *, log: bool
+) -> Figure:
+    """Return the accuracy against a size, on a logarithmic axis or not, with a line for each point's interval.
+
+    `series` maps a name to its points (size, accuracy, low, high), which stand side by side where sizes are equal; the
+    dashed line is chance at even odds.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure, axes = _axes(x_label, "Accuracy")
+        figure.set_size_inches(8.4, 3.4)
+        sizes = sorted({point[0] for points in series.values() for point in points})
+        for place, (name, points) in enumerate(series.items()):
+            x, accuracy, low, high = np.array(points, float).T
+            colour = SERIES[place % len(SERIES)]
+            aside = (place - (len(series) - 1) / 2) * 0.006
+            x = x * (sizes[-1] / sizes[0]) ** aside if log else x + (sizes[-1] - sizes[0]) * aside
+            literal = name.encode(errors="replace").decode().replace("$", r"\$")  # a CSV may hold any name
+            axes.plot(x, accuracy, color=colour, marker="o", markersize=3, label=literal)
+            axes.vlines(x, low, high, color=colour, linewidth=0.8, alpha=0.5)
+        axes.axhline(0.5, label="chance", **CHANCE)
+        axes.set_xscale("log" if log else "linear")
+        axes.margins(x=0.03)
+        axes.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
+        return _with_legend_beside(figure, axes)
 
 
 def to_file(figure: Figure) -> str:
     """Return the figure as an SVG file of its own, on white. The same figure gives the same bytes."""
     file = io.StringIO()
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure.savefig(file, format="svg", metadata={"Date": None}, facecolor="white")
     return file.getvalue()
 
@@ -222,6 +200,12 @@ def _axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
 def _with_legend(figure: Figure, axes: Axes, left: float = 0.165) -> Figure:
     figure.subplots_adjust(left=left, right=0.965, top=0.89, bottom=0.16)
     figure.legend(*axes.get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(left, 0.99), ncols=4)
+    return figure
+
+
+def _with_legend_beside(figure: Figure, axes: Axes) -> Figure:
+    figure.subplots_adjust(left=0.075, right=0.6, top=0.97, bottom=0.14)
+    figure.legend(*axes.get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0.62, 0.97))
     return figure
 
 

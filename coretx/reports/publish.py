@@ -9,6 +9,7 @@ from coretx.errors import UsageError
 from coretx.reports import benchmark_csv, breakdown_csv
 from coretx.reports.benchmark_csv import BenchmarkRow
 from coretx.reports.dashboard import page_name, render_dashboard
+from coretx.reports.generalisation import render_generalisation
 from coretx.reports.model_page import render_model_page
 from coretx.results import ModelResult, Overlap, SplitCounts
 from coretx.tasks.base import Task, check_name
@@ -17,6 +18,9 @@ HEAD_BYTES = 1000
 """How far into a page its cell-id stands at the latest."""
 
 RECIPE = re.compile(r"[a-z0-9_]*( [a-z0-9.-]+)?")
+
+GENERALISATION = "generalisation.html"
+"""The page beside the dashboard."""
 
 CELL_ID = re.compile(rb'<meta name="cell-id" content="([0-9a-f]+)">')
 
@@ -44,21 +48,28 @@ def publish_splits(overlap: Overlap, counts: Mapping[str, SplitCounts], out: Pat
 def publish_dashboard(
     out: Path, *, task_titles: Mapping[str, str], task_order: Sequence[str], model_order: Sequence[str]
 ) -> Path:
-    """Write benchmarks/index.html from the CSV files and return its path.
+    """Write benchmarks/index.html from the CSV files and return its path; and the page beside it, if any.
 
     Reading happens under the page's lock: of two runs that end together, the later one's page has the rows of both.
     """
     path = out / "benchmarks" / "index.html"
+    other = path.with_name(GENERALISATION)
+    order = {"task_titles": task_titles, "task_order": task_order, "model_order": model_order}
     with durable.lock(path):
+        rows = benchmark_csv.read_rows(_benchmarking(out))
+        generalisation = render_generalisation(rows, **order)
         html = render_dashboard(
-            benchmark_csv.read_rows(_benchmarking(out)),
+            rows,
             benchmark_csv.read_overlaps(_overlap(out)),
             benchmark_csv.read_splits(_splits(out)),
-            task_titles=task_titles,
-            task_order=task_order,
-            model_order=model_order,
+            **order,
             has_page=lambda row: has_page(row, out),
+            generalisation=None if generalisation is None else GENERALISATION,
         )
+        if generalisation is None:
+            other.unlink(missing_ok=True)
+        else:
+            durable.write_text(other, generalisation)
         durable.write_text(path, html)
     return path
 

@@ -1,0 +1,53 @@
+"""How the figures look: their colours, and matplotlib's settings."""
+
+from typing import Any
+
+INK, RULE, QUIET = "#1f2328", "#dcdfe4", "#6b7280"
+COLOUR = {"train": "#d55e00", "val": "#009e73", "test": "#0072b2"}
+"""Vermillion, bluish green and blue of Okabe and Ito, "Color universal design", 2008, safe for the colour-blind."""
+
+SERIES = ("#0072b2", "#56b4e9", "#009e73", "#d55e00", "#e69f00", "#cc79a7", "#6b7280", "#000000")
+"""For what is neither train nor test, of the same palette."""
+
+PAGE_COLOURS = {
+    INK: "currentColor",
+    RULE: "var(--rule)",
+    QUIET: "var(--quiet)",
+    COLOUR["train"]: "var(--train)",
+    COLOUR["val"]: "var(--val)",
+    COLOUR["test"]: "var(--test)",
+}
+"""What a page puts in the place of each colour, so that a figure is legible on light and on dark."""
+
+CHANCE: dict[str, Any] = {"color": QUIET, "linewidth": 1, "linestyle": (0, (4, 3))}
+
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",  # text stays text: it can be searched, copied and read out
+    "svg.hashsalt": "coretx",  # ids are random without it, and the same result must give the same bytes
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same layout on every machine
+    "font.size": 8.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": QUIET,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "grid.color": RULE,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "legend.handlelength": 1.6,
+    "legend.borderaxespad": 0.0,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.size": 3.0,
+    "ytick.major.size": 0.0,
+    "xtick.minor.size": 0.0,
+    "ytick.minor.size": 0.0,
+}
