@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from coretx import provenance
 from coretx.data import Dataset
+from coretx.lengths import answer_lengths, score_lengths
 from coretx.models.spec import InputShape
 from coretx.plan import Cell
 from coretx.results import ModelResult, Provenance
@@ -28,10 +30,16 @@ from coretx.training import (
 from coretx.version import __version__
 
 
-def train_cells(cells: Sequence[Cell], data: Mapping[str, Dataset], on_epoch: Sequence[OnEpoch]) -> list[ModelResult]:
+def train_cells(
+    cells: Sequence[Cell],
+    data: Mapping[str, Dataset],
+    on_epoch: Sequence[OnEpoch],
+    lengths: Mapping[int, Dataset] = MappingProxyType({}),
+) -> list[ModelResult]:
     """Train cells that differ in their optimizer's rates alone, as one population, and return all that each leaves.
 
-    Files and logs are the parent's. Seconds are those of the population, in equal parts.
+    `lengths` has rows of other lengths, on which the weights that are reported are evaluated too. Files and logs are
+    the parent's. Seconds are those of the population, in equal parts.
     """
     begun = time.perf_counter()
     first = cells[0]
@@ -47,6 +55,7 @@ def train_cells(cells: Sequence[Cell], data: Mapping[str, Dataset], on_epoch: Se
     if best_epoch is not None:
         best = predict(access, data)
         predictions = {name: replace(part, last_logits=last[name].logits) for name, part in best.items()}
+    at_lengths = answer_lengths(first.backend, first.spec, first.config, access, lengths)
     seconds = access.seconds | {"total": time.perf_counter() - begun}
     provenance = cell_provenance(first, {name: value / len(cells) for name, value in seconds.items()})
     results = []
@@ -66,6 +75,7 @@ def train_cells(cells: Sequence[Cell], data: Mapping[str, Dataset], on_epoch: Se
                 predictions=own,
                 failure=failure,
                 best_epoch=best_epoch[members] if chosen else None,
+                lengths=() if failure else score_lengths(first.task, lengths, at_lengths, members),
                 last_scores=score({name: last[name].of_members(members) for name in last}) if chosen else {},
             )
         )
@@ -96,9 +106,11 @@ def reproducing_command(cell: Cell, plugin: Sequence[Path]) -> str:
     config = cell.config
     files = f" --plugin {shlex.join(map(str, plugin))}" if plugin else ""
     recipe = config.recipe.partition(" ")[0]
+    lengths = "".join(f" {length}" for length in config.eval_lengths)
+    lengths = lengths and f" --eval-lengths{lengths}"
     rule = "" if config.negatives == "natural" else f" --negatives {config.negatives}"
     return (
         f"python main.py --tasks {config.task} --models {config.model}:{config.backend} --n-samples {config.n_samples} "
         f"--seed {config.seed} --members {config.members} --epochs {config.epochs} --device {config.device} "
-        f"--split {config.split} --recipe {recipe}{rule}{cell.point.arguments}{files}"
+        f"--split {config.split} --recipe {recipe}{rule}{cell.point.arguments}{lengths}{files}"
     )

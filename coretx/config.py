@@ -73,6 +73,8 @@ class RunConfig:
     recipe: Literal["original", "tuned"] = "original"
     """Learning rates and weight decays of the ladder: the `original`'s, or those `tuned` on validation
     (`python -m benchmarks.tuning --write`). A model of your own keeps its own."""
+    eval_lengths: tuple[int, ...] = ()
+    """Numbers of steps at which the trained models are evaluated too; for sums they give the number of digits."""
     members: int = 1
     """Independent runs of each model that are trained together and reported as mean and spread."""
     epochs: int | None = None
@@ -110,6 +112,12 @@ class RunConfig:
         for flag, value, least in (("members", self.members, 1), ("epochs", self.epochs, 1), ("seed", self.seed, 0)):
             if value is not None and value < least:
                 raise UsageError(f"--{flag} must be at least {least}; got {value}")
+        for length in self.eval_lengths:
+            if length < 1 or self.eval_lengths.count(length) > 1:
+                raise UsageError(
+                    f"--eval-lengths takes numbers of steps, at least 1 and each once; got {length} among "
+                    f"{' '.join(map(str, self.eval_lengths))}"
+                )
         if self.mesh is not None:
             MeshShape.parse(self.mesh)
         if self.distributed and self.reuse:

@@ -10,6 +10,7 @@ from coretx.cells import reproducing_command, train_cells
 from coretx.config import RunConfig
 from coretx.data import Dataset
 from coretx.groups import Group, find_groups, score_groups
+from coretx.lengths import draw_lengths
 from coretx.plan import Cell, Plan, TaskRun, make_plan
 from coretx.plugins import Catalogue
 from coretx.progress import Progress
@@ -69,9 +70,12 @@ def follow(plan: Plan, outcome: Outcome) -> Outcome:
     """Train what the leading process trains, in its order: it alone writes and shows."""
     for task_run in plan.runs:
         data = draw_splits(task_run.task, task_run.n_samples, task_run.seed, plan.config.split)
+        lengths = draw_lengths(
+            task_run.task, plan.config.eval_lengths, task_run.n_samples, task_run.seed, plan.config.split
+        )
         for cells in task_run.populations:
             told = [lambda record: None] * len(cells)
-            outcome.results += train_cells(list(cells.values()), data, told)
+            outcome.results += train_cells(list(cells.values()), data, told, lengths)
     return outcome
 
 
@@ -81,6 +85,7 @@ class OpenRun:
 
     task_run: TaskRun
     data: Mapping[str, Dataset]
+    lengths: Mapping[int, Dataset]
     record: RunRecord
     log: RunLog
     ceilings: Mapping[str, Ceiling]
@@ -150,8 +155,12 @@ class Experiment:
             assert_disjoint(task, data)
         counts = count_splits(task, data, n, seed, protocol)
         groups = find_groups(task, data["test"])
+        lengths = draw_lengths(task, self.config.eval_lengths, n, seed, protocol)
         if any(len(split) < n for split in data.values()):
             self.progress.note(scarcity(task.name, n, data))
+        for length, rows in lengths.items():
+            if len(rows) < n:
+                self.progress.note(f"{task.name}: {n} rows of {length} steps were asked for, there are {len(rows)}")
         configs = {prefix: cell.config for prefix, cell in task_run.cells.items()}
         overlap = measure_overlap(task, data, n, seed, protocol)
         version = (provenance.commit(), __version__)
@@ -159,7 +168,7 @@ class Experiment:
         folder = self.config.out / "artifacts" / task.name / "runs"
         wandb = WandbLog(self.config.wandb, self.config.out, self.progress.note, self.session)
         known = ceilings(task, "test" if protocol == "disjoint" else None)
-        return OpenRun(task_run, data, record, Tee([JsonLinesLog(folder), wandb]), known, groups, len(configs))
+        return OpenRun(task_run, data, lengths, record, Tee([JsonLinesLog(folder), wandb]), known, groups, len(configs))
 
     def fresh(self, run: OpenRun, cells: Mapping[str, Cell]) -> dict[str, Cell]:
         """Return the cells, or none where the results of all are there already and may be kept, which is said."""
@@ -178,7 +187,7 @@ class Experiment:
         """Train a job's cells, in a worker's thread."""
         cells = list(job.cells.values())
         on_epoch = [partial(tell_of, tell, prefix) for prefix in job.cells]
-        results = train_cells(cells, job.run.data, on_epoch)
+        results = train_cells(cells, job.run.data, on_epoch, job.run.lengths)
         return [self.complete(job.run, cell, result) for cell, result in zip(cells, results, strict=True)]
 
     def complete(self, run: OpenRun, cell: Cell, result: ModelResult) -> ModelResult:

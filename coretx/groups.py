@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 
 from coretx.data import Dataset
 from coretx.errors import UsageError
-from coretx.results import GroupScore
+from coretx.parts import GroupScore
 from coretx.tasks.base import Task
 
 

@@ -8,6 +8,7 @@ from coretx.config import RunConfig
 from coretx.durable import check_writable
 from coretx.errors import UsageError, choices
 from coretx.grid import GridPoint, grid_points
+from coretx.lengths import variant
 from coretx.models.recipes import with_recipe
 from coretx.models.spec import ModelSpec
 from coretx.plugins import Catalogue, load_catalogue
@@ -75,6 +76,9 @@ def task_runs(config: RunConfig, catalogue: Catalogue, say: Say) -> list[TaskRun
     tasks = [get_task(name, catalogue.tasks).with_negatives(negatives(config)) for name in names]
     unique("task", [task.name for task in tasks])
     unique("n-samples", config.n_samples)
+    for task in tasks:
+        for length in config.eval_lengths:
+            variant(task, length)
     chosen = [pick_engine(config, spec, engine, say) for spec, engine in name_engines(config, catalogue)]
     unique("model", [f"{spec.name}:{engine}" for spec, engine in chosen])
     backends = {
@@ -174,4 +178,5 @@ def cell_config(
         matmul_precision=config.matmul_precision,
         hyperparameters=spec.hyperparameters(),
         negatives=task.negatives,
+        eval_lengths=config.eval_lengths,
     )

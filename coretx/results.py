@@ -10,6 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, Int
 
+from coretx.parts import GroupScore, LengthScore
+
 SPLITS = ("train", "val", "test")
 """The splits that are scored, in the order in which they are shown; the protocol `original` has no `val`."""
 SPLIT_NAMES = {"train": "train", "val": "validation", "test": "test"}
@@ -26,7 +28,8 @@ class CellConfig:
     `strategy` how the engine runs its members (`solo`, `loop`, `vmap`, `shard members=2,data=1`), `matmul_precision`
     that of float32 products on an accelerator, `split` the protocol that drew the data (`disjoint`, `original`),
     `negatives` the rule that made its rows of class 0 (`balanced`, `original`, `natural`), `recipe` whose
-    hyperparameters the model has, with the point of the grid that scales them.
+    hyperparameters the model has, with the point of the grid that scales them, `eval_lengths` at how many steps it is
+    evaluated beside those it is trained on.
     """
 
     task: str
@@ -44,10 +47,12 @@ class CellConfig:
     matmul_precision: str
     hyperparameters: Mapping[str, Any]
     negatives: str = "natural"
+    eval_lengths: tuple[int, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record as plain JSON values."""
-        return {**self.__dict__, "hyperparameters": dict(self.hyperparameters)}
+        plain = {"hyperparameters": dict(self.hyperparameters), "eval_lengths": list(self.eval_lengths)}
+        return {**self.__dict__, **plain}
 
     @property
     def id(self) -> str:
@@ -184,25 +189,6 @@ def spread_text(values: Float[np.ndarray, " member"]) -> str:
     return f"{values.mean():.4f}" + (f" ± {values.std(ddof=1):.4f}" if len(values) > 1 else "")
 
 
-@dataclass(frozen=True)
-class GroupScore:
-    """How many test rows of one group each member gets right; `grouping` says by what the rows are parted.
-
-    `keys` counts the distinct problems among them.
-    """
-
-    grouping: str
-    group: str
-    rows: int
-    keys: int
-    correct: Int[np.ndarray, " member"]
-
-    @property
-    def accuracy(self) -> Float[np.ndarray, " member"]:
-        """The share of the rows that each member gets right."""
-        return self.correct / self.rows
-
-
 @dataclass(frozen=True, repr=False)
 class ModelResult:
     """Everything one finished cell leaves behind.
@@ -235,6 +221,8 @@ class ModelResult:
     last_scores: Mapping[str, SplitScores] = field(default_factory=dict)
     groups: tuple[GroupScore, ...] = ()
     """Accuracy on test by the groups that the task names (see `Task.groups`)."""
+    lengths: tuple[LengthScore, ...] = ()
+    """Scores at the lengths of `config.eval_lengths`, in that order."""
 
     def summary(self, split: str) -> dict[str, str]:
         """Return accuracy and loss on a split in four digits: mean, and standard deviation over several members."""

@@ -12,11 +12,11 @@ from safetensors.numpy import load, save
 
 from coretx.durable import sha256, write_bytes
 from coretx.metrics import split_scores
+from coretx.parts import GroupScore, LengthScore
 from coretx.results import (
     SPLITS,
     Ceiling,
     CellConfig,
-    GroupScore,
     ModelResult,
     Predictions,
     Provenance,
@@ -52,7 +52,8 @@ def save_result(result: ModelResult, out: Path) -> Path:
         "alarm": result.alarm,
         "best_epoch": None if result.best_epoch is None else result.best_epoch.tolist(),
         "last_scores": {split: _score_values(scores) for split, scores in result.last_scores.items()},
-        "groups": [{**group.__dict__, "correct": group.correct.tolist()} for group in result.groups],
+        "groups": [_lists(group.__dict__) for group in result.groups],
+        "lengths": [_lists(score.__dict__) for score in result.lengths],
         "history": {name: _finite(values) for name, values in result.history.items()},
         "provenance": asdict(result.provenance),
         "sha256": {name: sha256(data) for name, data in arrays.items()},
@@ -75,7 +76,7 @@ def load_result(path: Path) -> ModelResult | None:
     predictions = _predictions(load(arrays["predictions"]))
     last = {name: (p.last_logits, p.y) for name, p in predictions.items() if p.last_logits is not None}
     return ModelResult(
-        config=CellConfig(**record["config"]),
+        config=CellConfig(**{**record["config"], "eval_lengths": tuple(record["config"]["eval_lengths"])}),
         provenance=Provenance(**record["provenance"]),
         status=record["status"],
         parameters=record["parameters"],
@@ -90,7 +91,8 @@ def load_result(path: Path) -> ModelResult | None:
         best_epoch=None if record["best_epoch"] is None else np.array(record["best_epoch"], np.int32),
         last_scores={name: split_scores(*answers) for name, answers in last.items()},
         counts={split: _counts(values) for split, values in record["splits"].items()},
-        groups=tuple(GroupScore(**{**values, "correct": np.array(values["correct"])}) for values in record["groups"]),
+        groups=tuple(GroupScore(**_arrays(values)) for values in record["groups"]),
+        lengths=tuple(LengthScore(**_arrays(values)) for values in record["lengths"]),
     )
 
 
@@ -130,6 +132,16 @@ def _predictions(arrays: Mapping[str, np.ndarray]) -> dict[str, Predictions]:
 def _counts(values: Mapping[str, Any]) -> SplitCounts:
     rows, distinct_rows, distinct_keys = (tuple(values[name]) for name in ("rows", "distinct_rows", "distinct_keys"))
     return SplitCounts(rows, distinct_rows, distinct_keys, values["keys"], values["small_space"])
+
+
+def _lists(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record with a list in the place of each array."""
+    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}
+
+
+def _arrays(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record with an array in the place of each list."""
+    return {name: np.array(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def _score_values(scores: SplitScores) -> dict[str, Any]:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from coretx.metrics import split_scores
-from coretx.results import Ceiling, CellConfig, GroupScore, ModelResult, Predictions, Provenance, SplitCounts
+from coretx.parts import GroupScore, LengthScore
+from coretx.results import Ceiling, CellConfig, ModelResult, Predictions, Provenance, SplitCounts
 from coretx.store import cell_path, load_result, save_result
 
 CONFIG = CellConfig(
@@ -56,6 +57,10 @@ def result():
         best_epoch=np.array([2, 0], np.int32),
         last_scores={split: split_scores(answer.last_logits, answer.y) for split, answer in answers.items()},
         groups=(GroupScore("number of carries", "0", 4, 3, np.array([4, 2])),),
+        lengths=(
+            LengthScore(7, 5, 4, 4, np.array([0.5, 1]), np.array([0.7, 0.1])),
+            LengthScore(9, 5, 4, 4, None, None),
+        ),
     )
 
 

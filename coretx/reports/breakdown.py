@@ -1,10 +1,10 @@
-"""What a model page shows of a cell's parts: accuracy on test by groups of rows."""
+"""What a model page shows of a cell's parts: accuracy on test by groups of rows, and at other lengths."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from coretx.reports.breakdown_csv import GroupRow
-from coretx.reports.formatting import count, interval, percent
+from coretx.reports.breakdown_csv import GroupRow, LengthRow
+from coretx.reports.formatting import count, decimal, interval, percent
 
 
 def group_tables(rows: Sequence[GroupRow]) -> list[dict[str, Any]]:
@@ -22,3 +22,19 @@ def group_tables(rows: Sequence[GroupRow]) -> list[dict[str, Any]]:
             }
         )
     return [{"grouping": grouping, "lines": lines} for grouping, lines in tables.items()]
+
+
+def length_lines(rows: Sequence[LengthRow]) -> list[dict[str, str]]:
+    """Return a line per evaluated length; one without scores for a model that is not applicable to it."""
+    return [
+        {
+            "length": count(row.length),
+            "rows": count(row.rows),
+            "keys": count(row.keys),
+            "accuracy": "" if row.accuracy is None else percent(row.accuracy),
+            "std": "" if row.accuracy_std is None else percent(row.accuracy_std),
+            "loss": "" if row.loss is None else decimal(row.loss),
+            "interval": "" if row.low is None or row.high is None else interval(row.low, row.high),
+        }
+        for row in rows
+    ]

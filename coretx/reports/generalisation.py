@@ -1,17 +1,23 @@
-"""The page that the dashboard links: how accuracy grows with the rows trained on. From the CSV files alone."""
+"""The page that the dashboard links: accuracy by rows trained on, and at other lengths. From the CSV files alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from coretx.reports import figures
 from coretx.reports.benchmark_csv import BenchmarkRow
+from coretx.reports.breakdown_csv import LengthRow
 from coretx.reports.formatting import count, counted, interval, percent
 from coretx.reports.learning_curves import LearningCurves, Point, learning_curves
+from coretx.reports.length_curves import LengthCurves, length_curves
 from coretx.reports.templating import POLICY, render
+
+Series = Mapping[str, Sequence[tuple[float, float, float, float]]]
+"""Points (size, accuracy, low, high) by model, ascending."""
 
 
 def render_generalisation(
     rows: Sequence[BenchmarkRow],
+    lengths: Sequence[LengthRow],
     *,
     task_titles: Mapping[str, str],
     task_order: Sequence[str],
@@ -21,85 +27,126 @@ def render_generalisation(
 
     Tasks and models stand in the orders given, unknown ones after them by name.
     """
-    curves = learning_curves(rows)
+    curves: list[LearningCurves | LengthCurves] = [*learning_curves(rows), *length_curves(rows, lengths)]
     sections = []
     for task in sorted({found.task for found in curves}, key=_in_order(task_order)):
-        parts = [
-            _section(found, f"curve-{len(sections)}-{place}", model_order)
-            for place, found in enumerate(found for found in curves if found.task == task)
-        ]
+        own = [found for found in curves if found.task == task]
+        parts = []
+        for found in own:
+            models = sorted(found.models, key=_in_order(model_order))
+            prefix = f"curve-{len(sections)}-{len(parts)}"
+            if isinstance(found, LearningCurves):
+                parts.append(_sizes_part(found, models, prefix))
+            else:
+                parts.append(_lengths_part(found, models, prefix))
         sections.append({"title": task_titles.get(task) or task, "parts": parts})
     return render("generalisation.html", policy=POLICY, sections=sections) if sections else None
 
 
-def _in_order(order: Sequence[str]) -> Any:
+def _in_order(order: Sequence[str]) -> Callable[[str], tuple[int, str]]:
     places = {name: place for place, name in enumerate(order)}
     return lambda name: (places.get(name, len(places)), name)
 
 
-def _section(curves: LearningCurves, prefix: str, model_order: Sequence[str]) -> dict[str, Any]:
-    models = {model: curves.models[model] for model in sorted(curves.models, key=_in_order(model_order))}
-    points = [point for found in models.values() for point in found.values()]
-    sizes = [
-        {
-            "trained": count(size),
-            "asked": _span(point.test.n_samples for point in points if point.trained == size),
-            "test": _span(point.test.rows or point.test.n_samples for point in points if point.trained == size),
-        }
-        for size in curves.sizes
-    ]
-    ceilings = {model: _ceiling(list(found.values())) for model, found in models.items()}
+def _sizes_part(curves: LearningCurves, models: Sequence[str], prefix: str) -> dict[str, Any]:
+    """Return the figure and table of accuracy against the rows trained on."""
+    heads = []
+    for size in curves.sizes:
+        tests = [found[size].test for found in curves.models.values() if size in found]
+        asked = _span(test.n_samples for test in tests)
+        note = "" if asked == count(size) else f"of {asked} asked"
+        heads.append({"text": count(size), "note": note, "rows": _span(test.rows or test.n_samples for test in tests)})
+    lines = []
+    for model in models:
+        found = curves.models[model]
+        cells = [_cell(found[size]) if size in found else None for size in curves.sizes]
+        lines.append({"model": model, "cells": cells, "ceiling": _ceiling(found.values())})
+    series = {model: _drawn(curves.models[model].items()) for model in models}
     return {
         "id": prefix,
         "label": curves.label,
-        "sizes": sizes,
-        "lines": [
-            {"model": model, "cells": [_cell(found.get(size)) for size in curves.sizes], "ceiling": ceilings[model]}
-            for model, found in models.items()
-        ],
-        "ceilings": any(ceilings.values()),
+        "what": "Rows trained on",
+        "heads": heads,
+        "lines": lines,
+        "ceilings": any(line["ceiling"] for line in lines),
         "hidden": counted(curves.hidden, "other result") if curves.hidden else "",
-        "figure": _figure(models, prefix) if len(sizes) > 1 else None,
+        "figure": _figure(series, prefix, "rows trained on") if len(heads) > 1 else None,
     }
 
 
-def _span(values: Any) -> str:
+def _lengths_part(curves: LengthCurves, models: Sequence[str], prefix: str) -> dict[str, Any]:
+    """Return the figure and table of accuracy against the number of steps."""
+    heads, lines, series = [], [], {}
+    for size in curves.sizes:
+        tests = [found[size].rows for found in curves.models.values() if size in found]
+        tests = [row.rows or row.n_samples for row in curves.cells.values()] if size == curves.trained else tests
+        heads.append(
+            {"text": count(size), "note": "trained on" if size == curves.trained else "", "rows": _span(tests)}
+        )
+    for model in models:
+        trained = Point(curves.trained, curves.cells[model])
+        found: dict[int, Point | LengthRow] = {**curves.models[model], curves.trained: trained}
+        cells = [_cell(found[size]) if size in found else None for size in curves.sizes]
+        lines.append({"model": model, "cells": cells, "ceiling": ""})
+        series[model] = _drawn(found.items())
+    series = {model: points for model, points in series.items() if len(points) > 1}
+    return {
+        "id": prefix,
+        "label": curves.label,
+        "what": "Steps",
+        "heads": heads,
+        "lines": lines,
+        "ceilings": False,
+        "hidden": "",
+        "figure": _figure(series, prefix, "steps") if series else None,
+    }
+
+
+def _span(values: Iterable[int]) -> str:
     """Return the lowest and the highest of some counts, or the one that all are."""
     values = sorted(set(values))
     return "\N{EN DASH}".join(count(value) for value in dict.fromkeys((values[0], values[-1])))
 
 
-def _ceiling(points: Sequence[Point]) -> str:
-    known = {point.test.ceiling for point in points} - {None, 1.0}
-    return ", ".join(percent(value) for value in sorted(value for value in known if value is not None))
+def _ceiling(points: Iterable[Point]) -> str:
+    known = {point.test.ceiling for point in points if point.test.ceiling is not None and point.test.ceiling < 1}
+    return ", ".join(percent(value) for value in sorted(known))
 
 
-def _cell(point: Point | None) -> dict[str, Any] | None:
-    """Return what one cell of the table shows; None for a size that this model was not trained on."""
-    if point is None:
+def _measured(found: Point | LengthRow) -> tuple[float, float, float] | None:
+    """Return accuracy and the ends of its interval; None where there are none."""
+    if isinstance(found, Point):
+        return None if found.test.accuracy is None else (found.test.accuracy, *found.interval)
+    if found.accuracy is None or found.low is None or found.high is None:
         return None
-    test, ends = point.test, point.interval
-    if test.accuracy is None or ends is None:
-        return {"text": "diverged", "std": "", "interval": "", "marks": []}
-    marks = ["small space"] * test.small_space + ["alarm"] * test.alarm
-    std = "" if test.accuracy_std is None else percent(test.accuracy_std)
-    return {"text": percent(test.accuracy), "std": std, "interval": interval(*ends), "marks": marks}
+    return found.accuracy, found.low, found.high
 
 
-def _figure(models: Mapping[str, Mapping[int, Point]], prefix: str) -> Any:
-    series = {
-        model: [
-            (float(size), point.test.accuracy, *point.interval)
-            for size, point in sorted(found.items())
-            if point.test.accuracy is not None and point.interval is not None
-        ]
-        for model, found in models.items()
-    }
+def _cell(found: Point | LengthRow) -> dict[str, Any]:
+    """Return what one cell of a table shows."""
+    measured, row = _measured(found), found.test if isinstance(found, Point) else found
+    if measured is None:
+        return {
+            "text": "diverged" if isinstance(found, Point) else "not applicable",
+            "std": "",
+            "interval": "",
+            "marks": [],
+        }
+    marks = ["small space"] * row.small_space + ["alarm"] * row.alarm if isinstance(row, BenchmarkRow) else []
+    std = "" if row.accuracy_std is None else percent(row.accuracy_std)
+    return {"text": percent(measured[0]), "std": std, "interval": interval(*measured[1:]), "marks": marks}
+
+
+def _drawn(found: Iterable[tuple[int, Point | LengthRow]]) -> list[tuple[float, float, float, float]]:
+    return [(float(size), *measured) for size, one in sorted(found) if (measured := _measured(one)) is not None]
+
+
+def _words(point: tuple[float, float, float, float]) -> str:
+    return f"{percent(point[1])} at {point[0]:,.0f}"
+
+
+def _figure(series: Series, prefix: str, what: str) -> Any:
     series = {model: points for model, points in series.items() if points}
-    ends = "; ".join(
-        f"{model} from {percent(points[0][1])} at {count(int(points[0][0]))} to {percent(points[-1][1])} at "
-        f"{count(int(points[-1][0]))} rows"
-        for model, points in series.items()
-    )
-    figure = figures.accuracy_by_size(series, "Rows trained on", log=True)
-    return figures.to_svg(figure, prefix, f"Accuracy on test against rows trained on: {ends or 'nothing finite'}.")
+    ends = "; ".join(f"{model} {_words(points[0])} to {_words(points[-1])}" for model, points in series.items())
+    figure = figures.accuracy_by_size(series, what.capitalize(), log=what != "steps")
+    return figures.to_svg(figure, prefix, f"Accuracy on test against {what}: {ends or 'nothing finite'}.")

@@ -16,10 +16,9 @@ class Point:
     test: BenchmarkRow
 
     @property
-    def interval(self) -> tuple[float, float] | None:
-        """The 95 % interval of the accuracy over the test problems; None for a cell that diverged."""
-        if self.test.accuracy is None:
-            return None
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the accuracy over the test problems; of a cell that did not diverge."""
+        assert self.test.accuracy is not None
         return wilson_interval(self.test.accuracy, self.test.keys or self.test.rows or self.test.n_samples)
 
 

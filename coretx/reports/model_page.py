@@ -10,7 +10,7 @@ from jaxtyping import Float
 from markupsafe import Markup
 
 from coretx.reports import breakdown, figures, footing
-from coretx.reports.breakdown_csv import group_rows
+from coretx.reports.breakdown_csv import group_rows, length_rows
 from coretx.reports.curves import finite_part
 from coretx.reports.formatting import DASH, count, counted, decimal, percent, plain, seconds, spread
 from coretx.reports.misclassified import misclassified
@@ -64,6 +64,8 @@ def render_model_page(result: ModelResult, task: Task, *, claim: str) -> str:
         best_epoch=footing.best_epoch(result),
         splits=[footing.split_row(split, counts) for split, counts in result.counts.items()],
         plots=_plots(result),
+        lengths=breakdown.length_lines(length_rows(result)),
+        trained_length=count(result.lengths[0].trained) if result.lengths else "",
         groups=breakdown.group_tables(group_rows(result)),
         errors=[_error_section(split, result, task) for split in result.predictions],
         hyperparameters=[(name, plain(value)) for name, value in _flat(config.hyperparameters)],

@@ -36,6 +36,8 @@ def publish_model(result: ModelResult, task: Task, claim: str, out: Path) -> Pat
     benchmark_csv.upsert(_benchmarking(out), benchmark_csv.rows(result))
     if groups := breakdown_csv.group_rows(result):
         breakdown_csv.upsert_groups(out / "benchmarks" / "groups.csv", groups)
+    if lengths := breakdown_csv.length_rows(result):
+        breakdown_csv.upsert_lengths(_lengths(out), lengths)
     return path
 
 
@@ -57,7 +59,7 @@ def publish_dashboard(
     order = {"task_titles": task_titles, "task_order": task_order, "model_order": model_order}
     with durable.lock(path):
         rows = benchmark_csv.read_rows(_benchmarking(out))
-        generalisation = render_generalisation(rows, **order)
+        generalisation = render_generalisation(rows, breakdown_csv.read_lengths(_lengths(out)), **order)
         html = render_dashboard(
             rows,
             benchmark_csv.read_overlaps(_overlap(out)),
@@ -97,6 +99,10 @@ def _benchmarking(out: Path) -> Path:
 
 def _overlap(out: Path) -> Path:
     return out / "benchmarks" / "overlap.csv"
+
+
+def _lengths(out: Path) -> Path:
+    return out / "benchmarks" / "lengths.csv"
 
 
 def _splits(out: Path) -> Path:

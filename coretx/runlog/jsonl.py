@@ -23,7 +23,8 @@ class JsonLinesLog:
     cells {prefix: id and config}.
     epoch: prefix, epoch, metrics {key: [value per member]}.
     model_done: prefix, id, status, failure, parameters, scores {split: see `scores_as_dict`}, best_epoch [per member]
-    or null, last_scores (of the last epoch, where another was chosen), groups [see `GroupScore`], seconds.
+    or null, last_scores (of the last epoch, where another was chosen), groups [see `GroupScore`],
+    lengths [see `LengthScore`], seconds.
     finish: status, time.
 
     What is not finite becomes null, so that every line is JSON. Raises OutputError where the disk refuses.
@@ -57,6 +58,7 @@ class JsonLinesLog:
             "best_epoch": result.best_epoch,
             "last_scores": {split: scores_as_dict(scores) for split, scores in result.last_scores.items()},
             "groups": [group.__dict__ for group in result.groups],
+            "lengths": [score.__dict__ for score in result.lengths],
             "seconds": dict(result.provenance.seconds),
         }
         self._write("model_done", fields)

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
+from coretx.parts import LengthScore
 from coretx.results import EpochRecord, ModelResult, RunRecord, SplitScores
 from coretx.runlog import panels
 from coretx.runlog.base import Status
@@ -27,13 +28,16 @@ KEYS = {
     "final_std": "{prefix}/final/members_std/{name}_{split}",
     "last": "{prefix}/final/last_epoch/{name}_{split}",
     "last_std": "{prefix}/final/last_epoch/members_std/{name}_{split}",
+    "length": "{prefix}/final/at_length/{length}/{name}",
+    "length_std": "{prefix}/final/at_length/{length}/members_std/{name}",
     "best_epoch": "{prefix}/final/best_epoch",
     "best_epoch_std": "{prefix}/final/members_std/best_epoch",
     "status": "{prefix}/final/status",
     "failure": "{prefix}/final/failure",
 }
 """Every key that W&B sees. `metric` takes each key of an EpochRecord; `last` is a `final` of the last epoch's weights,
-where those of `best_epoch` were chosen on validation; `status` and `failure` stand in the summary."""
+where those of `best_epoch` were chosen on validation; `length` stands for each evaluated
+length that the model is applicable to; `status` and `failure` stand in the summary."""
 LINE_PLOTS = {
     "loss": "loss_train",
     "accuracy_train_history": "accuracy_train",
@@ -132,6 +136,8 @@ class WandbLog:
                 row |= _split_panels(prefix, split, result) | _final_scores(prefix, split, scores, "final")
             for split, scores in result.last_scores.items():
                 row |= _final_scores(prefix, split, scores, "last")
+            for score in result.lengths:
+                row |= _length_scores(prefix, score)
             if result.best_epoch is not None:
                 means, stds = panels.summarise({"best_epoch": result.best_epoch.astype(float)})
                 row |= {KEYS[name].format(prefix=prefix): mean for name, mean in means.items()}
@@ -219,6 +225,18 @@ def _final_scores(prefix: str, split: str, scores: SplitScores, key: str) -> dic
     row = {KEYS[key].format(prefix=prefix, split=split, name=name): mean for name, mean in means.items()}
     spread = KEYS[f"{key}_std"]
     return row | {spread.format(prefix=prefix, split=split, name=name): std for name, std in stds.items()}
+
+
+def _length_scores(prefix: str, score: LengthScore) -> dict[str, float]:
+    if score.accuracy is None or score.loss is None:
+        return {}
+    means, stds = panels.summarise({"accuracy": score.accuracy, "loss": score.loss})
+    named = {"length": means, "length_std": stds}
+    return {
+        KEYS[key].format(prefix=prefix, length=score.length, name=name): value
+        for key, values in named.items()
+        for name, value in values.items()
+    }
 
 
 def _line_plots(prefix: str, histories: panels.Histories, limit: int) -> dict[str, Any]:

@@ -12,14 +12,12 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from coretx.tasks.base import Task
+from coretx.tasks.base import LARGEST_SPACE, Task
 from coretx.tasks.columns import carries_of, differing
-from coretx.tasks.negatives import WrongAnswers, balanced, kinds_of, uniform
+from coretx.tasks.negatives import WrongAnswers, balanced, exchanged, kinds_of, uniform
 from coretx.tasks.vocabulary import ARITHMETIC
 
 PLUS, EQUALS = ARITHMETIC.index("+"), ARITHMETIC.index("=")
-LARGEST_SPACE = 1_000_000
-"""A space of more inputs than this is not listed."""
 
 
 class Equation(Task):
@@ -35,6 +33,8 @@ class Equation(Task):
     right: int = 1
     forms: int = 1
     """In how many ways the same operands can be written down."""
+    beyond: int = 0
+    """Problems whose operands are all below this are left out: those of fewer digits, where a task has been widened."""
     negatives: str = "original"
 
     def __init__(self) -> None:
@@ -58,7 +58,9 @@ class Equation(Task):
     def in_range(self, operands: Int[np.ndarray, "n operand"]) -> Int[np.ndarray, "accepted operand"]:
         """Return the operands with the last one solved for, of those rows where the solution is in range."""
         operands = self.solved(operands)
-        return operands[(operands[:, -1] >= 0) & (operands[:, -1] < self.modulus)]
+        return operands[
+            (operands[:, -1] >= 0) & (operands[:, -1] < self.modulus) & (operands.max(axis=1) >= self.beyond)
+        ]
 
     def solved(self, operands: Int[np.ndarray, "n operand"]) -> Int[np.ndarray, "n operand"]:
         """Return the operands with the last one replaced by the one that makes the equation true."""
@@ -75,7 +77,11 @@ class Equation(Task):
         """Return the true operands with the last one replaced by a wrong value, drawn by the rule for negatives."""
         if self.negatives == "original":
             return corrupt(true, -1, self.modulus, rng)
-        wrong = self.wrong_answers.draw(true[:, -1], self.without_carries(true), rng)
+        answers, plain = true[:, -1], self.without_carries(true)
+        if self.beyond:
+            wrong = exchanged(answers, plain, self.digits, rng)
+        else:
+            wrong = self.wrong_answers.draw(answers, plain, rng)
         return np.concatenate([true[:, :-1], wrong[:, None]], axis=1)
 
     def with_negatives(self, rule: str) -> Task:
@@ -85,6 +91,26 @@ class Equation(Task):
             other.negatives = rule
             vars(other).pop("wrong_answers", None)
         return self._by_rule[rule]
+
+    def at_length(self, length: int) -> Task | None:
+        """Return the same equations with the digits that fill this length, without those that need fewer.
+
+        None where no number of digits does, for fewer digits than here, and for so many that a key exceeds 64 bits.
+        """
+        count = self.left + self.right
+        digits = (length + 1) // count - 1
+        base = 2 * 10 ** max(digits, 0) * self.left * self.right
+        if (length + 1) % count or digits < self.digits or base**count >= 2**63:
+            return None
+        return self if digits == self.digits else self._widened(digits)
+
+    def _widened(self, digits: int) -> "Equation":
+        other = copy.copy(self)
+        other.digits, other.beyond = digits, self.modulus
+        Equation.__init__(other)
+        for cached in ("_by_rule", "wrong_answers", "_listed_sides"):
+            vars(other).pop(cached, None)
+        return other
 
     @cached_property
     def _by_rule(self) -> dict[str, "Equation"]:
@@ -106,6 +132,8 @@ class Equation(Task):
 
     def space(self) -> tuple[Float[np.ndarray, "n time feature"], Float[np.ndarray, " n"]] | None:
         """Return every equation that can be drawn, with its probability; None where that is more than a million."""
+        if self.beyond:
+            return None
         problems = self.all_problems()
         if len(problems) * self.modulus * self.forms > LARGEST_SPACE:
             return None
@@ -120,8 +148,10 @@ class Equation(Task):
             2 * len(problems) * self.forms
         )
 
-    def problems(self) -> tuple[Shaped[np.ndarray, " key"], Int[np.ndarray, " key"]]:
-        """Return every canonical key once, with its size: each occurs with both labels."""
+    def problems(self) -> tuple[Shaped[np.ndarray, " key"], Int[np.ndarray, " key"]] | None:
+        """Return every canonical key once, with its size: each occurs with both labels. None for a widened task."""
+        if self.beyond:
+            return None
         problems = self.all_problems()
         keys, first = np.unique(self.key_of(problems), return_index=True)
         return keys, self.size_of(problems[first])

@@ -1,5 +1,6 @@
 """The abstract task: what to subclass to ask the ladder a new question."""
 
+import copy
 import math
 import re
 from abc import ABC, abstractmethod
@@ -15,6 +16,8 @@ from coretx.tasks import sides
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 RESERVED = ("index", "cells", "runs")
+LARGEST_SPACE = 1_000_000
+"""A space of more inputs than this is not listed."""
 NEGATIVES = ("balanced", "original")
 """How an arithmetic task makes wrong answers: distributed like the true ones, or uniformly as the original does."""
 
@@ -138,6 +141,20 @@ class Task(ABC):
     def with_negatives(self, rule: str) -> "Task":
         """Return this task with rows of class 0 made by this rule (see `NEGATIVES`). Here: itself, it has no rule."""
         return self
+
+    def at_length(self, length: int) -> "Task | None":
+        """Return the same question about inputs of this many steps, None where there is none. Here: only of its own.
+
+        A task that goes by its `sequence_length` alone may return `resized`.
+        """
+        return self if length == self.sequence_length else None
+
+    def resized(self, length: int) -> "Task":
+        """Return this task with inputs of this many steps."""
+        other = copy.copy(self)
+        other.sequence_length = length
+        vars(other).pop("_listed_sides", None)
+        return other
 
     @property
     def display_title(self) -> str:

@@ -100,6 +100,66 @@ def balanced(true: Int[np.ndarray, " n"], without_carries: Int[np.ndarray, " n"]
     return WrongAnswers(states[:, 0], states[:, 1], share, table / table.sum(axis=1, keepdims=True))
 
 
+def exchanged(
+    true: Int[np.ndarray, " n"], without_carries: Int[np.ndarray, " n"], digits: int, rng: np.random.Generator
+) -> Int[np.ndarray, " n"]:
+    """Return a wrong answer to each problem: the true one of another, so that both are the same numbers.
+
+    For answers of so many digits that no table of them can be solved for. Pairs exchange their answers until each
+    named kind has its part of the mix, or no pair is left that would give it; the rest is shuffled.
+    """
+    wrong = np.full(len(true), -1)
+    reversed_digits = sum(true // 10**place % 10 * 10 ** (digits - 1 - place) for place in range(digits))
+    wanted = {
+        "carry_dropped": without_carries[:, None],
+        "digits_swapped": np.reshape(reversed_digits, (-1, 1)),
+        "off_by_one": true[:, None] + [1, -1],
+        "off_by_ten": true[:, None] + [10, -10],
+    }
+    for kind, answers in wanted.items():
+        given = kinds_of(true, without_carries, wrong, digits)[kind] & (wrong >= 0)
+        _exchange(true, answers, wrong, round(len(true) * MIX[kind] / sum(MIX.values())) - int(given.sum()), rng)
+    rest = np.flatnonzero(wrong < 0)
+    wrong[rest] = _shuffled(true[rest], 10**digits, rng)
+    return wrong
+
+
+def _exchange(
+    true: Int[np.ndarray, " n"],
+    wanted: Int[np.ndarray, "n choice"],
+    wrong: Int[np.ndarray, " n"],
+    rows: int,
+    rng: np.random.Generator,
+) -> None:
+    """Fill in wrong answers, up to this many that are wanted: a problem gets one of its choices, its partner the rest.
+
+    Partners have that choice as their true answer, and get the problem's, which may be wanted there too.
+    """
+    free = rng.permutation(np.flatnonzero(wrong < 0)).tolist()
+    with_answer: dict[int, list[int]] = {}
+    for row in free:
+        with_answer.setdefault(int(true[row]), []).append(row)
+    for row in free:
+        for answer in rng.permutation(wanted[row]).tolist():
+            partners = with_answer.get(answer, [])
+            while partners and wrong[partners[-1]] >= 0:
+                partners.pop()
+            if rows > 0 and wrong[row] < 0 and partners and answer != true[row]:
+                partner = partners.pop()
+                wrong[row], wrong[partner] = answer, true[row]
+                rows -= 1 + int(true[row] in wanted[partner])
+
+
+def _shuffled(values: Int[np.ndarray, " n"], modulus: int, rng: np.random.Generator) -> Int[np.ndarray, " n"]:
+    """Return the values in an order in which none stands where it stood; any other below modulus where none does."""
+    shuffled = rng.permutation(values)
+    for _ in range(100):
+        for row in np.flatnonzero(shuffled == values):
+            other = rng.integers(len(values))
+            shuffled[[row, other]] = shuffled[[other, row]]
+    return np.where(shuffled == values, (values + rng.integers(1, modulus, len(values))) % modulus, shuffled)
+
+
 def _states(
     true: Int[np.ndarray, " n"], without_carries: Int[np.ndarray, " n"]
 ) -> tuple[Int[np.ndarray, "state 2"], Float[np.ndarray, " state"]]:

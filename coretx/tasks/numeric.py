@@ -14,6 +14,13 @@ def step_sums(x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, "n ti
 class NumericTask(Task):
     """A task whose inputs are independent standard normal numbers."""
 
+    shortest: int = 1
+    """Fewest steps with which both labels occur."""
+
+    def at_length(self, length: int) -> Task | None:
+        """Return the same question about this many steps; None where one label cannot occur."""
+        return self.resized(length) if length >= self.shortest else None
+
     def generate_candidates(self, n: int, rng: np.random.Generator) -> Float[np.ndarray, "n time feature"]:
         """Draw n inputs from N(0, 1), independent in every element."""
         return rng.standard_normal((n, self.sequence_length, self.feature_dim), dtype=np.float32)
@@ -43,6 +50,7 @@ class SignOfSecondPlace(NumericTask):
 
     name = "sign_of_second_place"
     rule = "1 when the step whose feature sum is second largest in absolute value has a positive sum"
+    shortest = 2
 
     def label(self, x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, " n"]:
         """Return 1 where the sum of second largest absolute value is > 0."""
@@ -68,6 +76,7 @@ class HasPosAndNeg(NumericTask):
 
     name = "has_pos_and_neg"
     rule = "1 when some step's feature sum is positive and some step's is negative"
+    shortest = 2
 
     def label(self, x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, " n"]:
         """Return 1 where some s_t > 0 and some s_t < 0."""

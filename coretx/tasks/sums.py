@@ -69,7 +69,7 @@ class SingleDigitSumSwapped(Equation):
 
     def tokens(self, operands: Int[np.ndarray, "n operand"], form: int = 0) -> Int[np.ndarray, "n time"]:
         """Return a+b=c, or c=a+b as form 1."""
-        return join(operands[:, [2, 0, 1]], "=+", 1) if form else join(operands, "+=", 1)
+        return join(operands[:, [2, 0, 1]], "=+", self.digits) if form else join(operands, "+=", self.digits)
 
     def parse(self, tokens: Int[np.ndarray, "n time"]) -> tuple[Int[np.ndarray, "n operand"], Bool[np.ndarray, " n"]]:
         """Return the operands, the lone one last, and whether each row is a well-formed equation of either form."""

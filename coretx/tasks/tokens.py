@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from coretx.tasks.base import Task
+from coretx.tasks.base import LARGEST_SPACE, Task
 from coretx.tasks.vocabulary import LETTERS
 
 
@@ -26,8 +26,14 @@ class HasAllTokens(Task):
         """Return 1 where every symbol occurs at some step."""
         return np.asarray(np.all(np.any(x > 0, axis=1), axis=1), np.float32)
 
-    def space(self) -> tuple[Float[np.ndarray, "n time feature"], Float[np.ndarray, " n"]]:
-        """Return all strings, each as likely as any other."""
+    def at_length(self, length: int) -> Task | None:
+        """Return the same question about this many symbols; None where they are fewer than there are to occur."""
+        return self.resized(length) if length >= len(LETTERS) else None
+
+    def space(self) -> tuple[Float[np.ndarray, "n time feature"], Float[np.ndarray, " n"]] | None:
+        """Return all strings, each as likely as any other; None where that is more than a million."""
+        if len(LETTERS) ** self.sequence_length > LARGEST_SPACE:
+            return None
         tokens = np.indices((len(LETTERS),) * self.sequence_length).reshape(self.sequence_length, -1).T
         return LETTERS.encode(tokens), np.full(len(tokens), 1 / len(tokens))
 

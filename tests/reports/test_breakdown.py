@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from coretx.metrics import wilson_interval
-from coretx.reports.breakdown_csv import group_rows, read_groups
+from coretx.parts import GroupScore, LengthScore
+from coretx.reports.breakdown_csv import group_rows, read_groups, read_lengths
 from coretx.reports.model_page import render_model_page
 from coretx.reports.publish import publish_model
-from coretx.results import GroupScore
 
 
 @pytest.fixture
@@ -61,3 +61,34 @@ def test_names_of_groups_do_no_harm(make_result, task, payload, assert_harmless)
     groups = (GroupScore(payload, payload, 4, 4, np.array([3])),)
     result = dataclasses.replace(make_result(members=1), groups=groups)
     assert_harmless(render_model_page(result, task, claim="claim"), scripts=0)
+
+
+@pytest.fixture
+def longer(make_result):
+    """A cell at two lengths; its shape fits one of them."""
+    scores = (
+        LengthScore(7, 2, 60, 50, np.array([1.0, 0.9, 0.95]), np.array([0.1, 0.2, 0.3])),
+        LengthScore(9, 2, 60, 50, None, None),
+    )
+    return dataclasses.replace(make_result(), lengths=scores)
+
+
+def test_a_length_has_a_row_without_scores_where_it_is_not_applicable(longer, task, tmp_path):
+    for _ in range(2):
+        publish_model(longer, task, "claim", tmp_path)
+    applicable, not_applicable = read_lengths(tmp_path / "benchmarks" / "lengths.csv")
+    low, high = wilson_interval(0.95, 50)
+    assert (applicable.length, applicable.trained, applicable.rows, applicable.keys) == (7, 2, 60, 50)
+    assert (applicable.accuracy, applicable.accuracy_std, applicable.loss) == (0.95, 0.05, 0.2)
+    assert (applicable.low, applicable.high) == pytest.approx((low, high), abs=1e-6)
+    assert (not_applicable.length, not_applicable.applicable, not_applicable.accuracy, not_applicable.low) == (
+        *(9, 0),
+        *(None, None),
+    )
+
+
+def test_the_page_shows_lengths(longer, task, parse):
+    text = parse(render_model_page(longer, task, claim="claim")).text
+    assert "7 60 50 95.0% ± 5.0% 85.1\N{EN DASH}98.4% 0.200" in text
+    assert "9 60 50 not applicable: the shape of the model fixes the length" in text
+    assert "Trained on 2 steps" in text

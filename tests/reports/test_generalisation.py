@@ -1,13 +1,16 @@
 """The page of learning curves, from rows alone."""
 
+import dataclasses
 import re
 
 import pytest
 
 from coretx.metrics import wilson_interval
 from coretx.reports import benchmark_csv
+from coretx.reports.breakdown_csv import LengthRow
 from coretx.reports.generalisation import render_generalisation
 from coretx.reports.learning_curves import learning_curves
+from coretx.reports.length_curves import length_curves
 from coretx.reports.publish import publish_dashboard
 
 ORDER = {"task_titles": {"t": "Task T"}, "task_order": ["u", "t"], "model_order": ["mlp", "logreg"]}
@@ -36,8 +39,8 @@ def curves(make_cell):
     return rows
 
 
-def render(rows):
-    return render_generalisation(rows, **ORDER)
+def render(rows, lengths=()):
+    return render_generalisation(rows, lengths, **ORDER)
 
 
 def test_a_curve_has_a_point_for_every_size(curves):
@@ -92,8 +95,8 @@ def test_the_table_has_scores_with_spread_and_interval_over_problems(curves, par
 def test_the_figure_says_what_it_shows_and_leaves_the_diverged_out(curves, parse):
     (figure,) = parse(render(curves)).all("svg")
     assert figure["aria-label"] == (
-        "Accuracy on test against rows trained on: mlp from 60.0% at 100 to 80.0% at 1,000 rows; "
-        "logreg from 50.0% at 100 to 50.0% at 300 rows."
+        "Accuracy on test against rows trained on: mlp 60.0% at 100 to 80.0% at 1,000; "
+        "logreg 50.0% at 100 to 50.0% at 300."
     )
 
 
@@ -152,3 +155,44 @@ def test_the_dashboard_links_the_page_only_where_it_is(make_cell, tmp_path):
     (tmp_path / "benchmarks" / "benchmarking.csv").unlink()
     assert link not in published(make_cell(100)).read_text()
     assert not page.exists()
+
+
+@pytest.fixture
+def lengths(make_cell):
+    """A cell of one size that was evaluated at two lengths, and one that is applicable to none of them."""
+
+    def row(cell, model, length, *scores):
+        return LengthRow(cell[1].id, "t", model, "jax", 5, length, 200, 100, int(scores[0] is not None), *scores)
+
+    free, fixed = make_cell(100, accuracy=0.9), make_cell(100, model="logreg", accuracy=0.7)
+    none = (None,) * 5
+    found = [row(free, "mlp", 10, 0.8, None, 0.5, 0.71, 0.87), row(free, "mlp", 3, 0.6, None, 0.6, 0.5, 0.69)]
+    return free + fixed, [*found, row(fixed, "logreg", 10, *none), row(fixed, "logreg", 3, *none)]
+
+
+def test_lengths_stand_beside_the_trained_one(lengths, parse):
+    (found,) = length_curves(*lengths)
+    assert (found.sizes, found.trained) == ([3, 5, 10], 5)
+    text = parse(render(*lengths)).text
+    assert "Steps 3 5 trained on 10 Test rows 200 100 200" in text
+    assert "mlp 60.0% 50.0\N{EN DASH}69.0% 90.0%" in text
+    assert re.search(r"logreg not applicable 70\.0% \S+ not applicable", text)
+
+
+def test_the_figure_has_those_that_are_applicable(lengths, parse):
+    (figure,) = parse(render(*lengths)).all("svg")
+    assert figure["aria-label"] == "Accuracy on test against steps: mlp 60.0% at 3 to 80.0% at 10."
+
+
+def test_scores_of_a_cell_that_is_not_in_the_table_are_not_shown(lengths):
+    rows, found = lengths
+    assert length_curves(rows[2:], found[:2]) == []
+
+
+def test_the_newer_cell_of_a_model_counts(lengths, make_cell):
+    rows, found = lengths
+    newer = make_cell(100, accuracy=0.5, date="2027-01-01")
+    more = [dataclasses.replace(found[0], id=newer[1].id, length=20)]
+    (curves,) = length_curves(rows + newer, found + more)
+    assert list(curves.models["mlp"]) == [20]
+    assert curves.cells["mlp"].accuracy == 0.5

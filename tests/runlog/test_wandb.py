@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from coretx.parts import LengthScore
 from coretx.results import EpochRecord
 from coretx.runlog.session import Session
 from coretx.runlog.wandb import WandbLog
@@ -71,6 +72,28 @@ def test_chosen_epoch_and_the_last_one_stand_beside_each_other(make, tmp_path, r
     assert row["mlp/final/members_std/best_epoch"] == pytest.approx(2**0.5)
     assert row["mlp/final/last_epoch/accuracy_val"] == pytest.approx(result.scores["train"].accuracy.mean())
     assert "mlp/final/last_epoch/members_std/loss_test" in row
+
+
+def test_lengths_are_logged_where_the_model_is_applicable(make, tmp_path, read_back):
+    config = make.config(members=2, epochs=3)
+    lengths = (
+        LengthScore(7, 5, 40, 40, np.array([0.5, 1.0]), np.array([0.7, 0.1])),
+        LengthScore(9, 5, 40, 40, None, None),
+    )
+    log = WandbLog("offline", tmp_path, print, Session({"x_history_value_encoding": "json"}))
+    log.start(make.run(config))
+    log.model_done("mlp", dataclasses.replace(make.result(config), lengths=lengths))
+    log.finish("done")
+    (run,) = read_back(tmp_path)
+    (row,) = run.rows
+    assert {key: value for key, value in row.items() if "at_length" in key} == pytest.approx(
+        {
+            "mlp/final/at_length/7/accuracy": 0.75,
+            "mlp/final/at_length/7/loss": 0.4,
+            "mlp/final/at_length/7/members_std/accuracy": 0.125**0.5,
+            "mlp/final/at_length/7/members_std/loss": 0.18**0.5,
+        }
+    )
 
 
 @every_kind
