@@ -11,6 +11,7 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from coretx.durable import sha256, write_bytes
+from coretx.intervals import Summary, summaries
 from coretx.metrics import split_scores
 from coretx.parts import GroupScore, LengthScore
 from coretx.results import (
@@ -47,6 +48,7 @@ def save_result(result: ModelResult, out: Path) -> Path:
         "parameters": result.parameters,
         "splits": {split: asdict(counts) for split, counts in result.counts.items()},
         "scores": {split: _score_values(scores) for split, scores in result.scores.items()},
+        "intervals": {split: _summaries(summaries(result, split)) for split in result.scores},
         "view": result.view,
         "ceilings": {view: asdict(ceiling) for view, ceiling in result.ceilings.items()},
         "alarm": result.alarm,
@@ -54,6 +56,7 @@ def save_result(result: ModelResult, out: Path) -> Path:
         "last_scores": {split: _score_values(scores) for split, scores in result.last_scores.items()},
         "groups": [_lists(group.__dict__) for group in result.groups],
         "lengths": [_lists(score.__dict__) for score in result.lengths],
+        "last_intervals": {split: _summaries(summaries(result, split, last=True)) for split in result.last_scores},
         "history": {name: _finite(values) for name, values in result.history.items()},
         "provenance": asdict(result.provenance),
         "sha256": {name: sha256(data) for name, data in arrays.items()},
@@ -148,6 +151,11 @@ def _score_values(scores: SplitScores) -> dict[str, Any]:
     """Return the numbers of a split, without the curves, which follow from the predictions."""
     values = {name: _finite(getattr(scores, name)) for name in ("loss", "accuracy", "auc", "average_precision")}
     return {"n": scores.n, "positives": scores.positives, **values, "confusion": scores.confusion.tolist()}
+
+
+def _summaries(found: Mapping[str, Summary]) -> dict[str, Any]:
+    """Return mean, deviation and 95 % intervals of each score: they follow from the predictions too."""
+    return {name: asdict(summary) for name, summary in found.items()}
 
 
 def _finite(values: np.ndarray) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from coretx.intervals import summaries
 from coretx.metrics import split_scores
 from coretx.parts import GroupScore, LengthScore
 from coretx.results import Ceiling, CellConfig, ModelResult, Predictions, Provenance, SplitCounts
@@ -73,6 +74,16 @@ def plain(value):
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]
     return (value.shape, value.dtype, value.tobytes()) if isinstance(value, np.ndarray) else value
+
+
+def test_intervals_stand_beside_the_scores(result, tmp_path):
+    record = json.loads(save_result(result, tmp_path).read_text())
+    for part, last in (("intervals", False), ("last_intervals", True)):
+        for split in result.scores:
+            for name, summary in summaries(result, split, last=last).items():
+                stored = record[part][split][name]
+                assert (stored["mean"], stored["std"]) == (summary.mean, summary.std)
+                assert (tuple(stored["members"]), tuple(stored["rows"])) == (summary.members, summary.rows)
 
 
 def test_loaded_result_equals_the_saved_one(result, tmp_path):

@@ -7,15 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Num
 
+from coretx.intervals import Summary, summaries
 from coretx.reports.csv_table import CsvTable
-from coretx.results import SPLITS, Ceiling, ModelResult, Overlap, SplitCounts, SplitScores
+from coretx.results import SPLITS, Ceiling, ModelResult, Overlap, SplitCounts
+
+SCORES = ("accuracy", "loss", "auc")
+"""The scores that have columns, by their names in `coretx.intervals`."""
 
 
 @dataclass(frozen=True)
 class BenchmarkRow:
     """One split of one cell. Scores are means over members; `_std` is the sample standard deviation (n - 1) over them.
+
+    `_low` and `_high` are the ends of the 95 % interval over members, `_rows_low` and `_rows_high` of the one over
+    rows, or over problems in a small space (see `coretx.intervals`).
 
     A field is None, and empty in the file, where there is no such number: the scores of a diverged cell, the spread of
     one member, the AUC of a split with one class. `protocol` drew the split, `negatives` made its rows of class 0;
@@ -41,9 +48,22 @@ class BenchmarkRow:
     small_space: int
     accuracy: float | None
     accuracy_std: float | None
+    accuracy_low: float | None
+    accuracy_high: float | None
+    accuracy_rows_low: float | None
+    accuracy_rows_high: float | None
     loss: float | None
     loss_std: float | None
+    loss_low: float | None
+    loss_high: float | None
+    loss_rows_low: float | None
+    loss_rows_high: float | None
     auc: float | None
+    auc_std: float | None
+    auc_low: float | None
+    auc_high: float | None
+    auc_rows_low: float | None
+    auc_rows_high: float | None
     best_epoch: float | None
     accuracy_last: float | None
     loss_last: float | None
@@ -106,7 +126,7 @@ def rows(result: ModelResult) -> list[BenchmarkRow]:
     splits = tuple(result.scores)
     if result.status == "diverged":
         splits = tuple(split for split in SPLITS if split != "val" or f"loss_{split}" in result.history)
-    return [_row(result, split, result.scores.get(split)) for split in splits]
+    return [_row(result, split) for split in splits]
 
 
 def read_rows(path: Path) -> list[BenchmarkRow]:
@@ -155,7 +175,7 @@ def upsert_overlaps(path: Path, rows: Sequence[OverlapRow]) -> None:
     OVERLAP.upsert(path, rows)
 
 
-def _row(result: ModelResult, split: str, scores: SplitScores | None) -> BenchmarkRow:
+def _row(result: ModelResult, split: str) -> BenchmarkRow:
     config, provenance, counts = result.config, result.provenance, result.counts.get(split)
     last = result.last_scores.get(split)
     ceiling = result.ceilings.get(result.view, UNKNOWN) if split == "test" else UNKNOWN
@@ -175,11 +195,7 @@ def _row(result: ModelResult, split: str, scores: SplitScores | None) -> Benchma
         rows=None if counts is None else sum(counts.rows),
         keys=None if counts is None else counts.keys,
         small_space=int(counts is not None and counts.small_space),
-        accuracy=None if scores is None else _mean(scores.accuracy),
-        accuracy_std=None if scores is None else _std(scores.accuracy),
-        loss=None if scores is None else _mean(scores.loss),
-        loss_std=None if scores is None else _std(scores.loss),
-        auc=None if scores is None else _mean(scores.auc),
+        **_scores(result, split),
         best_epoch=None if result.best_epoch is None else _mean(result.best_epoch),
         accuracy_last=None if last is None else _mean(last.accuracy),
         loss_last=None if last is None else _mean(last.loss),
@@ -196,13 +212,18 @@ def _row(result: ModelResult, split: str, scores: SplitScores | None) -> Benchma
     )
 
 
+def _scores(result: ModelResult, split: str) -> dict[str, float | None]:
+    """Return the columns of the scores, every one None for a diverged cell."""
+    known = summaries(result, split) if split in result.scores else {}
+    columns: dict[str, float | None] = {}
+    for name in SCORES:
+        score = known.get(name, Summary(None))
+        columns |= {name: score.mean, f"{name}_std": score.std}
+        for over, ends in (("", score.members), ("_rows", score.rows)):
+            columns[f"{name}{over}_low"], columns[f"{name}{over}_high"] = ends or (None, None)
+    return columns
+
+
 def _mean(values: Num[np.ndarray, " member"]) -> float | None:
-    return _finite(float(np.mean(values, dtype=np.float64)))
-
-
-def _std(values: Float[np.ndarray, " member"]) -> float | None:
-    return _finite(float(np.std(values, ddof=1, dtype=np.float64))) if len(values) > 1 else None
-
-
-def _finite(value: float) -> float | None:
+    value = float(np.mean(values, dtype=np.float64))
     return value if math.isfinite(value) else None

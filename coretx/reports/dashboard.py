@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from coretx.metrics import wilson_interval
 from coretx.reports.benchmark_csv import BenchmarkRow, OverlapRow, SplitRow
 from coretx.reports.configurations import Configuration, configurations
-from coretx.reports.formatting import DASH, count, counted, decimal, interval, percent, seconds
+from coretx.reports.formatting import DASH, between, count, counted, decimal, percent, seconds
 from coretx.reports.templating import SCRIPT, policy_with_script, render
 from coretx.results import SPLIT_NAMES, SPLITS
 
@@ -19,18 +18,30 @@ HasPage = Callable[[BenchmarkRow], bool]
 
 
 @dataclass(frozen=True)
+class Shown:
+    """One number of a cell: the mean over members, their standard deviation, and the 95 % intervals over members and
+    over rows; empty where there is none.
+    """
+
+    value: str
+    std: str = ""
+    members: str = ""
+    rows: str = ""
+
+
+@dataclass(frozen=True)
 class Score:
     """What one cell of a table shows; `accuracy` and `loss` are the numbers to sort by, None where there are none.
 
-    `small_space` is the 95 % interval of the accuracy over problems where the score stands on few of them, else empty.
+    `small_space` tells that the score stands on few problems: the intervals over rows are then over problems.
     """
 
     state: str
     accuracy: float | None = None
     loss: float | None = None
-    texts: Mapping[str, tuple[str, str]] | None = None
+    texts: Mapping[str, Shown] | None = None
     link: str | None = None
-    small_space: str = ""
+    small_space: bool = False
     ceiling: str = ""
     alarm: bool = False
 
@@ -73,6 +84,7 @@ def render_dashboard(
         sections.append(
             {
                 "label": configuration.label,
+                "members": configuration.members,
                 "tasks": [(task, task_titles.get(task) or task) for task in tasks],
                 "tables": [
                     (
@@ -128,13 +140,21 @@ def _score(row: BenchmarkRow | None, has_page: HasPage) -> Score:
     if row.accuracy is None or row.loss is None:
         return Score("diverged", link=link)
     texts = {
-        "accuracy": (percent(row.accuracy), "" if row.accuracy_std is None else f"{100 * row.accuracy_std:.1f}"),
-        "loss": (decimal(row.loss), "" if row.loss_std is None else decimal(row.loss_std)),
+        "accuracy": Shown(
+            percent(row.accuracy),
+            "" if row.accuracy_std is None else f"{100 * row.accuracy_std:.1f}",
+            _between(row.accuracy_low, row.accuracy_high, percent),
+            _between(row.accuracy_rows_low, row.accuracy_rows_high, percent),
+        ),
+        "loss": Shown(
+            decimal(row.loss),
+            "" if row.loss_std is None else decimal(row.loss_std),
+            _between(row.loss_low, row.loss_high, decimal),
+            _between(row.loss_rows_low, row.loss_rows_high, decimal),
+        ),
     }
-    small = row.small_space and row.keys
-    over_keys = interval(*wilson_interval(row.accuracy, row.keys)) if small and row.keys else ""
     ceiling = "" if row.ceiling is None or row.ceiling == 1 else percent(row.ceiling)
-    return Score("done", row.accuracy, row.loss, texts, link, over_keys, ceiling, bool(row.alarm))
+    return Score("done", row.accuracy, row.loss, texts, link, bool(row.small_space), ceiling, bool(row.alarm))
 
 
 def _average(scores: Sequence[Score]) -> Score:
@@ -143,7 +163,11 @@ def _average(scores: Sequence[Score]) -> Score:
     if len(accuracies) < len(scores):
         return Score("incomplete")
     accuracy, loss = sum(accuracies) / len(scores), sum(losses) / len(scores)
-    return Score("done", accuracy, loss, {"accuracy": (percent(accuracy), ""), "loss": (decimal(loss), "")})
+    return Score("done", accuracy, loss, {"accuracy": Shown(percent(accuracy)), "loss": Shown(decimal(loss))})
+
+
+def _between(low: float | None, high: float | None, form: Callable[[float], str]) -> str:
+    return "" if low is None or high is None else between((low, high), form)
 
 
 def _overlaps(

@@ -1,7 +1,7 @@
 """What a score stands on: the rows it was measured on, the epoch it is of, and what can be reached at all."""
 
 from coretx.metrics import wilson_interval
-from coretx.reports.formatting import DASH, count, counted, interval, percent
+from coretx.reports.formatting import DASH, between, count, counted, percent
 from coretx.results import SPLIT_NAMES, VIEWS, ModelResult, SplitCounts, SplitScores
 
 
@@ -21,9 +21,9 @@ def ceiling(result: ModelResult) -> str:
     ceiling = result.ceilings.get(result.view)
     if ceiling is None or ceiling.value is None:
         return f"no ceiling is known for a model that sees {VIEWS[result.view]} ({result.view})"
-    known = (
-        ceiling.kind if ceiling.low is None else f"{ceiling.kind}, 95 % interval {interval(ceiling.low, ceiling.value)}"
-    )
+    known = ceiling.kind
+    if ceiling.low is not None:
+        known += f", 95 % interval {between((ceiling.low, ceiling.value), percent)}"
     return f"its ceiling is {percent(ceiling.value)}, for it sees {VIEWS[result.view]} ({result.view}; {known})"
 
 
@@ -31,7 +31,7 @@ def small_space(scores: SplitScores, counts: SplitCounts | None) -> str:
     """Return the mark of a score that stands on few problems, with its 95 % interval over them; else nothing."""
     if counts is None or not counts.small_space:
         return ""
-    ends = interval(*wilson_interval(float(scores.accuracy.mean()), counts.keys))
+    ends = between(wilson_interval(float(scores.accuracy.mean()), counts.keys), percent)
     return f"small space: 95 % interval over {counted(counts.keys, 'problem')} {ends}"
 
 

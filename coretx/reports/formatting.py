@@ -1,10 +1,8 @@
 """How numbers read on a page. A number that is not finite never reads as one."""
 
 import math
+from collections.abc import Callable
 from typing import Any
-
-import numpy as np
-from jaxtyping import Float
 
 DASH = "\N{EM DASH}"
 
@@ -18,13 +16,15 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f}%" if math.isfinite(value) else DASH
 
 
-def interval(low: float, high: float) -> str:
-    """Return the ends of an interval of shares in percent.
+def between(ends: tuple[float, float] | None, form: Callable[[float], str]) -> str:
+    """Return the ends of an interval in a form for scores, a percent sign once; nothing for none.
 
-    >>> interval(0.61, 1.0)
-    '61.0\N{EN DASH}100.0%'
+    >>> between((0.61, 1.0), percent), between((0.0416, 0.05), decimal), between(None, percent)
+    ('61.0\N{EN DASH}100.0%', '0.042\N{EN DASH}0.050', '')
     """
-    return f"{100 * low:.1f}\N{EN DASH}{percent(high)}"
+    if ends is None:
+        return ""
+    return f"{form(ends[0]).removesuffix('%')}\N{EN DASH}{form(ends[1])}"
 
 
 def decimal(value: float) -> str:
@@ -83,8 +83,3 @@ def plain(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(plain(item) for item in value)
     return str(value)
-
-
-def spread(values: Float[np.ndarray, " member"]) -> float | None:
-    """Return the sample standard deviation over members, None for a single one."""
-    return float(np.std(values, ddof=1, dtype=np.float64)) if len(values) > 1 else None

@@ -1,18 +1,18 @@
 """The page of one cell: what the model scored, how it learned, where it errs, and how to get the same again."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from markupsafe import Markup
 
+from coretx.intervals import Summary, summaries
 from coretx.reports import breakdown, figures, footing
 from coretx.reports.breakdown_csv import group_rows, length_rows
 from coretx.reports.curves import finite_part
-from coretx.reports.formatting import DASH, count, counted, decimal, percent, plain, seconds, spread
+from coretx.reports.formatting import DASH, between, count, counted, decimal, percent, plain, seconds
 from coretx.reports.misclassified import misclassified
 from coretx.reports.templating import POLICY, render
 from coretx.results import SPLIT_NAMES, SPLITS, CellConfig, ModelResult, SplitScores
@@ -38,10 +38,14 @@ class Plot:
 
 @dataclass(frozen=True)
 class Score:
-    """One number of the scores table: the mean over members, and their standard deviation where there are several."""
+    """One number of the scores table: the mean over members, and where there are several their standard deviation and
+    the 95 % interval over them; `rows` is the one over rows, or over problems.
+    """
 
     mean: str
     std: str = ""
+    members: str = ""
+    rows: str = ""
 
 
 def render_model_page(result: ModelResult, task: Task, *, claim: str) -> str:
@@ -81,7 +85,7 @@ def _headline(result: ModelResult) -> dict[str, Any] | None:
         return None
     scores = result.scores["test"]
     return {
-        "accuracy": _score(scores.accuracy, percent),
+        "accuracy": _score(summaries(result, "test")["accuracy"], percent),
         "chance": percent(scores.chance),
         "n": count(scores.n),
         "ceiling": footing.ceiling(result),
@@ -93,16 +97,17 @@ def _score_row(split: str, result: ModelResult) -> dict[str, Any]:
     """Return a split's lines of the scores table: the chosen epoch's, the last one's where another was chosen, and, as
     `chance`, that of one who knows the class frequencies alone.
     """
-    scores, last = result.scores[split], result.last_scores.get(split)
+    scores, counts = result.scores[split], result.counts.get(split)
     share = scores.positives / scores.n
     entropy = -sum(p * math.log(p) for p in (share, 1 - share) if p > 0)
     one_class = share in (0.0, 1.0)
     return {
         "split": SPLIT_NAMES[split],
-        "small_space": footing.small_space(scores, result.counts.get(split)),
+        "small_space": footing.small_space(scores, counts),
+        "unit": "problems" if counts is not None and counts.small_space else "rows",
         "n": count(scores.n),
-        "values": _score_cells(scores),
-        "last": None if last is None else _score_cells(last),
+        "values": _score_cells(summaries(result, split), one_class),
+        "last": _score_cells(summaries(result, split, last=True), one_class) if split in result.last_scores else None,
         "chance": [
             percent(scores.chance),
             decimal(entropy),
@@ -111,21 +116,20 @@ def _score_row(split: str, result: ModelResult) -> dict[str, Any]:
     }
 
 
-def _score_cells(scores: SplitScores) -> list[Score]:
-    ranked = [_score(scores.auc, decimal), _score(scores.average_precision, decimal)]
-    one_class = scores.positives in (0, scores.n)
+def _score_cells(known: Mapping[str, Summary], one_class: bool) -> list[Score]:
+    ranked = [_score(known["auc"], decimal), _score(known["average_precision"], decimal)]
     return [
-        _score(scores.accuracy, percent),
-        _score(scores.loss, decimal),
+        _score(known["accuracy"], percent),
+        _score(known["loss"], decimal),
         *([Score(UNDEFINED)] * 2 if one_class else ranked),
     ]
 
 
-def _score(values: Float[np.ndarray, " member"], form: Any) -> Score:
-    if not np.isfinite(values).all():
+def _score(known: Summary, form: Callable[[float], str]) -> Score:
+    if known.mean is None:
         return Score(DASH)
-    deviation = spread(values)
-    return Score(form(float(np.mean(values, dtype=np.float64))), "" if deviation is None else form(deviation))
+    std = "" if known.std is None else form(known.std)
+    return Score(form(known.mean), std, between(known.members, form), between(known.rows, form))
 
 
 def _plots(result: ModelResult) -> dict[str, list[Plot]]:

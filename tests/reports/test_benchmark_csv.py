@@ -4,12 +4,15 @@ import math
 import pytest
 
 from coretx.errors import UsageError
+from coretx.intervals import summaries
 from coretx.reports import benchmark_csv
 from coretx.results import Overlap, SplitCounts
 
 HEADER = (
     "id,task,model,backend,split,seed,members,n_samples,epochs,recipe,protocol,negatives,rows,keys,small_space,"
-    "accuracy,accuracy_std,loss,loss_std,auc,best_epoch,accuracy_last,loss_last,view,ceiling,ceiling_kind,"
+    "accuracy,accuracy_std,accuracy_low,accuracy_high,accuracy_rows_low,accuracy_rows_high,"
+    "loss,loss_std,loss_low,loss_high,loss_rows_low,loss_rows_high,auc,auc_std,auc_low,auc_high,auc_rows_low,auc_rows_high,"
+    "best_epoch,accuracy_last,loss_last,view,ceiling,ceiling_kind,"
     "alarm,parameters,seconds,device,commit,version,date"
 )
 
@@ -93,7 +96,7 @@ def test_a_field_with_a_line_break_is_refused_and_nothing_written(path, make_row
 
 
 GOOD = (
-    "0123456789ab,t,mlp,jax,test,0,1,1000,1000,original,original,natural,1000,1000,0,0.9,,0.1,,0.99,,,,full,1.0,exact,0,"
+    "0123456789ab,t,mlp,jax,test,0,1,1000,1000,original,original,natural,1000,1000,0,0.9,,,,,,0.1,,,,,,0.99,,,,,,,,,full,1.0,exact,0,"
     "193,3.5,cpu,abc,0.1.0,2026-03-01"
 )
 
@@ -182,9 +185,19 @@ def test_scores_are_mean_and_sample_standard_deviation_over_members(make_result)
     assert row.accuracy_std == pytest.approx(math.sqrt(sum((value - mean) ** 2 for value in accuracy) / 2))
 
 
+def test_intervals_over_members_and_over_rows_are_columns(make_result):
+    result = make_result(members=3)
+    row = benchmark_csv.rows(result)[1]
+    found = summaries(result, "test")
+    for name in ("accuracy", "loss", "auc"):
+        assert (getattr(row, f"{name}_low"), getattr(row, f"{name}_high")) == found[name].members
+        assert (getattr(row, f"{name}_rows_low"), getattr(row, f"{name}_rows_high")) == found[name].rows
+
+
 def test_one_member_has_no_spread(make_result):
     row = benchmark_csv.rows(make_result(members=1))[0]
-    assert (row.accuracy_std, row.loss_std) == (None, None)
+    assert (row.accuracy_std, row.loss_std, row.accuracy_low, row.auc_high) == (None,) * 4
+    assert row.accuracy_rows_low < row.accuracy < row.accuracy_rows_high
 
 
 def test_a_split_of_one_class_has_no_auc(make_result, one_class):

@@ -4,6 +4,8 @@ import re
 import numpy as np
 import pytest
 
+from coretx.intervals import summaries
+from coretx.reports.formatting import between, decimal, percent
 from coretx.reports.model_page import render_model_page
 from coretx.reports.templating import STYLE
 from coretx.results import Ceiling, SplitCounts
@@ -83,6 +85,16 @@ def test_scores_are_mean_and_deviation_of_the_members(make_result, task, parse):
     )
 
 
+def test_intervals_over_members_and_over_rows_stand_beside_every_score(make_result, task, parse):
+    result = make_result()
+    found = summaries(result, "test")
+    text = parse(render_model_page(result, task, claim=CLAIM)).text
+    for name, form in (("accuracy", percent), ("loss", decimal), ("auc", decimal), ("average_precision", decimal)):
+        assert f"members {between(found[name].members, form)} rows {between(found[name].rows, form)}" in text
+    assert f"95 % interval over members {between(found['accuracy'].members, percent)}; 95 % interval over test" in text
+    assert "one run" not in text
+
+
 def test_chance_stands_beside_the_scores(page):
     assert "chance 50.0% 0.693 0.500 0.500" in page.text
 
@@ -119,7 +131,9 @@ def test_ceiling_of_the_model_s_view_stands_beside_its_score(make_result, task, 
 
 def test_one_member_is_called_one_run_without_deviation(make_result, task, parse):
     text = parse(render_model_page(make_result(members=1), task, claim=CLAIM)).text
-    assert "One run: no spread" in text
+    assert "one run, no interval over seeds" in text
+    assert "One run: no spread and no interval over seeds" in text
+    assert "95 % interval over test rows" in text
     assert "±" not in text
     assert "member 0" not in text
 

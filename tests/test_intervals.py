@@ -1,0 +1,94 @@
+"""Intervals against numbers worked out by hand, and how often they hold what they should."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from coretx.intervals import student_interval, summaries
+from coretx.metrics import split_scores, wilson_interval
+from coretx.results import CellConfig, ModelResult, Predictions, Provenance, SplitCounts
+
+CONFIG = CellConfig(
+    "t", "mlp", "jax", 0, 3, 4, 1, "disjoint", "original", "float32", "cpu", "vmap", "highest", hyperparameters={}
+)
+MADE = Provenance("0", "unknown", "2026-01-01", "cpu", {}, {"total": 1.0})
+Y = np.array([0, 0, 1, 1], np.float32)
+
+
+def result(logits, y=Y, last=None, counts=None):
+    logits = np.asarray(logits, np.float32)
+    split = Predictions(np.zeros((len(y), 1, 1), np.float32), y, logits, last)
+    scores = {"test": split_scores(logits, y)}
+    last_scores = {} if last is None else {"test": split_scores(last, y)}
+    return ModelResult(
+        dataclasses.replace(CONFIG, members=len(logits)), MADE, "done", 1, {}, {}, scores, {"test": split},
+        counts={} if counts is None else {"test": counts}, last_scores=last_scores,
+    )  # fmt: skip
+
+
+RIGHT, HALF = [-1, -1, 1, 1], [1, -1, 1, -1]
+
+
+def test_interval_over_members_is_students():
+    """Accuracies 1, 1/2, 1: mean 5/6, deviation 1/sqrt(12), and 4.3027 is the quantile of two degrees of freedom."""
+    accuracy = summaries(result([RIGHT, HALF, RIGHT]), "test")["accuracy"]
+    assert accuracy.mean == pytest.approx(5 / 6)
+    assert accuracy.std == pytest.approx(12**-0.5)
+    assert accuracy.members == (pytest.approx(5 / 6 - 4.30265 / 6, abs=1e-5), 1.0)
+
+
+def test_one_member_has_an_interval_over_rows_alone():
+    accuracy = summaries(result([HALF]), "test")["accuracy"]
+    assert (accuracy.std, accuracy.members) == (None, None)
+    assert accuracy.rows == wilson_interval(0.5, 4)
+
+
+def test_loss_over_rows_is_students_over_the_members_mean():
+    logits = np.array([[-2.0, 0.5, 1.0, -1.0], [-1.0, 0.0, 2.0, 1.0]])
+    rows = (np.log1p(np.exp(logits)) - Y * logits).mean(axis=0)
+    loss = summaries(result(logits), "test")["loss"]
+    half = 3.18245 * rows.std(ddof=1) / 2
+    assert loss.rows == (
+        pytest.approx(max(rows.mean() - half, 0), abs=1e-5),
+        pytest.approx(rows.mean() + half, abs=1e-5),
+    )
+
+
+def test_ranking_scores_stand_on_the_rarer_class_and_on_class_1():
+    y = np.array([0, 0, 0, 0, 1, 1, 1], np.float32)
+    found = summaries(result([[-3, -1, 2, -2, 1, 3, -1.5]], y), "test")
+    assert found["auc"].rows == wilson_interval(found["auc"].mean, 3)
+    assert found["average_precision"].rows == wilson_interval(found["average_precision"].mean, 3)
+
+
+def test_units_are_problems_where_the_space_is_small():
+    counts = SplitCounts((2, 2), (2, 2), (1, 2), 2, True)
+    found = summaries(result([HALF], counts=counts), "test")
+    assert found["accuracy"].rows == wilson_interval(0.5, 2)
+    assert found["auc"].rows == wilson_interval(found["auc"].mean, 1)
+    large = summaries(result([HALF], counts=dataclasses.replace(counts, small_space=False)), "test")
+    assert large["accuracy"].rows == wilson_interval(0.5, 4)
+    assert found["loss"].rows[1] > large["loss"].rows[1]
+
+
+def test_split_of_one_class_has_no_ranking_score():
+    found = summaries(result([RIGHT, HALF], np.ones(4, np.float32)), "test")
+    assert (found["auc"].mean, found["auc"].members, found["auc"].rows) == (None, None, None)
+    assert found["accuracy"].mean == 0.5
+
+
+def test_last_epoch_has_intervals_of_its_own():
+    last = np.array([RIGHT, HALF], np.float32)
+    found = summaries(result([RIGHT, RIGHT], last=last), "test", last=True)
+    assert found["accuracy"].mean == 0.75
+    rows = (np.logaddexp(0, last.astype(float)) - Y * last).mean(axis=0)
+    assert found["loss"].rows[0] < rows.mean() < found["loss"].rows[1]
+
+
+def test_student_interval_holds_the_mean_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    draws = rng.normal(0.8, 0.05, (4000, 5))
+    ends = [student_interval(mean, std, 5) for mean, std in zip(draws.mean(1), draws.std(1, ddof=1), strict=True)]
+    held = np.mean([low < 0.8 < high for low, high in ends])
+    assert 0.94 < held < 0.96  # three standard errors are 0.0103
