@@ -156,14 +156,16 @@ def accuracy_by_size(
 ) -> Figure:
     """Return the accuracy against a size, on a logarithmic axis or not, with a line for each point's interval.
 
-    `series` maps a name to its points (size, accuracy, low, high), which stand side by side where sizes are equal; the
-    dashed line is chance at even odds.
+    `series` maps a name to its points (size, accuracy, low, high), side by side where sizes are equal; a name without
+    points is not drawn, and the others keep their colours. The dashed line is chance at even odds.
     """
     with matplotlib.rc_context(STYLE):
         figure, axes = _axes(x_label, "Accuracy")
         figure.set_size_inches(8.4, 3.4)
         sizes = sorted({point[0] for points in series.values() for point in points})
         for place, (name, points) in enumerate(series.items()):
+            if not points:
+                continue
             x, accuracy, low, high = np.array(points, float).T
             colour = SERIES[place % len(SERIES)]
             aside = (place - (len(series) - 1) / 2) * 0.006

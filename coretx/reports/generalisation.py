@@ -70,7 +70,7 @@ def _sizes_part(curves: LearningCurves, models: Sequence[str], prefix: str) -> d
         "lines": lines,
         "ceilings": any(line["ceiling"] for line in lines),
         "hidden": counted(curves.hidden, "other result") if curves.hidden else "",
-        "figure": _figure(series, prefix, "rows trained on") if len(heads) > 1 else None,
+        "figure": _figure(series, prefix, "rows trained on") if len(heads) > 1 and any(series.values()) else None,
     }
 
 
@@ -89,7 +89,7 @@ def _lengths_part(curves: LengthCurves, models: Sequence[str], prefix: str) -> d
         cells = [_cell(found[size]) if size in found else None for size in curves.sizes]
         lines.append({"model": model, "cells": cells, "ceiling": ""})
         series[model] = _drawn(found.items())
-    series = {model: points for model, points in series.items() if len(points) > 1}
+    series = {model: points if len(points) > 1 else [] for model, points in series.items()}
     return {
         "id": prefix,
         "label": curves.label,
@@ -98,7 +98,7 @@ def _lengths_part(curves: LengthCurves, models: Sequence[str], prefix: str) -> d
         "lines": lines,
         "ceilings": False,
         "hidden": "",
-        "figure": _figure(series, prefix, "steps") if series else None,
+        "figure": _figure(series, prefix, "steps") if any(series.values()) else None,
     }
 
 
@@ -146,7 +146,8 @@ def _words(point: tuple[float, float, float, float]) -> str:
 
 
 def _figure(series: Series, prefix: str, what: str) -> Any:
-    series = {model: points for model, points in series.items() if points}
-    ends = "; ".join(f"{model} {_words(points[0])} to {_words(points[-1])}" for model, points in series.items())
+    ends = "; ".join(
+        f"{model} {_words(points[0])} to {_words(points[-1])}" for model, points in series.items() if points
+    )
     figure = figures.accuracy_by_size(series, what.capitalize(), log=what != "steps")
     return figures.to_svg(figure, prefix, f"Accuracy on test against {what}: {ends or 'nothing finite'}.")

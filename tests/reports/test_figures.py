@@ -31,6 +31,21 @@ def drawn(long_history, make_result):
     return {name: str(figures.to_svg(figure, name, f"the {name}")) for name, figure in made.items()}
 
 
+def test_a_model_keeps_its_colour_where_another_has_no_points():
+    points = [(100.0, 0.6, 0.5, 0.7), (1000.0, 0.8, 0.7, 0.9)]
+    drawn = [
+        figures.accuracy_by_size({"a": first, "b": points}, "Rows", log=log).axes[0]
+        for first in (points, [])
+        for log in (True, False)
+    ]
+    colours = [{line.get_label(): line.get_color() for line in axes.lines} for axes in drawn]
+    assert len({found["b"] for found in colours}) == 1
+    assert ["a" in found for found in colours] == [True, True, False, False]
+    (line,) = [line for line in drawn[-1].lines if line.get_label() == "b"]
+    assert line.get_ydata().tolist() == [0.6, 0.8]
+    assert [tick.get_text() for tick in drawn[-1].get_xticklabels()] == ["100", "1,000"]
+
+
 def test_thin_keeps_the_ends_and_a_single_peak():
     y = np.zeros(10_000)
     y[4321] = 7.0

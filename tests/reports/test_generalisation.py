@@ -100,6 +100,13 @@ def test_the_figure_says_what_it_shows_and_leaves_the_diverged_out(curves, parse
     )
 
 
+def test_where_all_diverged_there_is_a_table_alone(make_cell):
+    html = render(make_cell(100, accuracy=None, loss=None) + make_cell(300, accuracy=None, loss=None))
+    assert "<svg" not in html
+    assert "no curve" not in html
+    assert html.count("diverged") == 2
+
+
 def test_ceiling_small_space_and_alarm_stand_beside_the_scores(make_cell, parse):
     marked = {"ceiling": 0.875, "small_space": 1, "alarm": 1}
     text = parse(render(make_cell(100, **marked) + make_cell(300))).text
