@@ -144,7 +144,16 @@ class Experiment:
             for run in opened:
                 if run.started and run.left:
                     run.log.finish("interrupted" if self.outcome.interrupted else "failed")
+            for run in opened:
+                self.compare(run)
             publish.publish_dashboard(self.config.out, **self.catalogue.order())
+
+    def compare(self, run: OpenRun) -> None:
+        """Compare the models of a task, with those of earlier runs in the same configuration."""
+        ids = [cell.config.id for cell in run.task_run.cells.values()]
+        order = self.catalogue.order()["model_order"]
+        for note in publish.publish_comparisons(self.config.out, run.task_run.task, order, ids):
+            self.progress.note(note)
 
     def open(self, task_run: TaskRun) -> OpenRun:
         """Draw a run's data and prepare its log, which says nothing before the first cell starts."""

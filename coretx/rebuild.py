@@ -28,6 +28,10 @@ def rebuild_reports(out: Path, catalogue: Catalogue, say: Callable[[str], None])
         if result.config.task in catalogue.tasks:
             task = catalogue.tasks[result.config.task]
             publish.publish_model(result, task, claims.get(result.config.model, ""), out)
-    page = publish.publish_dashboard(out, **catalogue.order())
+    order = catalogue.order()
+    for task in catalogue.tasks.values():
+        for note in publish.publish_comparisons(out, task, order["model_order"]):
+            say(note)
+    page = publish.publish_dashboard(out, **order)
     say(f"{len(results) - len(unknown)} cells published again: {page}")
     return int(bool(broken or unknown))

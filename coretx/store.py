@@ -36,7 +36,7 @@ def cell_path(out: Path, config: CellConfig) -> Path:
 def save_result(result: ModelResult, out: Path) -> Path:
     """Write a cell: weights and predictions first, then the JSON that names their digests. Returns the JSON's path."""
     path = cell_path(out, result.config)
-    arrays = {"weights": save(dict(result.weights)), "predictions": save(_prediction_arrays(result.predictions))}
+    arrays = {"weights": _bytes(result.weights), "predictions": _bytes(_prediction_arrays(result.predictions))}
     for name, data in arrays.items():
         write_bytes(path.with_suffix(f".{name}.safetensors"), data)
     record = {
@@ -67,15 +67,10 @@ def save_result(result: ModelResult, out: Path) -> Path:
 
 def load_result(path: Path) -> ModelResult | None:
     """Return the cell, or None where it is missing or any of its files is not what was written."""
-    try:
-        record = unsealed(path.read_bytes())
-        if record["format"] != FORMAT:
-            return None
-        arrays = {name: path.with_suffix(f".{name}.safetensors").read_bytes() for name in record["sha256"]}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    found = _read(path)
+    if found is None:
         return None
-    if any(sha256(data) != record["sha256"][name] for name, data in arrays.items()):
-        return None
+    record, arrays = found
     predictions = _predictions(load(arrays["predictions"]))
     last = {name: (p.last_logits, p.y) for name, p in predictions.items() if p.last_logits is not None}
     return ModelResult(
@@ -99,6 +94,26 @@ def load_result(path: Path) -> ModelResult | None:
     )
 
 
+def load_predictions(path: Path) -> dict[str, Predictions] | None:
+    """Return what the members of a cell answered, by split; None as `load_result`."""
+    found = _read(path)
+    return None if found is None else _predictions(load(found[1]["predictions"]))
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, bytes]] | None:
+    """Return a cell's record and its array files, or None where one of them is not what was written."""
+    try:
+        record = unsealed(path.read_bytes())
+        if record["format"] != FORMAT:
+            return None
+        arrays = {name: path.with_suffix(f".{name}.safetensors").read_bytes() for name in record["sha256"]}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    if any(sha256(data) != record["sha256"][name] for name, data in arrays.items()):
+        return None
+    return record, arrays
+
+
 SEAL = b',\n "digest": '
 
 
@@ -115,6 +130,11 @@ def unsealed(data: bytes) -> dict[str, Any]:
     if not seal or data != sealed(record):
         raise ValueError("the record is not what was written")
     return record
+
+
+def _bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
+    # safetensors writes the memory as it lies: of an array in another order it would keep other numbers.
+    return save({name: np.ascontiguousarray(values) for name, values in arrays.items()})
 
 
 def _prediction_arrays(predictions: Mapping[str, Predictions]) -> dict[str, np.ndarray]:

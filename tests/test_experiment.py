@@ -381,6 +381,24 @@ def test_interrupted_run_says_so_in_its_record(interrupted):
     assert json.loads(path.read_text().splitlines()[-1])["status"] == "interrupted"
 
 
+def test_models_of_a_task_are_compared_with_those_of_earlier_runs(tmp_path):
+    """In the run and in --rebuild-reports alike; the cells of two runs stand on the same rows."""
+    arguments = ("--members", "2")
+    assert small_run(tmp_path, *arguments, "--models", "logreg") == 0
+    path = tmp_path / "benchmarks" / "comparisons.csv"
+    assert not path.exists()
+    assert small_run(tmp_path, *arguments, "--models", "mlp") == 0
+    (row,) = csv.DictReader(path.open())
+    assert (row["model"], row["against"], row["members"]) == ("mlp", "logreg", "2")
+    scores = {model: result.scores["test"].accuracy.mean() for model, result in cells(tmp_path).items()}
+    assert float(row["difference"]) == pytest.approx(scores["mlp"] - scores["logreg"], abs=1e-6)
+    assert "What each rung added" in (tmp_path / "benchmarks" / "index.html").read_text()
+    before = path.read_bytes()
+    path.unlink()
+    assert main(["--rebuild-reports", "--out", str(tmp_path)]) == 0
+    assert path.read_bytes() == before
+
+
 def test_rebuild_writes_deleted_pages_again(tmp_path):
     assert small_run(tmp_path) == 0
     before = pages(tmp_path)

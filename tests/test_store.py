@@ -76,6 +76,17 @@ def plain(value):
     return (value.shape, value.dtype, value.tobytes()) if isinstance(value, np.ndarray) else value
 
 
+def test_arrays_in_another_memory_order_come_back_as_they_were(result, tmp_path):
+    split = result.predictions["test"]
+    turned = dataclasses.replace(split, logits=np.asfortranarray(split.logits), x=np.asfortranarray(split.x))
+    weights = {name: np.asfortranarray(values) for name, values in result.weights.items()}
+    path = save_result(dataclasses.replace(result, predictions={"test": turned}, weights=weights), tmp_path)
+    found = load_result(path)
+    assert (found.predictions["test"].logits == split.logits).all()
+    assert (found.predictions["test"].x == split.x).all()
+    assert (found.weights["head.weight"] == result.weights["head.weight"]).all()
+
+
 def test_intervals_stand_beside_the_scores(result, tmp_path):
     record = json.loads(save_result(result, tmp_path).read_text())
     for part, last in (("intervals", False), ("last_intervals", True)):

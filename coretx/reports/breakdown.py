@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from coretx.reports.breakdown_csv import GroupRow, LengthRow
-from coretx.reports.formatting import count, decimal, interval, percent
+from coretx.reports.formatting import between, count, decimal, percent
 
 
 def group_tables(rows: Sequence[GroupRow]) -> list[dict[str, Any]]:
@@ -18,7 +18,7 @@ def group_tables(rows: Sequence[GroupRow]) -> list[dict[str, Any]]:
                 "keys": count(row.keys),
                 "accuracy": percent(row.accuracy),
                 "std": "" if row.accuracy_std is None else percent(row.accuracy_std),
-                "interval": interval(row.low, row.high),
+                "interval": between((row.low, row.high), percent),
             }
         )
     return [{"grouping": grouping, "lines": lines} for grouping, lines in tables.items()]
@@ -34,7 +34,7 @@ def length_lines(rows: Sequence[LengthRow]) -> list[dict[str, str]]:
             "accuracy": "" if row.accuracy is None else percent(row.accuracy),
             "std": "" if row.accuracy_std is None else percent(row.accuracy_std),
             "loss": "" if row.loss is None else decimal(row.loss),
-            "interval": "" if row.low is None or row.high is None else interval(row.low, row.high),
+            "interval": "" if row.low is None or row.high is None else between((row.low, row.high), percent),
         }
         for row in rows
     ]

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from coretx.intervals import deviation
 from coretx.metrics import wilson_interval
 from coretx.reports.csv_table import CsvTable
-from coretx.reports.formatting import spread
 from coretx.results import ModelResult
 
 
@@ -78,7 +78,7 @@ def group_rows(result: ModelResult) -> list[GroupRow]:
                 rows=group.rows,
                 keys=group.keys,
                 accuracy=accuracy,
-                accuracy_std=spread(group.accuracy),
+                accuracy_std=deviation(group.accuracy),
                 low=low,
                 high=high,
             )
@@ -116,7 +116,7 @@ def length_rows(result: ModelResult) -> list[LengthRow]:
         else:
             mean, loss = float(score.accuracy.mean()), float(score.loss.mean())
             ends = wilson_interval(mean, score.keys)
-            rows.append(LengthRow(*cell, 1, mean, spread(score.accuracy), loss, *ends))
+            rows.append(LengthRow(*cell, 1, mean, deviation(score.accuracy), loss, *ends))
     return rows
 
 

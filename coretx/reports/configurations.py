@@ -72,6 +72,12 @@ def configurations(rows: Iterable[BenchmarkRow]) -> list[Configuration]:
     return sorted(found, key=_completeness, reverse=True)
 
 
+def ordered(names: Iterable[str], order: Sequence[str]) -> list[str]:
+    """Return the names in the order given, unknown ones after them by name."""
+    places = {name: place for place, name in enumerate(order)}
+    return sorted(names, key=lambda name: (places.get(name, len(places)), name))
+
+
 def _completeness(configuration: Configuration) -> tuple[int, int, int, str]:
     newest = max(row.date for row in configuration.rows)
     return len(configuration.cells), configuration.members, configuration.n_samples, newest

@@ -1,14 +1,17 @@
 """The dashboard: models by tasks, one table for test and one for train, from the rows of the CSV files alone."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
 
 from coretx.reports.benchmark_csv import BenchmarkRow, OverlapRow, SplitRow
-from coretx.reports.configurations import Configuration, configurations
+from coretx.reports.comparisons_csv import ComparisonRow
+from coretx.reports.configurations import Configuration, configurations, ordered
 from coretx.reports.formatting import DASH, between, count, counted, decimal, percent, seconds
 from coretx.reports.templating import SCRIPT, policy_with_script, render
+from coretx.reports.verdicts import Gain, Pairs, gain, marks, pairs_of
 from coretx.results import SPLIT_NAMES, SPLITS
 
 SPLIT_ORDER = ("test", "val", "train")
@@ -33,6 +36,7 @@ class Shown:
 class Score:
     """What one cell of a table shows; `accuracy` and `loss` are the numbers to sort by, None where there are none.
 
+    `mark` says `best` or `tied` by the paired test.
     `small_space` tells that the score stands on few problems: the intervals over rows are then over problems.
     """
 
@@ -44,6 +48,7 @@ class Score:
     small_space: bool = False
     ceiling: str = ""
     alarm: bool = False
+    mark: str = ""
 
     @property
     def tint(self) -> str:
@@ -65,6 +70,7 @@ def render_dashboard(
     rows: Sequence[BenchmarkRow],
     overlaps: Sequence[OverlapRow],
     splits: Sequence[SplitRow],
+    comparisons: Sequence[ComparisonRow] = (),
     *,
     task_titles: Mapping[str, str],
     task_order: Sequence[str],
@@ -77,10 +83,10 @@ def render_dashboard(
     Tasks and models stand in the orders given, unknown ones after them by name; a score links to its cell's page
     where has_page says that there is one; generalisation is the address of the page beside it, if any.
     """
-    sections = []
+    sections, pairs = [], pairs_of(comparisons)
     for configuration in configurations(rows):
-        tasks = _ordered({task for task, _ in configuration.cells}, task_order)
-        models = _ordered({model for _, model in configuration.cells}, model_order)
+        tasks = ordered({task for task, _ in configuration.cells}, task_order)
+        models = ordered({model for _, model in configuration.cells}, model_order)
         sections.append(
             {
                 "label": configuration.label,
@@ -90,10 +96,11 @@ def render_dashboard(
                     (
                         split,
                         SPLIT_NAMES.get(split, split),
-                        [_line(configuration, split, model, tasks, has_page) for model in models],
+                        _lines(configuration, split, models, tasks, has_page, pairs),
                     )
-                    for split in _ordered({row.split for row in configuration.rows}, SPLIT_ORDER)
+                    for split in ordered({row.split for row in configuration.rows}, SPLIT_ORDER)
                 ],
+                "gains": _gains(configuration, models, tasks, pairs),
                 **_overlaps(configuration, overlaps, splits, tasks, task_titles),
                 "provenance": _provenance(configuration),
                 "older": configuration.older,
@@ -113,14 +120,31 @@ def page_name(model: str, backend: str, recipe: str = "") -> str:
     return ".".join(part for part in parts if part)
 
 
-def _ordered(names: Iterable[str], order: Sequence[str]) -> list[str]:
-    places = {name: place for place, name in enumerate(order)}
-    return sorted(names, key=lambda name: (places.get(name, len(places)), name))
+def _lines(
+    configuration: Configuration,
+    split: str,
+    models: Sequence[str],
+    tasks: Sequence[str],
+    has_page: HasPage,
+    pairs: Pairs,
+) -> list[Line]:
+    marked: dict[tuple[str, str], str] = {}
+    for task in tasks if split == "test" else ():
+        cells = {model: row for model in models if (row := configuration.cells.get((task, model), {}).get(split))}
+        marked |= {(task, model): mark for model, mark in marks(cells, pairs).items()}
+    return [_line(configuration, split, model, tasks, has_page, marked) for model in models]
 
 
-def _line(configuration: Configuration, split: str, model: str, tasks: Sequence[str], has_page: HasPage) -> Line:
+def _line(
+    configuration: Configuration,
+    split: str,
+    model: str,
+    tasks: Sequence[str],
+    has_page: HasPage,
+    marked: Mapping[tuple[str, str], str],
+) -> Line:
     rows = [configuration.cells.get((task, model), {}).get(split) for task in tasks]
-    scores = [_score(row, has_page) for row in rows]
+    scores = [_score(row, has_page, marked.get((task, model), "")) for task, row in zip(tasks, rows, strict=True)]
     epochs = sorted({row.epochs for row in rows if row})
     several = len(configuration.epochs) > 1
     return Line(
@@ -131,7 +155,22 @@ def _line(configuration: Configuration, split: str, model: str, tasks: Sequence[
     )
 
 
-def _score(row: BenchmarkRow | None, has_page: HasPage) -> Score:
+def _gains(
+    configuration: Configuration, models: Sequence[str], tasks: Sequence[str], pairs: Pairs
+) -> list[tuple[str, str, list[Gain | None]]]:
+    """Return, for every two neighbours on the ladder, what the later added on each task; none where none is known."""
+
+    def test(task: str, model: str) -> BenchmarkRow | None:
+        return configuration.cells.get((task, model), {}).get("test")
+
+    lines = [
+        (model, before, [gain(test(task, model), test(task, before), pairs) for task in tasks])
+        for before, model in pairwise(models)
+    ]
+    return lines if any(any(gains) for _, _, gains in lines) else []
+
+
+def _score(row: BenchmarkRow | None, has_page: HasPage, mark: str) -> Score:
     if row is None:
         return Score("missing")
     link = None
@@ -154,7 +193,7 @@ def _score(row: BenchmarkRow | None, has_page: HasPage) -> Score:
         ),
     }
     ceiling = "" if row.ceiling is None or row.ceiling == 1 else percent(row.ceiling)
-    return Score("done", row.accuracy, row.loss, texts, link, bool(row.small_space), ceiling, bool(row.alarm))
+    return Score("done", row.accuracy, row.loss, texts, link, bool(row.small_space), ceiling, bool(row.alarm), mark)
 
 
 def _average(scores: Sequence[Score]) -> Score:

@@ -6,7 +6,7 @@ from typing import Any
 from coretx.reports import figures
 from coretx.reports.benchmark_csv import BenchmarkRow
 from coretx.reports.breakdown_csv import LengthRow
-from coretx.reports.formatting import count, counted, interval, percent
+from coretx.reports.formatting import between, count, counted, percent
 from coretx.reports.learning_curves import LearningCurves, Point, learning_curves
 from coretx.reports.length_curves import LengthCurves, length_curves
 from coretx.reports.templating import POLICY, render
@@ -134,7 +134,7 @@ def _cell(found: Point | LengthRow) -> dict[str, Any]:
         }
     marks = ["small space"] * row.small_space + ["alarm"] * row.alarm if isinstance(row, BenchmarkRow) else []
     std = "" if row.accuracy_std is None else percent(row.accuracy_std)
-    return {"text": percent(measured[0]), "std": std, "interval": interval(*measured[1:]), "marks": marks}
+    return {"text": percent(measured[0]), "std": std, "interval": between(measured[1:], percent), "marks": marks}
 
 
 def _drawn(found: Iterable[tuple[int, Point | LengthRow]]) -> list[tuple[float, float, float, float]]:

@@ -1,17 +1,20 @@
 """Write the reports: the only part of the package that touches the disk, always through `coretx.durable`."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from coretx import durable
 from coretx.errors import UsageError
 from coretx.reports import benchmark_csv, breakdown_csv
 from coretx.reports.benchmark_csv import BenchmarkRow
+from coretx.reports.comparisons_csv import comparison_rows, read_comparisons, upsert_comparisons
+from coretx.reports.configurations import configurations, ordered
 from coretx.reports.dashboard import page_name, render_dashboard
 from coretx.reports.generalisation import render_generalisation
 from coretx.reports.model_page import render_model_page
-from coretx.results import ModelResult, Overlap, SplitCounts
+from coretx.results import ModelResult, Overlap, Predictions, SplitCounts
+from coretx.store import load_predictions
 from coretx.tasks.base import Task, check_name
 
 HEAD_BYTES = 1000
@@ -47,6 +50,41 @@ def publish_splits(overlap: Overlap, counts: Mapping[str, SplitCounts], out: Pat
     benchmark_csv.upsert_splits(_splits(out), benchmark_csv.split_rows(overlap, counts))
 
 
+def publish_comparisons(out: Path, task: Task, model_order: Sequence[str], ids: Collection[str] = ()) -> list[str]:
+    """Compare the models of every configuration of a task, or of those alone that one of these cells is of.
+
+    Puts what is found into comparisons.csv and returns a line for every cell that has other test rows than the others
+    of its configuration, and so is left out. Cells that are not stored here are not compared: their rows stay.
+    """
+    rows = [row for row in benchmark_csv.read_rows(_benchmarking(out)) if row.task == task.name]
+    stored = {path.name.split(".")[-2]: path for path in (out / "artifacts" / task.name / "cells").glob("*.json")}
+    notes, compared = [], []
+    for configuration in configurations(rows):
+        cells = {model: next(iter(cell.values())).id for (_, model), cell in configuration.cells.items()}
+        if ids and not set(ids) & set(cells.values()):
+            continue
+        answers = {}
+        for model in ordered(cells, model_order):
+            known = load_predictions(stored[cells[model]]) if cells[model] in stored else None
+            if known is not None and "test" in known:
+                answers[model] = known["test"]
+        alike, others = _of_the_same_rows(answers)
+        notes += [
+            f"{task.name}: {model} is not compared, its test rows are not those of the others" for model in others
+        ]
+        compared += comparison_rows(configuration, task, alike)
+    if compared:
+        upsert_comparisons(_comparisons(out), compared)
+    return notes
+
+
+def _of_the_same_rows(answers: Mapping[str, Predictions]) -> tuple[dict[str, Predictions], list[str]]:
+    """Return the answers on the test rows that most models have, and the models that have others."""
+    rows = {model: part.x.tobytes() + part.y.tobytes() for model, part in answers.items()}
+    most = max(rows.values(), key=list(rows.values()).count, default=b"")
+    return {model: answers[model] for model in rows if rows[model] == most}, [m for m in rows if rows[m] != most]
+
+
 def publish_dashboard(
     out: Path, *, task_titles: Mapping[str, str], task_order: Sequence[str], model_order: Sequence[str]
 ) -> Path:
@@ -64,6 +102,7 @@ def publish_dashboard(
             rows,
             benchmark_csv.read_overlaps(_overlap(out)),
             benchmark_csv.read_splits(_splits(out)),
+            read_comparisons(_comparisons(out)),
             **order,
             has_page=lambda row: has_page(row, out),
             generalisation=None if generalisation is None else GENERALISATION,
@@ -107,3 +146,7 @@ def _lengths(out: Path) -> Path:
 
 def _splits(out: Path) -> Path:
     return out / "benchmarks" / "splits.csv"
+
+
+def _comparisons(out: Path) -> Path:
+    return out / "benchmarks" / "comparisons.csv"

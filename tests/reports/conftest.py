@@ -8,6 +8,7 @@ import pytest
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 from coretx.reports.benchmark_csv import BenchmarkRow
+from coretx.reports.comparisons_csv import ComparisonRow
 from coretx.results import CellConfig, Curve, ModelResult, Predictions, Provenance, SplitScores
 from coretx.tasks.base import Task
 
@@ -205,6 +206,38 @@ def make_row():
             commit="0123456789abcdef",
             version="0.1.0",
             date="2026-03-01T12:00:00Z",
+        )
+        return dataclasses.replace(row, **changes)
+
+    return make
+
+
+@pytest.fixture
+def make_comparison():
+    """A function that makes a row of comparisons.csv."""
+
+    def make(**changes) -> ComparisonRow:
+        row = ComparisonRow(
+            task="sum_is_positive",
+            backend="jax",
+            protocol="original",
+            negatives="natural",
+            recipe="original",
+            n_samples=1000,
+            seed=0,
+            members=5,
+            model="mlp",
+            against="logreg",
+            id="b",
+            against_id="a",
+            difference=0.1,
+            low=0.05,
+            high=0.15,
+            p=0.001,
+            p_holm=0.003,
+            comparisons=3,
+            problems=1000,
+            verdict="differs",
         )
         return dataclasses.replace(row, **changes)
 

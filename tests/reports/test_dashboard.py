@@ -14,11 +14,14 @@ MODELS = ("logreg", "mlp")
 
 @pytest.fixture
 def render():
-    def dashboard(rows, overlaps=(), splits=(), has_page=lambda row: False, titles=None, tasks=TASKS, models=MODELS):
+    def dashboard(
+        rows, overlaps=(), splits=(), compared=(), has_page=lambda row: False, titles=None, tasks=TASKS, models=MODELS
+    ):
         return render_dashboard(
             list(rows),
             list(overlaps),
             list(splits),
+            list(compared),
             task_titles=titles or {},
             task_order=tasks,
             model_order=models,
@@ -246,12 +249,15 @@ def test_the_same_rows_give_the_same_bytes(render, ladder):
     assert render(ladder) == render(ladder)
 
 
-def test_hostile_text_stays_text(render, make_row, payload, parse, assert_harmless):
+def test_hostile_text_stays_text(render, make_row, make_comparison, payload, parse, assert_harmless):
     shown = [field for field, kind in BenchmarkRow.__annotations__.items() if kind is str]
     rows = [make_row(**dict.fromkeys(shown, payload)), make_row(task=payload), make_row(id="x", model=payload)]
     overlaps = [OverlapRow(payload, payload, 0, 1000, 1, 2, 0.5, "natural", 1)]
+    compared = [make_comparison(id="x", against_id=payload, verdict=payload, task=payload)]
     titles = {payload: payload}
-    html = render(rows, overlaps, has_page=lambda row: "\ud800" not in row.model + row.task, titles=titles)
+    html = render(
+        rows, overlaps, compared=compared, has_page=lambda row: "\ud800" not in row.model + row.task, titles=titles
+    )
     assert_harmless(html, scripts=1)
     assert " ".join(payload.replace("\ud800", "?").split()) in parse(html).text.replace("_ ", "_")
 
