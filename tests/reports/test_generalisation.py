@@ -104,7 +104,7 @@ def test_where_all_diverged_there_is_a_table_alone(make_cell):
     html = render(make_cell(100, accuracy=None, loss=None) + make_cell(300, accuracy=None, loss=None))
     assert "<svg" not in html
     assert "no curve" not in html
-    assert html.count("diverged") == 2
+    assert html.count(">diverged<") == 2
 
 
 def test_ceiling_small_space_and_alarm_stand_beside_the_scores(make_cell, parse):
