@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined
@@ -10,33 +11,59 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from coretx import durable
+from coretx.reports.figure_style import COLOUR, QUIET, RULE
 from coretx.reports.figures import to_svg
-from coretx.reports.templating import POLICY, STYLE
-from parity_tests.bounds import ENVELOPE_END
+from coretx.reports.templating import POLICY, STYLE, breakable
+from parity_tests.bounds import ALLOWED_ENVELOPES, ENVELOPE_END, ROUND_OFF, TANH_ULPS
+from parity_tests.differences import Difference, plain_name
 from parity_tests.trajectory import Verdict
 
 GROUPS = {
-    "loss": "loss",
-    "grad_norm": "gradient norm",
-    "parameters/": "parameters",
-    "first_moment/": "first moments",
-    "second_moment/": "second moments",
+    "loss": "Loss",
+    "grad_norm": "Gradient norm",
+    "parameters/": "Parameters",
+    "first_moment/": "First moments",
+    "second_moment/": "Second moments",
 }
-COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#56b4e9")
-"""Of the palette of Okabe and Ito, "Color universal design", 2008."""
+"""What is drawn: the largest of all quantities that begin like this."""
 
-SMALLEST = 1e-18
-"""Where a difference of exactly zero is drawn on the log axis."""
+COLOURS = {"float64": COLOUR["test"], "float32": COLOUR["train"]}
+
+SMALLEST = 1e-17
+"""Where the log axis begins."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One dtype's comparison: the verdict, and what differed before training, if anything did."""
+    """One dtype's comparison: the verdict, and what differs first, if anything does."""
 
     dtype: str
     verdict: Verdict | None
-    sentence: str
-    """What differs first, in plain words; empty where nothing does."""
+    difference: Difference | None
+
+    @property
+    def sentence(self) -> str:
+        """What differs first, in plain words; empty where nothing does."""
+        return self.difference.sentence() if self.difference else ""
+
+    def facts(self, steps: int) -> dict[str, str]:
+        """Return the figures of the verdict under their labels, each a dash where nothing was trained."""
+        labels = ("Steps asserted", "Largest error", "Envelope", "Largest share of the bound", "Copies part at step")
+        if self.verdict is None:
+            return dict.fromkeys(labels, "-")
+        v = self.verdict
+        figures = f"{v.largest_error:.1e}", f"{v.largest_envelope:.1e}", f"{v.largest_share:.2f}"
+        parting = "not at all" if v.horizon == steps else str(v.horizon)
+        return dict(zip(labels, (f"{v.horizon} of {steps}", *figures, parting), strict=True))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One fault that was put into one engine, and what differed first; None where it was not seen."""
+
+    name: str
+    engine: str
+    found: Difference | None
 
 
 @dataclass(frozen=True)
@@ -47,14 +74,19 @@ class Certificate:
     task: str
     steps: int
     findings: Sequence[Finding]
-    mutants: Sequence[str]
-    """A line for each mutant of this model: killed, or not seen."""
-    killed: int
+    trials: Sequence[Trial]
+    settings: Mapping[str, Any]
     versions: Mapping[str, str]
+    command: str
 
     @property
     def granted(self) -> bool:
-        return all(not finding.sentence for finding in self.findings)
+        """Whether nothing differs, and every fault that was tried was found."""
+        return all(finding.difference is None for finding in self.findings) and self.killed == len(self.trials)
+
+    @property
+    def killed(self) -> int:
+        return sum(trial.found is not None for trial in self.trials)
 
 
 def write(certificate: Certificate, out: Path) -> Path:
@@ -66,69 +98,51 @@ def write(certificate: Certificate, out: Path) -> Path:
 
 def render(certificate: Certificate) -> str:
     """Return the page as one self-contained HTML file."""
-    template = Environment(autoescape=True, undefined=StrictUndefined).from_string(PAGE)
-    plots = [
-        (finding, figure_svg(finding) if finding.verdict is not None else None) for finding in certificate.findings
-    ]
-    return template.render(c=certificate, plots=plots, style=STYLE, policy=POLICY, end=f"{ENVELOPE_END:g}")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"breakable": breakable, "plain": plain_name, "short": lambda error: f"{error:.1e}"}
+    verdicts = {finding.dtype: finding.verdict for finding in certificate.findings if finding.verdict is not None}
+    columns = [finding.facts(certificate.steps) for finding in certificate.findings]
+    return environment.from_string(PAGE).render(
+        c=certificate,
+        facts={label: [column[label] for column in columns] for label in columns[0]},
+        plots={label: figure_svg(verdicts, group, label) for group, label in GROUPS.items()} if verdicts else {},
+        style=STYLE,
+        policy=POLICY,
+        end=f"{ENVELOPE_END:g}",
+        envelopes=f"{ALLOWED_ENVELOPES:g}",
+        tanh=f"{TANH_ULPS:g}",
+        round_off={dtype: f"{bound:g}" for dtype, bound in ROUND_OFF.items()},
+    )
 
 
-def figure_svg(finding: Finding) -> Markup:
-    """Return the error of each group of quantities by step, and the envelope, on a log axis, as inline SVG."""
-    verdict = finding.verdict
-    assert verdict is not None
-    figure = Figure(figsize=(7.2, 3.4))
+def figure_svg(verdicts: Mapping[str, Verdict], group: str, label: str) -> Markup:
+    """Return the error of one group of quantities by step, with its envelope, on a log axis, as inline SVG."""
+    figure = Figure(figsize=(4.6, 2.9))
     axes = figure.subplots()
-    steps = np.arange(1, len(verdict.error) + 1)
-    axes.fill_between(steps, SMALLEST, np.maximum(verdict.envelope, SMALLEST), color="#dcdfe4", label="envelope")
-    for (group, label), colour in zip(GROUPS.items(), COLOURS, strict=True):
-        errors = [values for name, values in verdict.by_quantity.items() if name.startswith(group)]
-        drawn = np.maximum(np.nan_to_num(np.max(errors, axis=0), posinf=10.0), SMALLEST)
-        axes.plot(steps, drawn, color=colour, linewidth=1, label=label)
-    if verdict.horizon < len(steps):
-        axes.axvline(verdict.horizon, color="#6b7280", linewidth=1, linestyle="--", label="asserted up to here")
-    axes.set(yscale="log", xlabel="Optimizer step", ylabel="Difference / max-norm", ylim=(SMALLEST / 2, 20.0))
-    figure.subplots_adjust(left=0.11, right=0.72, top=0.97, bottom=0.14)
-    figure.legend(loc="upper left", bbox_to_anchor=(0.73, 0.97))
-    return to_svg(figure, f"parity-{finding.dtype}", f"Difference between the engines by step in {finding.dtype}")
+    for dtype, verdict in verdicts.items():
+        steps, colour = np.arange(1, len(verdict.error) + 1), COLOURS[dtype]
+        axes.plot(steps, largest(verdict.reached, group), color=colour, linewidth=0.9, linestyle=(0, (3, 2)))
+        axes.plot(steps, largest(verdict.by_quantity, group), color=colour, linewidth=1.1, marker=".", markersize=1.8)
+        if verdict.horizon < len(steps):
+            axes.axvline(verdict.horizon, color=colour, linewidth=0.8, linestyle=":")
+    axes.set(yscale="log", xlabel="Optimizer step", ylabel="Difference / max-norm", ylim=(SMALLEST / 3, 10.0))
+    axes.set_yticks([1e-16, 1e-12, 1e-8, 1e-4, 1.0])
+    axes.minorticks_off()
+    axes.grid(visible=True, color=RULE, linewidth=0.6)
+    axes.set_facecolor("none")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(QUIET)
+    axes.tick_params(color=QUIET, labelsize=8.5)
+    figure.patch.set_facecolor("none")
+    figure.subplots_adjust(left=0.17, right=0.98, top=0.97, bottom=0.17)
+    prefix = f"parity-{label.lower().replace(' ', '-')}"
+    return to_svg(figure, prefix, f"{label}: difference between the engines by step, with the envelope")
 
 
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{{ policy }}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Parity of {{ c.model }} on {{ c.task }}</title>
-<style>{{ style }}</style>
-</head>
-<body>
-<main>
-<h1>Parity of {{ c.model }} on {{ c.task }}</h1>
-<p>{% if c.granted %}Granted: the JAX and the PyTorch engine did the same thing{% else %}Refused: the JAX and the
-PyTorch engine differ{% endif %} over {{ c.steps }} optimizer steps from equal weights and batches.</p>
-{% for finding, plot in plots %}
-<h2>{{ finding.dtype }}</h2>
-{% if finding.sentence %}<p><strong>{{ finding.sentence }}</strong></p>{% endif %}
-{% if plot is not none %}
-<p>Asserted for {{ finding.verdict.horizon }} of {{ c.steps }} steps, until the envelope (the same engine from weights
-one unit in the last place away) passes {{ end }}.
-Largest error there: {{ "%.1e"|format(finding.verdict.largest_error) }}.</p>
-<figure>{{ plot }}</figure>
-{% endif %}
-{% endfor %}
-<h2>Mutants</h2>
-{% if c.mutants %}
-<p>{{ c.killed }} of {{ c.mutants|length }} small faults, each put into one engine alone, were found.</p>
-<ul>{% for line in c.mutants %}<li>{{ line }}</li>{% endfor %}</ul>
-{% else %}
-<p>None was tried: the list (parity_tests/mutants.py) has none for this model, or --mutants was not given.</p>
-{% endif %}
-<h2>Versions</h2>
-<table><tbody>
-{% for name, version in c.versions.items() %}<tr><th scope="row">{{ name }}</th><td>{{ version }}</td></tr>
-{% endfor %}</tbody></table>
-</main>
-</body>
-</html>
-"""
+def largest(by_quantity: Mapping[str, np.ndarray], group: str) -> np.ndarray:
+    """Return the largest of the group's quantities after each step, made fit for a log axis: a gap where it is 0."""
+    errors = np.max([values for name, values in by_quantity.items() if name.startswith(group)], axis=0)
+    return np.where(errors == 0, np.nan, np.clip(errors, SMALLEST, 10.0))
+
+
+PAGE = (Path(__file__).with_name("certificate.html")).read_text(encoding="utf-8")

@@ -20,7 +20,13 @@ class Difference:
         """Return the finding in plain words, with what such a difference usually means."""
         by = f"by {self.error:.1e} of its largest value (bound {self.bound:.0e})"
         by = by if np.isfinite(self.error) else "since it is not finite, or not there, on one side"
-        return f"{plain_name(self.quantity)} differs first, at step {self.step}, {by}: {meaning(self.quantity)}"
+        name = plain_name(self.quantity)
+        verb = "differ" if name.endswith(PLURALS) else "differs"
+        return f"{name} {verb} first, at step {self.step}, {by}: {meaning(self.quantity)}"
+
+
+PLURALS = ("weights", "logits", "verdicts", "steps")
+"""What a quantity that is many is called."""
 
 
 MEANINGS = (
@@ -57,12 +63,21 @@ def plain_name(quantity: str) -> str:
     'block 1 / attention weights'
     >>> plain_name("first_moment/head.bias")
     'first moment of head bias'
+    >>> plain_name("parameters/head.weight")
+    'parameter head weight'
+    >>> plain_name("initial/head.weight")
+    'initial value of head weight'
+    >>> plain_name("grad_norm")
+    'gradient norm'
     """
     section, _, name = quantity.rpartition("/")
     words = re.sub(r"blocks\.(\d+)\.", lambda match: f"block {int(match[1]) + 1} / ", name).replace(".", " ")
     if section in ("", "forward"):
-        return words.replace("_", " ")
-    return f"{section.replace('_', ' ')} of {words}"
+        return words.replace("_", " ").replace("grad norm", "gradient norm")
+    return f"{SECTION_WORDS.get(section, section.replace('_', ' ') + ' of')} {words}"
+
+
+SECTION_WORDS = {"parameters": "parameter", "contract": "parameter", "initial": "initial value of"}
 
 
 def gap(left: np.ndarray, right: np.ndarray) -> float:

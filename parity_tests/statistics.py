@@ -5,9 +5,11 @@ distribution of what they end with can be compared. Two one-sided t tests (Schui
 one-sided tests procedure and the power approach", 1987) on the members' paired differences.
 """
 
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,21 +17,26 @@ import tyro
 from jaxtyping import Float
 from scipy import stats
 
-from coretx import durable
+from coretx import durable, provenance
 from coretx.backend import Backend
-from coretx.data import Dataset, prepare_data
+from coretx.data import prepare_data
 from coretx.errors import OutputError, UsageError
 from coretx.models.spec import InputShape, ModelSpec
 from coretx.plan import with_epochs
 from coretx.plugins import load_catalogue
 from coretx.tasks.base import Task
 from coretx.tasks.registry import get_task
-from coretx.training import Population, predict, score, start, train
+from coretx.training import Population, first_divergence, predict, score, start, train
 from parity_tests.bounds import ALPHA, MARGIN, NEAR_CHANCE, SATURATED
 from parity_tests.cases import ENGINES, load_engines
 
 BEGIN, END = "<!-- statistics -->", "<!-- end of statistics -->"
 """Between these lines of docs/parity.md stands the table."""
+
+HOME = Path(__file__).resolve().parent.parent
+
+ABOVE_TRAINING = {"cli", "experiment", "rebuild", "reports", "runlog", "progress", "workers"}
+"""Parts of the core that nothing that trains may import (the layers in pyproject.toml): no accuracy depends on them."""
 
 
 @dataclass(frozen=True)
@@ -49,24 +56,40 @@ class Arguments:
     """Python files with tasks and models of your own."""
     write: Path | None = None
     """A Markdown file to put the table into, between its two marks: docs/parity.md."""
+    cells: Path = Path("artifacts/_parity/statistics")
+    """Folder that keeps what each engine reached, so that a run that was stopped goes on: same code, same settings."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One model on one task: mean accuracies, their mean difference, and what TOST says of it."""
+    """One model on one task: every member's test accuracy in both engines, and what TOST says of them."""
 
     model: str
     task: str
-    jax: float
-    torch: float
-    p_value: float
+    jax: Float[np.ndarray, " member"]
+    torch: Float[np.ndarray, " member"]
+
+    @property
+    def p_value(self) -> float:
+        return tost(self.jax - self.torch, MARGIN)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The confidence interval of the mean difference, JAX less torch, at 1 - 2 alpha: inside the margin where
+        TOST says equivalent."""
+        mean, error, freedom = moments(self.jax - self.torch)
+        reach = float(stats.t.isf(ALPHA, freedom)) * error
+        return mean - reach, mean + reach
 
     @property
     def kind(self) -> str:
-        """`tested`, or why a test would say nothing: both at chance, or both all but perfect."""
-        if max(self.jax, self.torch) < 0.5 + NEAR_CHANCE:
+        """`tested`, or why a test would say nothing: not finite, both at chance, or both all but perfect."""
+        means = self.jax.mean(), self.torch.mean()
+        if not np.isfinite(means).all():
+            return "diverged"
+        if max(means) < 0.5 + NEAR_CHANCE:
             return "at chance"
-        return "above 0.99" if min(self.jax, self.torch) > SATURATED else "tested"
+        return "above 0.99" if min(means) > SATURATED else "tested"
 
     @property
     def equivalent(self) -> bool:
@@ -83,45 +106,81 @@ def tost(differences: Float[np.ndarray, " member"], margin: float) -> float:
     >>> tost(np.array([0.03, 0.02, 0.025, 0.03]), 0.02) < 0.05
     False
     """
-    mean, error = differences.mean(), differences.std(ddof=1) / np.sqrt(len(differences))
+    mean, error, freedom = moments(differences)
     if error == 0:
         return float(abs(mean) >= margin)
-    freedom = len(differences) - 1
     above = stats.t.sf((mean + margin) / error, freedom)
     below = stats.t.cdf((mean - margin) / error, freedom)
     return float(max(above, below))
 
 
-def accuracies(
-    backend: Backend, spec: ModelSpec, task: Task, data: dict[str, Dataset], members: int, seed: int
-) -> Float[np.ndarray, " member"]:
-    """Return the test accuracy of every member after training."""
+def moments(differences: Float[np.ndarray, " member"]) -> tuple[float, float, int]:
+    """Return the mean, its standard error, and the degrees of freedom."""
+    members = len(differences)
+    return float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(members)), members - 1
+
+
+def accuracies(backend: Backend, spec: ModelSpec, task: Task, arguments: Arguments) -> Float[np.ndarray, " member"]:
+    """Return the test accuracy of every member after training; NaN for all where a loss was not finite."""
+    n, seed, members = arguments.n_samples, arguments.seed, arguments.members
+    data = {"train": prepare_data(n, seed, task=task)}
     population = Population(spec, seed, task.name, members)
     access = backend.open(spec, InputShape(task.sequence_length, task.feature_dim), members)
     start(access, population)
-    train(access, population, data, lambda record: None)
-    return score(predict(access, data))["test"].accuracy
+    history = train(access, population, data, lambda record: None)
+    if first_divergence(history) is not None:
+        return np.full(members, np.nan)
+    return score(predict(access, {"test": prepare_data(n, seed + 1, task=task)}))["test"].accuracy
 
 
-def compared_cell(engines: dict[str, Backend], spec: ModelSpec, task: Task, arguments: Arguments) -> Row:
-    """Return one model on one task, in both engines."""
-    n, seed = arguments.n_samples, arguments.seed
-    data = {"train": prepare_data(n, seed, task=task), "test": prepare_data(n, seed + 1, task=task)}
-    found = {name: accuracies(engines[name], spec, task, data, arguments.members, seed) for name in ENGINES}
-    p_value = tost(found["jax"] - found["torch"], MARGIN)
-    return Row(spec.name, task.name, float(found["jax"].mean()), float(found["torch"].mean()), p_value)
+def kept(backend: Backend, spec: ModelSpec, task: Task, arguments: Arguments) -> Float[np.ndarray, " member"]:
+    """Return the accuracies, from the folder of cells where the same code has finished them there."""
+    record = {
+        "model": spec.name,
+        "task": task.name,
+        "engine": backend.name,
+        "settings": spec.hyperparameters(),
+        "members": arguments.members,
+        "n_samples": arguments.n_samples,
+        "seed": arguments.seed,
+        "code": code(),
+        "versions": provenance.versions() | backend.versions,
+    }
+    digest = durable.sha256(json.dumps(record, sort_keys=True).encode())[:12]
+    path = arguments.cells / f"{task.name}.{spec.name}.{backend.name}.{digest}.json"
+    if not path.exists():
+        found = accuracies(backend, spec, task, arguments)
+        durable.write_text(path, json.dumps(record | {"accuracy": found.tolist()}, indent=1))
+    return np.array(json.loads(path.read_text())["accuracy"])
+
+
+@cache
+def code() -> str:
+    """Return a digest of the source of both engines and of the core up to training: a cell is kept for its code."""
+    files = [file for package in ("coretx", "jaxtx", "torchtx") for file in sorted((HOME / package).rglob("*.py"))]
+    below = [file for file in files if file.relative_to(HOME).with_suffix("").parts[1] not in ABOVE_TRAINING]
+    return durable.sha256(b"".join(file.read_bytes() for file in below))
 
 
 def table(rows: Sequence[Row], members: int, epochs: int) -> str:
     """Return the rows as Markdown: what was tested, then what stands apart."""
-    head = "| model | task | JAX | PyTorch | difference | p (TOST) | |\n|---|---|---|---|---|---|---|"
-    lines = [
-        f"| {r.model} | {r.task} | {r.jax:.4f} | {r.torch:.4f} | {r.jax - r.torch:+.4f} | {r.p_value:.1e} "
-        f"| {('equivalent' if r.equivalent else 'NOT SHOWN') if r.kind == 'tested' else 'apart: ' + r.kind} |"
-        for r in sorted(rows, key=lambda r: r.kind != "tested")
-    ]
+    head = (
+        "| model | task | JAX | PyTorch | difference | its 90% interval | p (TOST) | |\n"
+        "|---|---|---|---|---|---|---|---|"
+    )
     said = f"Mean test accuracy of {members} members after {epochs} epochs, margin {MARGIN}, alpha {ALPHA}."
-    return "\n".join([said, "", head, *lines])
+    return "\n".join([said, "", head, *(line(row) for row in sorted(rows, key=lambda row: row.kind != "tested"))])
+
+
+def line(row: Row) -> str:
+    """Return the row of the table."""
+    jax, torch = row.jax.mean(), row.torch.mean()
+    low, high = row.interval
+    verdict = f"apart: {row.kind}" if row.kind != "tested" else "equivalent" if row.equivalent else "NOT SHOWN"
+    return (
+        f"| {row.model} | {row.task} | {jax:.4f} | {torch:.4f} | {jax - torch:+.4f} | {low:+.4f} to {high:+.4f} "
+        f"| {row.p_value:.1e} | {verdict} |"
+    )
 
 
 def put(text: str, path: Path) -> None:
@@ -143,10 +202,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         specs = catalogue.models(None if arguments.models == ("all",) else arguments.models)
         tasks = [get_task(name, catalogue.tasks) for name in arguments.tasks]
         engines, rows = load_engines(catalogue), []
-        for task in tasks:
-            for spec in specs:
-                rows.append(compared_cell(engines, with_epochs(spec, arguments.epochs), task, arguments))
-                print(table(rows[-1:], arguments.members, arguments.epochs).splitlines()[-1], flush=True)
+        for spec in (with_epochs(spec, arguments.epochs) for spec in specs):
+            for task in tasks:
+                rows.append(Row(spec.name, task.name, *(kept(engines[e], spec, task, arguments) for e in ENGINES)))
+                print(line(rows[-1]), flush=True)
         text = table(rows, arguments.members, arguments.epochs)
         if arguments.write is not None:
             put(text, arguments.write)

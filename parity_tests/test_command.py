@@ -1,11 +1,15 @@
 """The command compares models and tasks of one's own as it does the ladder's, and says in words what differs."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from parity_tests.__main__ import main
+from parity_tests.certificate import GROUPS
 from parity_tests.differences import Difference
+from parity_tests.faults import TRAINING_MUTANTS, mutants_of
+from parity_tests.mutants import Mutant
 
 PLUGIN = """
 from dataclasses import dataclass
@@ -61,7 +65,7 @@ def run(tmp_path, factor, *flags):
     """Run the command on a model of one's own and return exit code and page."""
     plugin = tmp_path / "mine.py"
     plugin.write_text(PLUGIN.replace("JAX_FACTOR", factor))
-    shared = f"--models doubled --steps 4 --n-samples 40 --dtype float64 --plugin {plugin} --out {tmp_path}"
+    shared = f"--models doubled --steps 4 --n-samples 40 --plugin {plugin} --out {tmp_path}"
     code = main([*shared.split(), *flags])
     return code, (tmp_path / "artifacts" / "_parity" / "sign_of_winner" / "doubled.html").read_text()
 
@@ -69,24 +73,39 @@ def run(tmp_path, factor, *flags):
 def test_model_of_ones_own_is_granted_its_certificate(tmp_path, capsys):
     code, page = run(tmp_path, "self.factor")
     assert code == 0
-    assert "doubled on sign_of_winner, float64: the same over 4 steps" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    for dtype in ("float64", "float32"):
+        assert f"doubled on sign_of_winner, {dtype}: the same over 4 steps" in printed
     assert "Granted" in page
-    assert page.count("<svg") == 1
+    assert page.count("<svg") == len(GROUPS)
+    # Every fault in training, though nobody has listed one for this model.
+    assert f"doubled: {len(TRAINING_MUTANTS)} of {len(TRAINING_MUTANTS)} mutants found" in printed
+    assert page.count("not seen") == 0
     assert "http" not in re.sub(r"http-equiv|xmlns\S*", "", page)
 
 
 def test_fault_in_a_model_of_ones_own_is_named(tmp_path, capsys):
-    code, page = run(tmp_path, "2.1")
+    code, page = run(tmp_path, "2.1", "--dtype", "float64")
     assert code == 1
     assert "doubled differs first, at step 0, by 4.8e-02 of its largest value" in capsys.readouterr().out
     assert "Refused" in page
 
 
-def test_mutants_are_counted(tmp_path, capsys):
-    flags = f"--models logreg --steps 3 --n-samples 40 --dtype float64 --mutants --out {tmp_path}"
-    assert main(flags.split()) == 0
-    found, of = map(int, re.search(r"logreg: (\d+) of (\d+) mutants found", capsys.readouterr().out).groups())
-    assert found == of > 0
+def test_a_fault_that_is_not_seen_refuses_the_certificate(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("parity_tests.__main__.mutants_of", lambda *_: (Mutant("none at all", "jax", "", ("", 0)),))
+    flags = f"--models logreg --steps 3 --n-samples 40 --dtype float64 --out {tmp_path}"
+    assert main(flags.split()) == 1
+    assert "logreg: 0 of 1 mutants found" in capsys.readouterr().out
+
+
+def test_faults_that_cannot_be_seen_are_not_tried(catalogue):
+    """Of a model without decay or without a bias in its last layer."""
+    spec = catalogue.models(["logreg"])[0]
+    still = replace(spec, optimizer=replace(spec.optimizer, weight_decay=0.0))
+    names = [{m.name for m in mutants_of(s, {"head.weight": (1, 2)} | more)}
+             for s, more in ((still, {"head.bias": (1,)}), (spec, {}))]  # fmt: skip
+    assert not any("decay" in name for name in names[0])
+    assert not any("bias zero" in name for name in names[1])
 
 
 @pytest.mark.parametrize("flags", ["--models nosuch", "--tasks nosuch", "--steps 0"])
@@ -98,8 +117,8 @@ def test_wrong_use_is_one_sentence_and_exit_2(flags, capsys):
 @pytest.mark.parametrize(
     ("quantity", "words"),
     [
-        ("forward/blocks.0.attention.weights", "block 1 / attention weights differs first, at step 3, by 3.0e-02"),
-        ("parameters/blocks.1.expand.bias", "parameters of block 2 / expand bias differs first, at step 3"),
+        ("forward/blocks.0.attention.weights", "block 1 / attention weights differ first, at step 3, by 3.0e-02"),
+        ("parameters/blocks.1.expand.bias", "parameter block 2 / expand bias differs first, at step 3"),
         ("loss", "loss differs first"),
     ],
 )

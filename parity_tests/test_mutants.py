@@ -2,8 +2,11 @@
 
 import pytest
 
-from parity_tests.ladder import first_difference
-from parity_tests.mutants import EQUIVALENT, MUTANTS, Mutant, edited, planted
+from parity_tests.cases import ENGINES
+from parity_tests.faults import EQUIVALENT, MUTANTS, TRAINING_MUTANTS, mutants_of
+from parity_tests.ladder import first_difference, runner_of
+from parity_tests.mutants import Mutant, edited, planted
+from parity_tests.trajectory import compare_runners
 
 STEPS = 8
 """So many show every fault: the padded batch is the fifth of each epoch, the rate moves with the sixth."""
@@ -13,29 +16,49 @@ def label(mutant: Mutant) -> str:
     return f"{mutant.engine}-{mutant.model}-{mutant.name}".replace(" ", "_")
 
 
-@pytest.fixture(scope="session")
-def twins():
-    """What the unmutated engines showed, by model: asserted in every test, computed once."""
-    return {}
-
-
-def check_twin(twins, engines, case):
+def check_twin(engines, case):
     """Assert that the engines without the fault show no difference, in the very comparison that is to find it."""
-    name = case.spec.name
-    if name not in twins:
-        twins[name] = first_difference(engines, case, STEPS)
-    assert twins[name] is None, twins[name].sentence()
+    found = first_difference(engines, case, STEPS)
+    assert found is None, found.sentence()
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=label)
-def test_mutant_is_killed(mutant, engines, short_case, twins):
+def test_mutant_is_killed(mutant, engines, short_case):
     case = short_case(mutant.model)
-    check_twin(twins, engines, case)
+    check_twin(engines, case)
     with planted(mutant) as calls:
         found = first_difference(engines, case, STEPS, mutant)
     assert found is not None, f"{mutant.name} in {mutant.engine} was not seen"
     assert (found.quantity, found.step) == mutant.first, found.sentence()
     assert calls.count > 0 or not mutant.edits, "the fault was never traced"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", TRAINING_MUTANTS, ids=label)
+def test_fault_in_training_is_found_in_every_model(mutant, model, engines, short_case):
+    """What the certificate of a model counts, a plugin's too; test_mutant_is_killed says where it is seen first."""
+    case = short_case(model)
+    assert mutant in mutants_of(case.spec, case.open(engines["torch"]).manifest)
+    check_twin(engines, case)
+    with planted(mutant) as calls:
+        assert first_difference(engines, case, STEPS, mutant) is not None
+    assert calls.count > 0 or not mutant.edits
+
+
+SEEN_IN_TRAINING = [mutant for mutant in MUTANTS if mutant.first[0] != "correct"]
+"""Right answers are counts, which jump where a logit is all but 0: no trajectory judges them, test_evaluation does."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", SEEN_IN_TRAINING, ids=label)
+def test_trajectory_alone_kills_the_mutant(mutant, engines, short_case, measured):
+    """By the envelope, which is all that judges 800 steps: it is not so wide that a fault hides in it."""
+    case = short_case(mutant.model)
+    with planted(mutant):
+        jax, torch = (runner_of(engines[name], case, mutant if mutant.engine == name else None) for name in ENGINES)
+        verdict, _ = compare_runners(engines["jax"], jax, torch, STEPS)
+    measured(f"{mutant.name} in {mutant.engine}, {mutant.model}: {verdict.largest_share:.1e} of what is allowed")
+    assert verdict.largest_share > 10
 
 
 def test_a_mutant_leaves_no_trace(engines, short_case):

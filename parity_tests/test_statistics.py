@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from coretx.errors import UsageError
-from parity_tests.statistics import BEGIN, END, Row, main, put, table, tost
+from parity_tests.statistics import BEGIN, END, Row, code, main, put, table, tost
 
 
 def test_tost_is_two_one_sided_t_tests():
@@ -29,9 +29,18 @@ def test_tost_without_spread():
 
 
 def test_cells_at_chance_and_saturated_cells_stand_apart():
-    rows = [Row("a", "t", 0.51, 0.5, 0.0), Row("b", "t", 0.8, 0.81, 0.0), Row("c", "t", 0.999, 1.0, 0.0)]
-    assert [row.kind for row in rows] == ["at chance", "tested", "above 0.99"]
+    means = {"a": (0.51, 0.5), "b": (0.8, 0.81), "c": (0.999, 1.0), "d": (np.nan, 0.8)}
+    rows = [Row(name, "t", *(np.full(3, mean) for mean in pair)) for name, pair in means.items()]
+    assert [row.kind for row in rows] == ["at chance", "tested", "above 0.99", "diverged"]
     assert table(rows, 20, 150).splitlines()[4].startswith("| b | t | 0.8000 | 0.8100 | -0.0100 |")
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.01, 0.014, 0.015, 0.02])
+def test_interval_lies_inside_the_margin_where_tost_says_equivalent(shift):
+    differences = np.random.default_rng(2).normal(0, 0.015, 20)
+    row = Row("a", "t", 0.8 + differences - differences.mean() + shift, np.full(20, 0.8))
+    low, high = row.interval
+    assert row.equivalent == (max(-low, high) < 0.02)
 
 
 def test_table_goes_between_the_marks(tmp_path):
@@ -44,7 +53,24 @@ def test_table_goes_between_the_marks(tmp_path):
         put("new", page)
 
 
-def test_command_tests_a_cell(capsys):
-    flags = "--models logreg --tasks sign_of_winner --members 3 --epochs 3 --n-samples 100"
+def test_command_tests_a_cell_and_keeps_it(tmp_path, capsys, monkeypatch):
+    flags = f"--models logreg --tasks sign_of_winner --members 3 --epochs 3 --n-samples 100 --cells {tmp_path}"
     assert main(flags.split()) in (0, 1)
-    assert capsys.readouterr().out.startswith("| logreg | sign_of_winner | 0.")
+    first = capsys.readouterr().out
+    assert first.startswith("| logreg | sign_of_winner | 0.")
+    assert len(list(tmp_path.glob("sign_of_winner.logreg.*.json"))) == 2
+    monkeypatch.setattr("parity_tests.statistics.accuracies", lambda *_: pytest.fail("trained again"))
+    assert main(flags.split()) in (0, 1)
+    assert capsys.readouterr().out == first
+
+
+def test_a_cell_is_kept_for_the_code_that_trains(tmp_path, monkeypatch):
+    """Another page does not make it stale, another model does."""
+    monkeypatch.setattr("parity_tests.statistics.HOME", tmp_path)
+    digests = []
+    for file in ("coretx/models/mlp.py", "coretx/reports/pages.py", "jaxtx/programs.py", "torchtx/models/mlp.py"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(f"# {file}")
+        digests.append(code.__wrapped__())
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
