@@ -11,7 +11,7 @@ and left alone: what is kept of a cell are its validation scores, before anythin
 
 The seed is the tuning's own: no published member shares a stream of randomness with it, and since the sides of a task's
 space are the same for every seed, no row that decides here is a test row anywhere. Finished populations stand in
-`<out>/measured.json`; a run that was cut short goes on from there.
+`<out>/validation.csv`; a run that was cut short goes on from there.
 """
 
 import argparse
@@ -19,21 +19,21 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from coretx.cells import train_cells
 from coretx.config import RunConfig
 from coretx.data import Dataset
-from coretx.durable import write_bytes
+from coretx.durable import write_text
 from coretx.errors import OutputError, UsageError
 from coretx.grid import grid_points
 from coretx.models.recipes import TUNED
 from coretx.models.registry import build_models
 from coretx.plan import Cell, make_plan
-from coretx.provenance import commit
+from coretx.reports.csv_table import CsvTable
 from coretx.results import EpochRecord, ModelResult
 from coretx.splits import assert_disjoint, draw_splits
 from coretx.workers import SideBySide
@@ -51,8 +51,33 @@ WORKERS = 2
 
 Job = tuple[Sequence[Cell], Mapping[str, Dataset]]
 """The cells of one population, and their data."""
-Losses = dict[str, dict[str, dict[str, float | None]]]
-"""Mean validation loss by model, task and point; None where a member diverged."""
+
+
+@dataclass(frozen=True)
+class ValidationRow:
+    """What validation says of one point of the grid for one model on one task: means over members.
+
+    Loss in nats and accuracy are those of each member's best epoch, `best_epoch` counts from 0; all three are None
+    where a member diverged. `learning_rate` is that of the first epoch.
+    """
+
+    id: str
+    model: str
+    task: str
+    point: str
+    learning_rate: float
+    weight_decay: float
+    seed: int
+    members: int
+    n_samples: int
+    epochs: int
+    loss: float | None
+    accuracy: float | None
+    best_epoch: float | None
+    commit: str
+
+
+VALIDATION = CsvTable(ValidationRow, key=("model", "task", "point"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,18 +98,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.write and (config.tasks, config.models) != (("all",), ("all",)):
             raise UsageError("--write takes all tasks and all models, since a recipe is one for all: leave them out")
-        measured = measure(config)
-        chosen = {model: best_point(losses, model) for model, losses in measured.items()}
-        write_json(arguments.out / "chosen.json", {model: summary(measured[model], chosen[model]) for model in chosen})
-        if arguments.write:
-            write_json(TUNED, recipes(chosen))
+        rows = measure(config)
+        chosen = {model: best_point(mean_losses(rows, model), model) for model in dict.fromkeys(r.model for r in rows)}
+        write_recipes(TUNED if arguments.write else arguments.out / TUNED.name, chosen)
     except (UsageError, OutputError) as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
     for model, point in chosen.items():
-        print(f"{model:26} {point}: {mean_loss(measured[model], point):.4f} nats")
+        print(f"{model:26} {point}: {mean_losses(rows, model)[point]:.4f} nats")
     return 0
 
 
@@ -99,36 +122,39 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def measure(config: RunConfig) -> Losses:
-    """Return the validation losses of all cells of the plan, training those that are not in the file yet."""
-    plan, file = make_plan(config), config.out / "measured.json"
-    known = json.loads(file.read_text()) if file.exists() else {"setting": setting(config), "cells": {}}
-    if known["setting"] != setting(config):
-        raise UsageError(f"{file} was measured with {known['setting']}, this is {setting(config)}: take another --out")
-    begun, made_by, populations = time.perf_counter(), commit(), []
+def measure(config: RunConfig) -> list[ValidationRow]:
+    """Return a row for each cell of the plan, in its order, training those that are not in the file yet."""
+    plan, file = make_plan(config), config.out / "validation.csv"
+    known = {(row.model, row.task, row.point): row.id for row in VALIDATION.read(file)}
+    begun, populations = time.perf_counter(), []
     for task_run in plan.runs:
         data = draw_splits(task_run.task, task_run.n_samples, task_run.seed, config.split)
         assert_disjoint(task_run.task, data)
         populations += [(list(cells.values()), data) for cells in task_run.populations]
-    todo = [(cells, data) for cells, data in populations if any(c.config.id not in known["cells"] for c in cells)]
-    for done, results in enumerate(side_by_side(todo), 1):
-        known["cells"] |= {result.config.id: kept(result) for result in results}
-        known["seconds"] = round(known.get("seconds", 0) + sum(r.provenance.seconds["total"] for r in results), 1)
-        write_json(file, known | {"commit": made_by})
-        name = f"{results[0].config.model} on {results[0].config.task}"
+    wanted = {
+        (cell.spec.name, cell.task.name, point(cell)): cell.config.id for cells, _ in populations for cell in cells
+    }
+    for key in wanted.keys() & known.keys():
+        if wanted[key] != known[key]:
+            raise UsageError(f"{file} has {', '.join(key)} from another configuration or seed: take another --out")
+    todo = [(cells, data) for cells, data in populations if any(cell.config.id not in known.values() for cell in cells)]
+    for done, (cells, results) in enumerate(side_by_side(todo), 1):
+        VALIDATION.upsert(file, [validation_row(*pair) for pair in zip(cells, results, strict=True)])
+        name = f"{cells[0].spec.name} on {cells[0].task.name}"
         print(f"{done}/{len(todo)} {name}, {time.perf_counter() - begun:.0f} s", flush=True)
-    return by_model(known["cells"], (cell for cells, _ in populations for cell in cells))
+    rows = {row.id: row for row in VALIDATION.read(file)}
+    return [rows[id] for id in wanted.values()]
 
 
-def side_by_side(jobs: Sequence[Job]) -> Iterable[list[ModelResult]]:
-    """Yield what each population leaves, in order of arrival; an error in one stops the others and is raised."""
+def side_by_side(jobs: Sequence[Job]) -> Iterable[tuple[Sequence[Cell], list[ModelResult]]]:
+    """Yield the cells of each population and what they leave, in order of arrival; the first error is raised."""
     trainings = SideBySide(jobs, trained, WORKERS)
     try:
         for event in trainings:
             if event.error is not None:
                 raise event.error
             if event.result is not None:
-                yield event.result
+                yield event.job[0], event.result
     finally:
         trainings.join()
 
@@ -139,73 +165,63 @@ def trained(job: Job, on_epoch: Callable[[EpochRecord], None]) -> list[ModelResu
     return train_cells(cells, data, [on_epoch] * len(cells))
 
 
-def setting(config: RunConfig) -> dict[str, Any]:
-    """Return what every measurement of a file shares."""
-    names = ("seed", "members", "epochs", "learning_rates", "weight_decays", "n_samples", "split", "negatives")
-    return json.loads(json.dumps({name: getattr(config, name) for name in names}))
+def point(cell: Cell) -> str:
+    """Return what the point of the grid is called; `1x` for the original's own."""
+    return cell.point.name or "1x"
 
 
-def kept(result: ModelResult) -> dict[str, Any]:
-    """Return what is known of a cell: its name and the validation scores of each member; None where one diverged."""
-    config = result.config
-    rates = {name: config.hyperparameters[name] for name in ("learning_rate_start", "weight_decay")}
+def validation_row(cell: Cell, result: ModelResult) -> ValidationRow:
+    """Return what is kept of a cell: nothing but its validation scores."""
+    config, optimizer = cell.config, cell.spec.optimizer
     scores = result.scores["val"] if result.status == "done" else None
-    measured = {name: scores and getattr(scores, name).tolist() for name in ("loss", "accuracy")}
-    best = None if result.best_epoch is None else result.best_epoch.tolist()
-    return {"model": config.model, "task": config.task, **rates, **measured, "best_epoch": best}
+    return ValidationRow(
+        id=config.id,
+        model=config.model,
+        task=config.task,
+        point=point(cell),
+        learning_rate=optimizer.learning_rate_start,
+        weight_decay=optimizer.weight_decay,
+        seed=config.seed,
+        members=config.members,
+        n_samples=config.n_samples,
+        epochs=config.epochs,
+        loss=None if scores is None else float(np.mean(scores.loss)),
+        accuracy=None if scores is None else float(np.mean(scores.accuracy)),
+        best_epoch=None if result.best_epoch is None else float(np.mean(result.best_epoch)),
+        commit=result.provenance.commit,
+    )
 
 
-def by_model(measured: Mapping[str, Mapping[str, Any]], cells: Iterable[Cell]) -> Losses:
-    """Return the mean losses of cells by model, task and point."""
-    found: Losses = {}
-    for cell in cells:
-        points = found.setdefault(cell.spec.name, {}).setdefault(cell.task.name, {})
-        losses = measured[cell.config.id]["loss"]
-        points[cell.point.name or "1x"] = None if losses is None else float(np.mean(losses))
-    return found
+def mean_losses(rows: Iterable[ValidationRow], model: str) -> dict[str, float | None]:
+    """Return a model's mean loss over tasks at each point, in the order of rows; None where it diverged on one."""
+    losses: dict[str, list[float | None]] = {}
+    for row in rows:
+        if row.model == model:
+            losses.setdefault(row.point, []).append(row.loss)
+    return {name: None if None in values else sum(values) / len(values) for name, values in losses.items()}
 
 
-def best_point(losses: Mapping[str, Mapping[str, float | None]], model: str) -> str:
-    """Return the point with the lowest mean loss over tasks; the first of equals. UsageError where all diverged.
+def best_point(losses: Mapping[str, float | None], model: str) -> str:
+    """Return the point with the lowest loss, the first of equals. UsageError where a member diverged at every one.
 
-    >>> losses = {"a": {"1x": 0.5, "lr0.1x": 0.2, "lr3x": None}, "b": {"1x": 0.3, "lr0.1x": 0.4, "lr3x": 0.1}}
-    >>> best_point(losses, "mlp")
-    'lr0.1x'
+    >>> best_point({"1x": 0.5, "lr3x": None, "lr0.333x": 0.2, "wd10x": 0.2}, "mlp")
+    'lr0.333x'
     """
-    points = list(next(iter(losses.values())))
-    best = min(points, key=lambda point: mean_loss(losses, point))
-    if mean_loss(losses, best) == float("inf"):
+    finite = {name: loss for name, loss in losses.items() if loss is not None}
+    if not finite:
         raise UsageError(f"{model}: a member diverged at every point of the grid: take lower rates")
-    return best
+    return min(finite, key=lambda name: finite[name])
 
 
-def summary(losses: Mapping[str, Mapping[str, float | None]], chosen: str) -> dict[str, Any]:
-    """Return the chosen point beside the mean loss of every one; None where it is out."""
-    means = {point: mean_loss(losses, point) for point in next(iter(losses.values()))}
-    return {"chosen": chosen, "loss": {point: None if loss == float("inf") else loss for point, loss in means.items()}}
-
-
-def mean_loss(losses: Mapping[str, Mapping[str, float | None]], point: str) -> float:
-    """Return a point's mean loss over tasks; infinite where it diverged on one."""
-    values = [task[point] for task in losses.values()]
-    return float("inf") if None in values else float(np.mean(np.array(values, np.float64)))
-
-
-def recipes(chosen: Mapping[str, str]) -> dict[str, dict[str, float]]:
-    """Return the optimizer's numbers at each model's point."""
-    plan = {point.name or "1x": point for point in grid_points(LEARNING_RATES, WEIGHT_DECAYS)}
+def write_recipes(path: Path, chosen: Mapping[str, str]) -> None:
+    """Write the optimizer's numbers at each model's point, to six digits."""
+    points = {point.name or "1x": point for point in grid_points(LEARNING_RATES, WEIGHT_DECAYS)}
     found = {}
     for spec in build_models(list(chosen)):
-        optimizer = plan[chosen[spec.name]].apply(spec.optimizer)
+        optimizer = points[chosen[spec.name]].apply(spec.optimizer)
         names = ("learning_rate_start", "learning_rate_end", "weight_decay")
         found[spec.name] = {name: float(f"{getattr(optimizer, name):.6g}") for name in names}
-    return found
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write plain values, indented and sorted."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, (json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n").encode())
+    write_text(path, json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -24,8 +24,9 @@ class Cheat:
     def __getattr__(self, name):
         return getattr(self.access, name)
 
-    def train(self, *data, **schedule):
-        return self.access.train(*data, **self.change({name: np.copy(value) for name, value in schedule.items()}))
+    def train(self, *data, keep_best, **schedule):
+        changed = self.change({name: np.copy(value) for name, value in schedule.items()})
+        return self.access.train(*data, **changed, keep_best=keep_best)
 
 
 def without_last_batch(schedule):

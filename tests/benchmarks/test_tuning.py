@@ -8,10 +8,10 @@ import pytest
 from benchmarks import tuning
 from coretx.data import Dataset
 from coretx.errors import UsageError
-from coretx.models.registry import build_models
 from coretx.splits import draw_splits
 
 ARGUMENTS = ("--tasks", "has_all_tokens", "--models", "logreg", "--epochs", "3")
+POINTS = len(tuning.LEARNING_RATES) * len(tuning.WEIGHT_DECAYS)
 
 
 def tune(out):
@@ -26,61 +26,46 @@ def tuned(tmp_path_factory):
 
 
 def test_every_point_is_measured_with_the_same_budget(tuned):
-    measured = json.loads((tuned / "measured.json").read_text())
-    cells = list(measured["cells"].values())
-    assert len(cells) == len(tuning.LEARNING_RATES) * len(tuning.WEIGHT_DECAYS)
-    assert len({(cell["learning_rate_start"], cell["weight_decay"]) for cell in cells}) == len(cells)
-    assert all(len(cell[name]) == tuning.MEMBERS for cell in cells for name in ("loss", "accuracy", "best_epoch"))
-    assert (measured["setting"]["members"], measured["setting"]["epochs"]) == (tuning.MEMBERS, 3)
+    rows = tuning.VALIDATION.read(tuned / "validation.csv")
+    assert len({(row.learning_rate, row.weight_decay) for row in rows}) == len(rows) == POINTS
+    assert {(row.seed, row.members, row.epochs) for row in rows} == {(tuning.SEED, tuning.MEMBERS, 3)}
+    assert all(None not in (row.loss, row.accuracy, row.best_epoch) for row in rows)
 
 
 def test_noise_for_test_rows_changes_no_byte_of_the_choice(tuned, tmp_path, monkeypatch):
     def noisy(*arguments):
         splits = draw_splits(*arguments)
         test, rng = splits["test"], np.random.default_rng(0)
-        noise = Dataset(rng.standard_normal(test.x.shape, np.float32), rng.permutation(test.y))
+        noise = Dataset(100 * rng.standard_normal(test.x.shape, np.float32), rng.permutation(test.y))
         return splits | {"test": noise}
 
+    scores = []
+    monkeypatch.setattr(tuning, "train_cells", seen(tuning.train_cells, scores))
     monkeypatch.setattr(tuning, "draw_splits", noisy)
     monkeypatch.setattr(tuning, "assert_disjoint", lambda task, data: None)
     assert tune(tmp_path) == 0
-    assert (tmp_path / "chosen.json").read_bytes() == (tuned / "chosen.json").read_bytes()
-    losses = [json.loads((out / "measured.json").read_text())["cells"] for out in (tmp_path, tuned)]
-    assert losses[0] == losses[1]
+    assert len(scores) == POINTS
+    assert all(part["test"].loss.mean() > 2 * part["val"].loss.mean() for part in scores), "was there no noise?"
+    for name in ("validation.csv", "tuned.json"):
+        assert (tmp_path / name).read_bytes() == (tuned / name).read_bytes()
+
+
+def seen(train, scores):
+    """Return the function that trains, with the scores of every cell kept."""
+
+    def training(*job):
+        results = train(*job)
+        scores.extend(result.scores for result in results)
+        return results
+
+    return training
 
 
 def test_finished_populations_are_not_trained_again(tuned, monkeypatch):
-    monkeypatch.setattr(tuning, "trained", lambda *job: pytest.fail("trained again"))
-    before = (tuned / "chosen.json").read_bytes()
+    monkeypatch.setattr(tuning, "train_cells", lambda *job: pytest.fail("trained again"))
+    before = (tuned / "tuned.json").read_bytes()
     assert tune(tuned) == 0
-    assert (tuned / "chosen.json").read_bytes() == before
-
-
-def test_measurements_of_another_setting_are_not_mixed_in(tuned, capsys):
-    assert tuning.main([*ARGUMENTS[:-1], "4", "--out", str(tuned)]) == 2
-    assert "take another --out" in capsys.readouterr().err
-
-
-def test_a_point_that_diverged_is_out():
-    losses = {"a": {"1x": 0.6, "lr0.1x": None}, "b": {"1x": 0.6, "lr0.1x": 0.1}}
-    assert tuning.best_point(losses, "mlp") == "1x"
-    assert tuning.summary(losses, "1x")["loss"] == {"1x": 0.6, "lr0.1x": None}
-
-
-def test_equal_points_give_the_first():
-    assert tuning.best_point({"a": {"1x": 0.5, "wd10x": 0.5}}, "mlp") == "1x"
-
-
-def test_where_all_points_diverged_none_is_chosen():
-    with pytest.raises(UsageError, match="mlp: a member diverged at every point"):
-        tuning.best_point({"a": {"1x": None, "wd10x": 0.1}, "b": {"1x": 0.1, "wd10x": None}}, "mlp")
-
-
-def test_a_recipe_is_written_from_all_tasks_and_models_or_not_at_all(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(tuning, "TUNED", tmp_path / "tuned.json")
-    assert tuning.main([*ARGUMENTS, "--out", str(tmp_path), "--write"]) == 2
-    assert "--write takes all tasks and all models" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+    assert (tuned / "tuned.json").read_bytes() == before
 
 
 def test_an_error_in_one_population_keeps_the_others_and_is_raised(tmp_path, monkeypatch):
@@ -95,16 +80,45 @@ def test_an_error_in_one_population_keeps_the_others_and_is_raised(tmp_path, mon
     monkeypatch.setattr(tuning, "train_cells", failing)
     with pytest.raises(RuntimeError, match="out of order"):
         tuning.main(["--tasks", "has_all_tokens", "--models", "logreg", "mlp", "--epochs", "1", "--out", str(tmp_path)])
-    cells = json.loads((tmp_path / "measured.json").read_text())["cells"].values()
-    assert {cell["model"] for cell in cells} == {"logreg"}
+    assert [row.model for row in tuning.VALIDATION.read(tmp_path / "validation.csv")] == ["logreg"] * POINTS
+    assert not (tmp_path / "tuned.json").exists()
 
 
-def test_recipes_are_the_original_s_at_the_chosen_points():
-    (found,) = tuning.recipes({"self_attention": "lr0.111x-wd10x"}).values()
+def test_measurements_of_another_setting_are_not_mixed_in(tuned, capsys):
+    before = (tuned / "validation.csv").read_bytes()
+    assert tuning.main([*ARGUMENTS[:-1], "4", "--out", str(tuned)]) == 2
+    assert "from another configuration or seed: take another --out" in capsys.readouterr().err
+    assert (tuned / "validation.csv").read_bytes() == before
+
+
+def test_a_recipe_is_written_from_all_tasks_and_models_or_not_at_all(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tuning, "TUNED", tmp_path / "tuned.json")
+    assert tuning.main([*ARGUMENTS, "--out", str(tmp_path), "--write"]) == 2
+    assert "--write takes all tasks and all models" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def row(task, point, loss):
+    return tuning.ValidationRow("id", "mlp", task, point, 0.1, 0.01, 0, 2, 1000, 3, loss, None, None, "unknown")
+
+
+def test_a_point_that_diverged_on_one_task_is_out():
+    rows = [row("a", "1x", 0.6), row("a", "lr3x", None), row("b", "1x", 0.8), row("b", "lr3x", 0.1)]
+    losses = tuning.mean_losses(rows, "mlp")
+    assert losses == {"1x": pytest.approx(0.7), "lr3x": None}
+    assert tuning.best_point(losses, "mlp") == "1x"
+
+
+def test_equal_points_give_the_first():
+    assert tuning.best_point({"1x": 0.5, "wd10x": 0.5, "lr3x": 0.6}, "mlp") == "1x"
+
+
+def test_where_all_points_diverged_none_is_chosen():
+    with pytest.raises(UsageError, match="mlp: a member diverged at every point"):
+        tuning.best_point({"1x": None, "wd10x": None}, "mlp")
+
+
+def test_recipes_are_the_original_s_at_the_chosen_points(tmp_path):
+    tuning.write_recipes(tmp_path / "tuned.json", {"self_attention": "lr0.111x-wd10x"})
+    (found,) = json.loads((tmp_path / "tuned.json").read_text()).values()
     assert found == {"learning_rate_start": 0.0444, "learning_rate_end": 0.0222, "weight_decay": 0.1}
-
-
-def test_tuned_recipe_names_the_ladder_s_models_alone():
-    ladder = {spec.name for spec in build_models()}
-    assert set(tuning.recipes(dict.fromkeys(ladder, "1x"))) == ladder
-    assert set(json.loads(tuning.TUNED.read_text())) <= ladder
