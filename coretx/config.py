@@ -77,6 +77,9 @@ class RunConfig:
     """Numbers of steps at which the trained models are evaluated too; for sums they give the number of digits."""
     members: int = 1
     """Independent runs of each model that are trained together and reported as mean and spread."""
+    data_seeds: int = 1
+    """Draws of data, with seeds 3 apart from --seed on: each is a run of its own, and their spread is reported apart
+    from that over members."""
     epochs: int | None = None
     """Epochs of every model, in place of its own number."""
     learning_rates: tuple[str, ...] = ("1x",)
@@ -109,7 +112,8 @@ class RunConfig:
         for n in self.n_samples:
             if n < MIN_SAMPLES:
                 raise UsageError(f"--n-samples must be at least {MIN_SAMPLES}, two rows of each class; got {n}")
-        for flag, value, least in (("members", self.members, 1), ("epochs", self.epochs, 1), ("seed", self.seed, 0)):
+        numbers = (("members", self.members, 1), ("data-seeds", self.data_seeds, 1), ("epochs", self.epochs, 1))
+        for flag, value, least in (*numbers, ("seed", self.seed, 0)):
             if value is not None and value < least:
                 raise UsageError(f"--{flag} must be at least {least}; got {value}")
         for length in self.eval_lengths:

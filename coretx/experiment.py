@@ -116,6 +116,8 @@ class Experiment:
     progress: Progress
     outcome: Outcome
     session: Session = field(default_factory=Session)
+    ceilings: dict[str, Mapping[str, Ceiling]] = field(default_factory=dict)
+    """By task: they belong to it, and not to a draw of data."""
 
     def run(self, runs: Sequence[TaskRun]) -> None:
         """Train every cell that is not reused and keep what comes of it; the dashboard is written in any case."""
@@ -176,7 +178,9 @@ class Experiment:
         record = RunRecord(task.name, task.display_title, seed, n, configs, overlap, *version, counts)
         folder = self.config.out / "artifacts" / task.name / "runs"
         wandb = WandbLog(self.config.wandb, self.config.out, self.progress.note, self.session)
-        known = ceilings(task, "test" if protocol == "disjoint" else None)
+        if task.name not in self.ceilings:
+            self.ceilings[task.name] = ceilings(task, "test" if protocol == "disjoint" else None)
+        known = self.ceilings[task.name]
         return OpenRun(task_run, data, lengths, record, Tee([JsonLinesLog(folder), wandb]), known, groups, len(configs))
 
     def fresh(self, run: OpenRun, cells: Mapping[str, Cell]) -> dict[str, Cell]:

@@ -13,6 +13,7 @@ from coretx.models.recipes import with_recipe
 from coretx.models.spec import ModelSpec
 from coretx.plugins import Catalogue, load_catalogue
 from coretx.results import CellConfig
+from coretx.splits import DATA_SEEDS_APART
 from coretx.tasks.base import Task
 from coretx.tasks.registry import get_task
 
@@ -92,7 +93,9 @@ def task_runs(config: RunConfig, catalogue: Catalogue, say: Say) -> list[TaskRun
                 f"model {spec.name} names the engine {backend.name}, which has no class for "
                 f"{type(spec.architecture).__name__}: return one from {backend.name}_models()"
             )
-    return [task_run(config, task, n, models) for task in tasks for n in config.n_samples]
+    seeds = range(config.seed, config.seed + DATA_SEEDS_APART * config.data_seeds, DATA_SEEDS_APART)
+    draws = [replace(config, seed=seed) for seed in seeds]
+    return [task_run(draw, task, n, models) for task in tasks for n in config.n_samples for draw in draws]
 
 
 def negatives(config: RunConfig) -> str:

@@ -62,9 +62,21 @@ def test_help_names_every_flag(capsys):
         main(["--help"])
     assert left.value.code == 0
     printed = capsys.readouterr().out
-    for flag in ("backend", "tasks", "models", "n-samples", "seed", "members", "epochs", "device", "out", "wandb"):
+    for flag in (
+        "backend",
+        "tasks",
+        "models",
+        "n-samples",
+        "seed",
+        "members",
+        "data-seeds",
+        "epochs",
+        "device",
+        "out",
+        "wandb",
+    ):
         assert f"--{flag}" in printed
-    for flag in ("plugin", "reuse", "list", "rebuild-reports", "version"):
+    for flag in ("data-seeds", "plugin", "reuse", "list", "rebuild-reports", "version"):
         assert f"--{flag}" in printed
 
 
@@ -80,6 +92,7 @@ def test_help_names_every_flag(capsys):
         (["--backend", "torch", "--device", "tpu"], "backend torch runs on cpu, gpu, got --device tpu"),
         (["--epochs", "0"], "--epochs must be at least 1; got 0"),
         (["--members", "0"], "--members must be at least 1; got 0"),
+        (["--data-seeds", "0"], "--data-seeds must be at least 1; got 0"),
         (["--seed", "-1"], "--seed must be at least 0; got -1"),
         (["--n-samples", "3"], "--n-samples must be at least 4, .*; got 3"),
         (["--n-samples", "100", "3"], "--n-samples must be at least 4, .*; got 3"),

@@ -399,6 +399,16 @@ def test_models_of_a_task_are_compared_with_those_of_earlier_runs(tmp_path):
     assert path.read_bytes() == before
 
 
+def test_draws_of_data_are_cells_of_their_own_with_a_spread_of_their_own(tmp_path):
+    assert small_run(tmp_path, "--models", "mlp", "--data-seeds", "2", "--members", "2") == 0
+    found = [load_result(path) for path in (tmp_path / "artifacts").glob("*/cells/*.json")]
+    assert sorted(result.config.seed for result in found) == [0, 3]
+    rows = {name: np.unique([r.predictions[name].x.tobytes() for r in found]) for name in ("train", "val", "test")}
+    assert {name: len(different) for name, different in rows.items()} == dict.fromkeys(rows, 2)
+    assert "Other data" in (tmp_path / "benchmarks" / "index.html").read_text()
+    assert "over 2 draws of data (seeds 0, 3)" in next(tmp_path.rglob("mlp.html")).read_text()
+
+
 def test_rebuild_writes_deleted_pages_again(tmp_path):
     assert small_run(tmp_path) == 0
     before = pages(tmp_path)

@@ -64,6 +64,17 @@ def test_every_n_is_a_run_of_its_own():
     assert found == [(task, n) for task in ("has_all_tokens", "any_abs_gt_one") for n in (10, 20)]
 
 
+def test_every_draw_of_data_is_a_run_of_its_own_three_seeds_apart():
+    runs = planned(tasks=("has_all_tokens", "any_abs_gt_one"), seed=2, data_seeds=3)
+    found = [(run.task.name, run.seed, run.cells["mlp"].config.seed) for run in runs]
+    assert found == [(task, seed, seed) for task in ("has_all_tokens", "any_abs_gt_one") for seed in (2, 5, 8)]
+
+
+def test_draw_of_data_has_the_cell_that_its_seed_alone_would_have():
+    several, (alone,) = planned(data_seeds=2, members=2), planned(seed=3, members=2)
+    assert several[1].cells["mlp"].config.id == alone.cells["mlp"].config.id
+
+
 def test_title_names_its_task():
     assert planned(tasks=("aa+bb=cc",))[0].task.name == "two_digit_sum"
 
@@ -150,6 +161,7 @@ def test_engine_without_a_class_for_a_model_says_where_to_return_one():
         ({"n_samples": (10, 3)}, "--n-samples must be at least 4, two rows of each class; got 3"),
         ({"epochs": 0}, "--epochs must be at least 1; got 0"),
         ({"members": 0}, "--members must be at least 1; got 0"),
+        ({"data_seeds": 0}, "--data-seeds must be at least 1; got 0"),
         ({"seed": -1}, "--seed must be at least 0; got -1"),
     ],
 )

@@ -3,16 +3,18 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 from urllib.parse import quote
 
 from coretx.reports.benchmark_csv import BenchmarkRow, OverlapRow, SplitRow
 from coretx.reports.comparisons_csv import ComparisonRow
 from coretx.reports.configurations import Configuration, configurations, ordered
-from coretx.reports.formatting import DASH, between, count, counted, decimal, percent, seconds
+from coretx.reports.data_seeds import Draws, data_spread, draws_of
+from coretx.reports.footing import Reached, best_reached
+from coretx.reports.formatting import between, counted, decimal, percent, seconds
+from coretx.reports.overlap_table import overlap_table
 from coretx.reports.templating import SCRIPT, policy_with_script, render
 from coretx.reports.verdicts import Gain, Pairs, gain, marks, pairs_of
-from coretx.results import SPLIT_NAMES, SPLITS
+from coretx.results import SPLIT_NAMES
 
 SPLIT_ORDER = ("test", "val", "train")
 """The split that counts comes first."""
@@ -83,7 +85,7 @@ def render_dashboard(
     Tasks and models stand in the orders given, unknown ones after them by name; a score links to its cell's page
     where has_page says that there is one; generalisation is the address of the page beside it, if any.
     """
-    sections, pairs = [], pairs_of(comparisons)
+    sections, pairs, reached, draws = [], pairs_of(comparisons), best_reached(rows), draws_of(rows)
     for configuration in configurations(rows):
         tasks = ordered({task for task, _ in configuration.cells}, task_order)
         models = ordered({model for _, model in configuration.cells}, model_order)
@@ -96,12 +98,13 @@ def render_dashboard(
                     (
                         split,
                         SPLIT_NAMES.get(split, split),
-                        _lines(configuration, split, models, tasks, has_page, pairs),
+                        _lines(configuration, split, models, tasks, has_page, pairs, reached),
                     )
                     for split in ordered({row.split for row in configuration.rows}, SPLIT_ORDER)
                 ],
                 "gains": _gains(configuration, models, tasks, pairs),
-                **_overlaps(configuration, overlaps, splits, tasks, task_titles),
+                "data": _data(configuration, models, tasks, draws),
+                **overlap_table(configuration, overlaps, splits, tasks, task_titles),
                 "provenance": _provenance(configuration),
                 "older": configuration.older,
             }
@@ -127,12 +130,13 @@ def _lines(
     tasks: Sequence[str],
     has_page: HasPage,
     pairs: Pairs,
+    reached: Reached,
 ) -> list[Line]:
     marked: dict[tuple[str, str], str] = {}
     for task in tasks if split == "test" else ():
         cells = {model: row for model in models if (row := configuration.cells.get((task, model), {}).get(split))}
         marked |= {(task, model): mark for model, mark in marks(cells, pairs).items()}
-    return [_line(configuration, split, model, tasks, has_page, marked) for model in models]
+    return [_line(configuration, split, model, tasks, has_page, marked, reached) for model in models]
 
 
 def _line(
@@ -142,9 +146,12 @@ def _line(
     tasks: Sequence[str],
     has_page: HasPage,
     marked: Mapping[tuple[str, str], str],
+    reached: Reached,
 ) -> Line:
     rows = [configuration.cells.get((task, model), {}).get(split) for task in tasks]
-    scores = [_score(row, has_page, marked.get((task, model), "")) for task, row in zip(tasks, rows, strict=True)]
+    scores = [
+        _score(row, has_page, marked.get((task, model), ""), reached) for task, row in zip(tasks, rows, strict=True)
+    ]
     epochs = sorted({row.epochs for row in rows if row})
     several = len(configuration.epochs) > 1
     return Line(
@@ -170,7 +177,19 @@ def _gains(
     return lines if any(any(gains) for _, _, gains in lines) else []
 
 
-def _score(row: BenchmarkRow | None, has_page: HasPage, mark: str) -> Score:
+def _data(
+    configuration: Configuration, models: Sequence[str], tasks: Sequence[str], draws: Draws
+) -> list[tuple[str, list[dict[str, str] | None]]]:
+    """Return each model's spread over draws of data by task; none where there is one draw."""
+    found = [
+        (model, [data_spread(configuration.cells.get((task, model), {}).get("test"), draws) for task in tasks])
+        for model in models
+    ]
+    lines = [(model, [spread and spread.texts for spread in spreads]) for model, spreads in found]
+    return lines if any(any(spreads) for _, spreads in lines) else []
+
+
+def _score(row: BenchmarkRow | None, has_page: HasPage, mark: str, reached: Reached) -> Score:
     if row is None:
         return Score("missing")
     link = None
@@ -192,7 +211,9 @@ def _score(row: BenchmarkRow | None, has_page: HasPage, mark: str) -> Score:
             _between(row.loss_rows_low, row.loss_rows_high, decimal),
         ),
     }
-    ceiling = "" if row.ceiling is None or row.ceiling == 1 else percent(row.ceiling)
+    ceiling = "" if row.ceiling is None or row.ceiling == 1 else f"ceiling {percent(row.ceiling)}"
+    if row.split == "test" and row.ceiling is None and row.view != "full":
+        ceiling = f"reached {percent(reached[row.task, row.protocol, row.negatives, row.view])}"
     return Score("done", row.accuracy, row.loss, texts, link, bool(row.small_space), ceiling, bool(row.alarm), mark)
 
 
@@ -207,57 +228,6 @@ def _average(scores: Sequence[Score]) -> Score:
 
 def _between(low: float | None, high: float | None, form: Callable[[float], str]) -> str:
     return "" if low is None or high is None else between((low, high), form)
-
-
-def _overlaps(
-    configuration: Configuration,
-    overlaps: Sequence[OverlapRow],
-    splits: Sequence[SplitRow],
-    tasks: Sequence[str],
-    titles: Mapping[str, str],
-) -> dict[str, Any]:
-    """Return the overlap table: what each part of the draws of this seed and size holds, the protocols side by side.
-
-    Of a protocol that was drawn with several rules for negatives, the one that this configuration has is shown, or else
-    the last in the file.
-    """
-    draw = (configuration.seed, configuration.n_samples)
-    shown = {
-        (row.task, row.split): row
-        for row in sorted(overlaps, key=lambda row: row.negatives == configuration.negatives)
-        if (row.seed, row.n_samples) == draw and row.task in tasks
-    }
-    counts = {(row.task, row.split, row.negatives, row.seed, row.n_samples, row.part): row for row in splits}
-    protocols = sorted({protocol for _, protocol in shown})
-    lines = []
-    for task in tasks:
-        drawn = [shown.get((task, protocol)) for protocol in protocols]
-        parts = {part for row in drawn if row for part in SPLITS if (*_draw(row), part) in counts} | {"test"}
-        if any(drawn):
-            for part in sorted(parts, key=SPLITS.index):
-                cells = [_overlap_cells(row, counts.get((*_draw(row), part)), part) if row else None for row in drawn]
-                lines.append({"task": titles.get(task) or task, "part": SPLIT_NAMES[part], "cells": cells})
-    return {"overlap_protocols": protocols, "overlaps": lines}
-
-
-def _draw(row: OverlapRow) -> tuple[str, str, str, int, int]:
-    return row.task, row.split, row.negatives, row.seed, row.n_samples
-
-
-def _overlap_cells(row: OverlapRow, counts: SplitRow | None, part: str) -> list[str] | None:
-    """Return rows and distinct rows (label 0 + label 1), problems, test rows that train has; None for no such part."""
-    if counts is None and part != "test":
-        return None
-    held = [count(row.test_total) if part == "test" else DASH, DASH, DASH]
-    if counts is not None:
-        held = [
-            f"{count(counts.rows_0)} + {count(counts.rows_1)}",
-            f"{count(counts.distinct_rows_0)} + {count(counts.distinct_rows_1)}",
-            count(counts.keys),
-        ]
-    if part != "test":
-        return [*held, ""]
-    return [*held, f"{count(row.overlap_count)} ({percent(row.overlap_rate)})"]
 
 
 def _provenance(configuration: Configuration) -> str:

@@ -1,26 +1,59 @@
 """What a score stands on: the rows it was measured on, the epoch it is of, and what can be reached at all."""
 
+from collections.abc import Iterable, Mapping
+
 from coretx.metrics import wilson_interval
-from coretx.reports.formatting import DASH, between, count, counted, percent
+from coretx.reports.benchmark_csv import BenchmarkRow
+from coretx.reports.formatting import between, count, counted, percent
 from coretx.results import SPLIT_NAMES, VIEWS, ModelResult, SplitCounts, SplitScores
 
+Reached = Mapping[tuple[str, str, str, str], float]
+"""By task, protocol, negatives and view the best accuracy on test of any model of that view: no ceiling, a fact."""
 
-def floors(result: ModelResult) -> list[tuple[str, str]]:
-    """Return what each view of the input allows on test, by its name."""
-    return [
-        (f"{view}, {ceiling.kind}", DASH if ceiling.value is None else percent(ceiling.value))
+
+def best_reached(rows: Iterable[BenchmarkRow]) -> Reached:
+    """Return the best that the models of each view have reached in these rows, as means over members."""
+    best: dict[tuple[str, str, str, str], float] = {}
+    for row in rows:
+        if row.split == "test" and row.accuracy is not None:
+            place = (row.task, row.protocol, row.negatives, row.view)
+            best[place] = max(row.accuracy, best.get(place, 0.0))
+    return best
+
+
+def floors(result: ModelResult, reached: Reached) -> list[tuple[str, str]]:
+    """Return what each view of the input allows on test, by its name, or what models of a view without one reached."""
+    known = [
+        (f"{view}, {ceiling.kind}", percent(ceiling.value))
         for view, ceiling in result.ceilings.items()
-        if view != "full"
+        if view != "full" and ceiling.value is not None
+    ]
+    config = result.config
+    found = [(view, reached.get((config.task, config.split, config.negatives, view))) for view in VIEWS]
+    return known + [
+        (f"{view}, reached so far; no ceiling is known", percent(value))
+        for view, value in found
+        if value is not None and view != "full" and _unknown(result, view)
     ]
 
 
-def ceiling(result: ModelResult) -> str:
-    """Return what the model's view of an input allows at best, and how that is known; nothing where it sees all."""
+def _unknown(result: ModelResult, view: str) -> bool:
+    return view not in result.ceilings or result.ceilings[view].value is None
+
+
+def ceiling(result: ModelResult, reached: Reached) -> str:
+    """Return what the model's view of an input allows at best, and how that is known; nothing where it sees all.
+
+    Where nothing is known it says so, and how much the models of that view have reached.
+    """
     if result.view == "full" or not result.ceilings:
         return ""
     ceiling = result.ceilings.get(result.view)
     if ceiling is None or ceiling.value is None:
-        return f"no ceiling is known for a model that sees {VIEWS[result.view]} ({result.view})"
+        config = result.config
+        best = reached.get((config.task, config.split, config.negatives, result.view))
+        so_far = "" if best is None else f"; {percent(best)} is reached so far"
+        return f"no ceiling is known for a model that sees {VIEWS[result.view]} ({result.view}){so_far}"
     known = ceiling.kind
     if ceiling.low is not None:
         known += f", 95 % interval {between((ceiling.low, ceiling.value), percent)}"

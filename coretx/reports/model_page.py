@@ -1,7 +1,7 @@
 """The page of one cell: what the model scored, how it learned, where it errs, and how to get the same again."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +9,11 @@ import numpy as np
 from markupsafe import Markup
 
 from coretx.intervals import Summary, summaries
-from coretx.reports import breakdown, figures, footing
+from coretx.reports import benchmark_csv, breakdown, figures, footing
+from coretx.reports.benchmark_csv import BenchmarkRow
 from coretx.reports.breakdown_csv import group_rows, length_rows
 from coretx.reports.curves import finite_part
+from coretx.reports.data_seeds import data_spread, draws_of
 from coretx.reports.formatting import DASH, between, count, counted, decimal, percent, plain, seconds
 from coretx.reports.misclassified import misclassified
 from coretx.reports.templating import POLICY, render
@@ -48,9 +50,15 @@ class Score:
     rows: str = ""
 
 
-def render_model_page(result: ModelResult, task: Task, *, claim: str) -> str:
-    """Return the page of a cell as one self-contained HTML file; claim is the sentence that the model's rung tests."""
-    config = result.config
+def render_model_page(result: ModelResult, task: Task, *, claim: str, published: Sequence[BenchmarkRow] = ()) -> str:
+    """Return the page of a cell as one self-contained HTML file; claim is the sentence that the model's rung tests.
+
+    `published` are the rows of the table: what other draws of data gave, what was reached where no ceiling is known.
+    """
+    config, own = result.config, benchmark_csv.rows(result)
+    rows = [row for row in published if row.id != config.id] + own
+    reached = footing.best_reached(rows)
+    spread = data_spread(next((row for row in own if row.split == "test"), None), draws_of(rows))
     return render(
         "model_page.html",
         policy=POLICY,
@@ -60,10 +68,11 @@ def render_model_page(result: ModelResult, task: Task, *, claim: str) -> str:
         rule=task.rule,
         claim=claim,
         alarm=result.alarm,
-        floors=footing.floors(result),
+        floors=footing.floors(result, reached),
         failure=result.failure or "a loss was not finite" if result.status == "diverged" else None,
         members=counted(config.members, "member") if config.members > 1 else "one run",
-        headline=_headline(result),
+        headline=_headline(result, reached),
+        data=None if spread is None else spread.texts | {"draws": len(spread.seeds)},
         scores=[_score_row(split, result) for split in result.scores],
         best_epoch=footing.best_epoch(result),
         splits=[footing.split_row(split, counts) for split, counts in result.counts.items()],
@@ -80,7 +89,7 @@ def render_model_page(result: ModelResult, task: Task, *, claim: str) -> str:
     )
 
 
-def _headline(result: ModelResult) -> dict[str, Any] | None:
+def _headline(result: ModelResult, reached: footing.Reached) -> dict[str, Any] | None:
     if "test" not in result.scores:
         return None
     scores = result.scores["test"]
@@ -88,7 +97,7 @@ def _headline(result: ModelResult) -> dict[str, Any] | None:
         "accuracy": _score(summaries(result, "test")["accuracy"], percent),
         "chance": percent(scores.chance),
         "n": count(scores.n),
-        "ceiling": footing.ceiling(result),
+        "ceiling": footing.ceiling(result, reached),
         "small_space": footing.small_space(scores, result.counts.get("test")),
     }
 

@@ -35,7 +35,8 @@ def publish_model(result: ModelResult, task: Task, claim: str, out: Path) -> Pat
     """
     config = result.config
     path = page_path(out, config.task, config.model, config.backend, config.recipe)
-    durable.write_text(path, render_model_page(result, task, claim=claim))
+    published = benchmark_csv.read_rows(_benchmarking(out))
+    durable.write_text(path, render_model_page(result, task, claim=claim, published=published))
     benchmark_csv.upsert(_benchmarking(out), benchmark_csv.rows(result))
     if groups := breakdown_csv.group_rows(result):
         breakdown_csv.upsert_groups(out / "benchmarks" / "groups.csv", groups)

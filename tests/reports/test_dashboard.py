@@ -207,6 +207,24 @@ def test_ceiling_and_alarm_stand_beside_the_score(render, make_row, parse):
     assert "ceiling" not in parse(render([make_row()])).text
 
 
+def test_best_reached_stands_where_no_ceiling_is_known_never_as_a_ceiling(render, make_row, parse):
+    unknown = {"view": "linear", "ceiling": None, "ceiling_kind": "none known"}
+    rows = [
+        make_row(id="a", accuracy=0.7, **unknown),
+        make_row(id="b", model="logreg", accuracy=0.8, **unknown),
+        make_row(id="c", seed=1, accuracy=0.85, **unknown),
+        make_row(id="d", accuracy=0.99, protocol="disjoint", **unknown),
+        make_row(id="e", accuracy=0.95, split="train", **unknown),
+        make_row(id="f", accuracy=0.96, task="another", **unknown),
+    ]
+    text = parse(render(rows)).text
+    assert "80.0% loss 0.042 reached 85.0%" in text
+    assert "70.0% loss 0.042 reached 85.0%" in text
+    assert "ceiling" not in text
+    full = make_row(ceiling=None, ceiling_kind="none known")
+    assert "reached" not in parse(render([full])).text
+
+
 def test_protocols_are_configurations_of_their_own(render, make_row, parse):
     rows = [make_row(id="a"), make_row(id="b", protocol="disjoint"), make_row(id="c", protocol="disjoint", task="z")]
     text = parse(render(rows)).text

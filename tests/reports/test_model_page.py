@@ -129,6 +129,19 @@ def test_ceiling_of_the_model_s_view_stands_beside_its_score(make_result, task, 
     assert "Above its ceiling it sees more than it should." in text
 
 
+def test_best_reached_is_printed_where_no_ceiling_is_known_never_as_a_ceiling(make_result, make_row, task, parse):
+    result = dataclasses.replace(make_result(), view="linear", ceilings={"majority": Ceiling(0.5, "exact")})
+    better = make_row(view="linear", accuracy=0.9987)
+    other = [make_row(view="additive", accuracy=0.99), make_row(view="linear", accuracy=1.0, split="train")]
+    text = parse(render_model_page(result, task, claim=CLAIM, published=[better, *other])).text
+    assert "no ceiling is known for a model that sees a weighted sum of all features (linear); 99.9% is reached" in text
+    assert "linear, reached so far; no ceiling is known 99.9%" in text
+    assert "additive, reached so far; no ceiling is known 99.0%" in text
+    assert "its ceiling is" not in text
+    own = 100 * result.scores["test"].accuracy.mean()
+    assert f"(linear); {own:.1f}% is reached" in parse(render_model_page(result, task, claim=CLAIM)).text
+
+
 def test_one_member_is_called_one_run_without_deviation(make_result, task, parse):
     text = parse(render_model_page(make_result(members=1), task, claim=CLAIM)).text
     assert "one run, no interval over seeds" in text
