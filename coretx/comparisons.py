@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import cast
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -80,7 +81,8 @@ def _p_value(quantile: Callable[[float], float], statistic: float) -> float:
     """Return the p whose quantile the statistic is, at least LEAST."""
     if statistic >= quantile(LEAST):
         return LEAST
-    return 10.0 ** brentq(lambda log_p: quantile(10.0**log_p) - statistic, math.log10(LEAST), 0.0, xtol=1e-6)
+    root = brentq(lambda log_p: quantile(10.0**log_p) - statistic, math.log10(LEAST), 0.0, xtol=1e-6)
+    return 10.0 ** cast(float, root)
 
 
 def holm(p: Sequence[float]) -> Float[np.ndarray, " comparison"]:

@@ -67,10 +67,15 @@ def save_result(result: ModelResult, out: Path) -> Path:
 
 def load_result(path: Path) -> ModelResult | None:
     """Return the cell, or None where it is missing or any of its files is not what was written."""
-    found = _read(path)
-    if found is None:
+    try:
+        record = unsealed(path.read_bytes())
+        if record["format"] != FORMAT:
+            return None
+        arrays = {name: path.with_suffix(f".{name}.safetensors").read_bytes() for name in record["sha256"]}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    record, arrays = found
+    if any(sha256(data) != record["sha256"][name] for name, data in arrays.items()):
+        return None
     predictions = _predictions(load(arrays["predictions"]))
     last = {name: (p.last_logits, p.y) for name, p in predictions.items() if p.last_logits is not None}
     return ModelResult(
@@ -95,23 +100,17 @@ def load_result(path: Path) -> ModelResult | None:
 
 
 def load_predictions(path: Path) -> dict[str, Predictions] | None:
-    """Return what the members of a cell answered, by split; None as `load_result`."""
-    found = _read(path)
-    return None if found is None else _predictions(load(found[1]["predictions"]))
+    """Return what the members of a cell answered, by split; None where that is missing or not what was written.
 
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, bytes]] | None:
-    """Return a cell's record and its array files, or None where one of them is not what was written."""
+    Faster than `load_result`: of the record, its format and the digest of the predictions alone are looked at.
+    """
     try:
-        record = unsealed(path.read_bytes())
-        if record["format"] != FORMAT:
-            return None
-        arrays = {name: path.with_suffix(f".{name}.safetensors").read_bytes() for name in record["sha256"]}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        record = json.loads(path.read_bytes())
+        data = path.with_suffix(".predictions.safetensors").read_bytes()
+        whole = record["format"] == FORMAT and sha256(data) == record["sha256"]["predictions"]
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    if any(sha256(data) != record["sha256"][name] for name, data in arrays.items()):
-        return None
-    return record, arrays
+    return _predictions(load(data)) if whole else None
 
 
 SEAL = b',\n "digest": '

@@ -11,7 +11,7 @@ from coretx.intervals import summaries
 from coretx.metrics import split_scores
 from coretx.parts import GroupScore, LengthScore
 from coretx.results import Ceiling, CellConfig, ModelResult, Predictions, Provenance, SplitCounts
-from coretx.store import cell_path, load_result, save_result
+from coretx.store import cell_path, load_predictions, load_result, save_result
 
 CONFIG = CellConfig(
     task="sign_of_winner",
@@ -85,6 +85,22 @@ def test_arrays_in_another_memory_order_come_back_as_they_were(result, tmp_path)
     assert (found.predictions["test"].logits == split.logits).all()
     assert (found.predictions["test"].x == split.x).all()
     assert (found.weights["head.weight"] == result.weights["head.weight"]).all()
+
+
+def test_predictions_load_alone_or_not_at_all(result, tmp_path):
+    path = save_result(result, tmp_path)
+    found = load_predictions(path)
+    assert list(found) == ["train", "val", "test"]
+    assert (found["test"].logits == result.predictions["test"].logits).all()
+    predictions = path.with_suffix(".predictions.safetensors")
+    whole = predictions.read_bytes()
+    predictions.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert load_predictions(path) is None
+    predictions.unlink()
+    assert load_predictions(path) is None
+    path.write_text("{}")
+    predictions.write_bytes(whole)
+    assert load_predictions(path) is None
 
 
 def test_intervals_stand_beside_the_scores(result, tmp_path):

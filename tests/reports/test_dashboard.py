@@ -214,7 +214,7 @@ def test_best_reached_stands_where_no_ceiling_is_known_never_as_a_ceiling(render
         make_row(id="b", model="logreg", accuracy=0.8, **unknown),
         make_row(id="c", seed=1, accuracy=0.85, **unknown),
         make_row(id="d", accuracy=0.99, protocol="disjoint", **unknown),
-        make_row(id="e", accuracy=0.95, split="train", **unknown),
+        make_row(id="a", accuracy=0.95, split="train", **unknown),
         make_row(id="f", accuracy=0.96, task="another", **unknown),
     ]
     text = parse(render(rows)).text
