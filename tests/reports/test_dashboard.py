@@ -183,21 +183,21 @@ def test_intervals_over_members_and_rows_stand_beside_the_score(render, make_row
     row = make_row(members=3, accuracy_std=0.01, loss_std=0.02, **ends, **loss)
     text = parse(render([row])).text
     dash = "\N{EN DASH}"
-    assert f"98.8% ± 1.0 members 95.0{dash}100.0% rows 90.0{dash}99.0%" in text
-    assert f"loss 0.042 ± 0.020 members 0.010{dash}0.070 rows 0.020{dash}0.060" in text
+    assert f"98.8% ± 1.0 m 95.0{dash}100.0% r 90.0{dash}99.0%" in text
+    assert f"loss 0.042 ± 0.020 m 0.010{dash}0.070 r 0.020{dash}0.060" in text
     assert "standard deviation over 3 members" in text
 
 
 def test_one_member_has_no_interval_over_seeds_and_the_page_says_so(render, make_row, parse):
     text = parse(render([make_row(accuracy_rows_low=0.9, accuracy_rows_high=0.99)])).text
     assert "One run, no interval over seeds" in text
-    assert "98.8% rows 90.0" in text
-    assert "members 9" not in text
+    assert "98.8% r 90.0" in text
+    assert "m 9" not in text
 
 
 def test_score_on_a_small_space_is_marked_with_its_interval_over_problems(render, make_row, parse):
     html = render([make_row(accuracy=1.0, small_space=1, accuracy_rows_low=0.61, accuracy_rows_high=1.0)])
-    assert "100.0% problems 61.0\N{EN DASH}100.0% loss 0.042 small space" in parse(html).text
+    assert "100.0% p 61.0\N{EN DASH}100.0% loss 0.042 small space" in parse(html).text
     assert "small space" not in parse(render([make_row(accuracy=1.0)])).text.split("Accuracy is tinted")[0]
 
 
