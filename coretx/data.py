@@ -14,6 +14,9 @@ from coretx.tasks.sides import SIDES, Side
 
 MAX_DRAWS = 500
 """Draws of candidates after which a side is taken to have no more rows."""
+FRUITLESS = 20
+"""Draws in a row that bring no row of a class that is short, after which it is taken to have no more: one alone may
+miss a class that one candidate in a thousand belongs to."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +104,12 @@ def draw_side(wanted: dict[int, int], rng: np.random.Generator, *, task: Task, s
     """Draw the wanted number of distinct rows of each class on this side: candidates, the first time they occur.
 
     Where the first draw falls short the rest is taken from the task's space, if it can be listed, with the
-    probabilities that drawing on would give; else drawing goes on until a draw brings nothing new.
+    probabilities that drawing on would give; else drawing goes on until FRUITLESS draws in a row bring nothing new.
     """
     size = max(10 * sum(wanted.values()), 512)
     kept = dict.fromkeys(wanted, np.zeros((0, task.sequence_length, task.feature_dim), np.float32))
     pool = draw_candidates(size, rng, task=task)
+    fruitless = 0
     for draw in range(MAX_DRAWS):
         before = {value: len(x) for value, x in kept.items()}
         for value, count in wanted.items():
@@ -118,7 +122,8 @@ def draw_side(wanted: dict[int, int], rng: np.random.Generator, *, task: Task, s
             for value in short:
                 kept[value] = completed(kept[value], wanted[value], value, *space, rng, task=task, side=side)
             break
-        if all(len(kept[value]) == before[value] for value in short):
+        fruitless = fruitless + 1 if all(len(kept[value]) == before[value] for value in short) else 0
+        if fruitless == FRUITLESS:
             break
         pool = draw_candidates(size, rng, task=task)
     for value, x in kept.items():

@@ -202,3 +202,11 @@ def test_space_without_a_list_gives_what_it_has():
     data = draw_splits(Numbers(), 1000, 0, "disjoint")
     assert sum(len(split) for split in data.values()) <= 40
     assert all(split.y.sum() == len(split) / 2 for split in data.values())
+
+
+@pytest.mark.parametrize("side", ["train", "val", "test"])
+def test_rare_class_is_drawn_until_it_is_full(side):
+    """Of 20 steps one in a thousand lacks a token: some draws bring no such row at all."""
+    task = TASKS["has_all_tokens"].at_length(20)
+    data = prepare_data(40, 1, task=task, side=side)
+    assert (len(data), data.y.sum()) == (40, 20)
