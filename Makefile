@@ -1,16 +1,23 @@
 # Each target sets itself up on a fresh machine (Python >= 3.11, nothing else), then does its one job.
-# ARGS goes to the program: make run ARGS="--epochs 20 --out /some/folder"
+# ARGS goes to the program: make run ARGS="--epochs 20 --out /some/folder"; TASKS names those of `make published`.
+TASKS ?= all
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run ladder test lint parity parity-statistics
+.PHONY: run ladder published test lint parity parity-statistics
 
 run: $(VENV)/ready-to-run
 	$(BIN)/python main.py --backend jax $(ARGS)
 
 ladder: $(VENV)/ready-to-run
 	$(BIN)/python main.py --backend jax --tasks all $(ARGS)
+
+# The committed table: as the original draws data, then the reference engine, then what the dashboard shows first.
+published: $(VENV)/ready-to-test
+	$(BIN)/python main.py --backend jax --tasks $(TASKS) --split original --recipe original $(ARGS)
+	$(BIN)/python main.py --backend torch --tasks $(TASKS) $(ARGS)
+	$(BIN)/python main.py --backend jax --tasks $(TASKS) --members 5 $(ARGS)
 
 test: $(VENV)/ready-to-test
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)

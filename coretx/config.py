@@ -70,9 +70,9 @@ class RunConfig:
     negatives: Literal["balanced", "original"] | None = None
     """How arithmetic tasks make wrong answers: `balanced`, distributed like the true ones, or uniformly as the
     `original` does; the one that goes with --split where not given."""
-    recipe: Literal["original", "tuned"] = "original"
-    """Learning rates and weight decays of the ladder: the `original`'s, or those `tuned` on validation
-    (`python -m benchmarks.tuning --write`). A model of your own keeps its own."""
+    recipe: Literal["original", "tuned"] = "tuned"
+    """Learning rates and weight decays of the ladder: those `tuned` on validation (`python -m benchmarks.tuning`), or
+    the `original`'s. A model of your own keeps its own."""
     eval_lengths: tuple[int, ...] = ()
     """Numbers of steps at which the trained models are evaluated too; for sums they give the number of digits."""
     members: int = 1

@@ -115,7 +115,7 @@ def test_epochs_of_a_model_are_its_own_where_none_are_asked():
 
 
 def test_config_of_a_cell_is_resolved():
-    (run,) = planned(models=("mlp",), seed=3, members=2, n_samples=(50,))
+    (run,) = planned(models=("mlp",), seed=3, members=2, n_samples=(50,), recipe="original")
     config = run.cells["mlp"].config
     assert (config.seed, config.members, config.n_samples, config.device) == (3, 2, 50, "cpu")
     assert config.hyperparameters["learning_rate_start"] == 0.1

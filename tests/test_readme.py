@@ -25,6 +25,8 @@ def commands() -> list[str]:
 def made_small(command: str, out: Path) -> list[str]:
     """The same command with two epochs, written elsewhere."""
     words = shlex.split(command)
+    if words == ["make", "published"]:  # three ladders
+        words = [*words, "TASKS=has_all_tokens"]
     if words[0] == "make":
         return [*words, f"ARGS=--epochs 2 --out {shlex.quote(str(out))}"]
     assert words[:2] == ["python", "main.py"], f"the README should start everything through make or main.py: {command}"

@@ -8,6 +8,7 @@ import pytest
 from benchmarks import tuning
 from coretx.data import Dataset
 from coretx.errors import UsageError
+from coretx.models.registry import build_models
 from coretx.splits import draw_splits
 
 ARGUMENTS = ("--tasks", "has_all_tokens", "--models", "logreg", "--epochs", "3")
@@ -122,3 +123,13 @@ def test_recipes_are_the_original_s_at_the_chosen_points(tmp_path):
     tuning.write_recipes(tmp_path / "tuned.json", {"self_attention": "lr0.111x-wd10x"})
     (found,) = json.loads((tmp_path / "tuned.json").read_text()).values()
     assert found == {"learning_rate_start": 0.0444, "learning_rate_end": 0.0222, "weight_decay": 0.1}
+
+
+def test_committed_recipe_is_what_the_committed_measurements_say(tmp_path):
+    rows = tuning.VALIDATION.read(tuning.FOLDER / "validation.csv")
+    ladder = [spec.name for spec in build_models()]
+    assert len(rows) == len(ladder) * len({row.task for row in rows}) * POINTS
+    assert {(row.seed, row.members, row.epochs) for row in rows} == {(tuning.SEED, tuning.MEMBERS, tuning.EPOCHS)}
+    chosen = {model: tuning.best_point(tuning.mean_losses(rows, model), model) for model in ladder}
+    tuning.write_recipes(tmp_path / "tuned.json", chosen)
+    assert (tmp_path / "tuned.json").read_bytes() == tuning.TUNED.read_bytes()
