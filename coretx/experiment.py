@@ -233,6 +233,8 @@ class Experiment:
         elif event.result is not None:
             for prefix, result in zip(job.cells, event.result, strict=True):
                 self.keep(run, prefix, job.cells[prefix], result)
+            if line := choice(event.result):
+                self.progress.note(line)
 
     def publish_splits(self, run: OpenRun) -> None:
         """Write what each split holds and how many test rows train has; for a disjoint draw beside the original's."""
@@ -261,6 +263,16 @@ class Experiment:
 def tell_of(tell: Callable[[Told], None], prefix: str, record: EpochRecord) -> None:
     """Tell an epoch of the cell with this prefix."""
     tell((prefix, record))
+
+
+def choice(results: Sequence[ModelResult]) -> str | None:
+    """Return the line that says which point of a grid has the lowest validation loss; None where there is no choice."""
+    losses = {result.config.recipe: result.scores["val"].loss.mean() for result in results if "val" in result.scores}
+    if len(results) < 2 or not losses:
+        return None
+    config, recipe = results[0].config, min(losses, key=lambda name: losses[name])
+    place = f"{config.task} {config.model} ({config.backend}), seed {config.seed}, n {config.n_samples}"
+    return f"{place}: of {len(results)} points validation chooses `{recipe}`, loss {losses[recipe]:.4f} there"
 
 
 def scarcity(task: str, n_samples: int, data: Mapping[str, Dataset]) -> str:

@@ -1,5 +1,6 @@
 """Grids of hyperparameters: points, names, and groups that train as they would alone."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -105,7 +106,8 @@ def test_one_group_is_a_plain_training(engine, rows):
 
 
 def test_plan_has_a_cell_for_every_point_and_one_population_for_a_model(tmp_path):
-    config = RunConfig(models=("mlp", "logreg"), learning_rates=("0.5x", "1x"), members=2, out=tmp_path)
+    settings = {"learning_rates": ("0.5x", "1x"), "members": 2, "recipe": "original"}
+    config = RunConfig(models=("mlp", "logreg"), out=tmp_path, **settings)
     (run,) = make_plan(config).runs
     assert list(run.cells) == ["mlp-lr0.5x", "mlp", "logreg-lr0.5x", "logreg"]
     assert [list(cells) for cells in run.populations] == [["mlp-lr0.5x", "mlp"], ["logreg-lr0.5x", "logreg"]]
@@ -122,6 +124,7 @@ def test_grid_run_writes_a_page_and_rows_for_every_point(program, tmp_path):
     assert done.returncode == 0, done.stderr
     pages = {path.name for path in (tmp_path / "artifacts" / "sign_of_winner").glob("*.html")}
     assert pages == {"logreg.html", "logreg.lr0.5x.html"}
+    assert re.search(r"n 40: of 2 points validation chooses `tuned( lr0\.5x)?`, loss \d", done.stdout)
     rows = (tmp_path / "benchmarks" / "benchmarking.csv").read_text().splitlines()
     assert len(rows) == 1 + 2 * 3
     assert "--learning-rates 0.5x" in (tmp_path / "artifacts" / "sign_of_winner" / "logreg.lr0.5x.html").read_text()

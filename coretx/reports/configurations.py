@@ -8,6 +8,8 @@ from coretx.reports.formatting import count, counted
 
 Cell = Mapping[str, BenchmarkRow]
 """The rows of one cell by split."""
+CHOSEN = " chosen"
+"""What the recipe of a configuration ends with whose cells are points of a grid, chosen on validation."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,7 @@ class Configuration:
 
     `negatives` is the rule of the tasks that have one, `natural` where none has.
 
+    `recipe` is that of the rows, or `<its name> chosen` where each cell is the point of a grid that validation chose.
     `epochs` has one value, or several where each model has its own; `older` counts the cells that a newer one of the
     same task, model and configuration hides (other hyperparameters, device or strategy: the CSV does not say which).
     """
@@ -43,7 +46,8 @@ class Configuration:
             {"jax": "JAX", "torch": "PyTorch"}.get(self.backend, self.backend),
             f"{self.protocol} splits",
             *([] if self.negatives == "natural" else [f"{self.negatives} negatives"]),
-            f"{self.recipe} recipe",
+            f"{self.recipe.removesuffix(CHOSEN)} recipe",
+            *(["point of the grid chosen on validation"] if self.recipe.endswith(CHOSEN) else []),
             *([size] if size else []),
             f"{epochs} epoch{'' if epochs == '1' else 's'}",
             counted(self.members, "member"),
@@ -59,9 +63,10 @@ class Configuration:
 
 def configurations(rows: Iterable[BenchmarkRow]) -> list[Configuration]:
     """Return the configurations in rows, the most complete first: most cells, then members, then rows, then newest."""
+    rows = list(rows)
     groups: dict[tuple, list[BenchmarkRow]] = {}
-    for row in rows:
-        base = (row.backend, row.protocol, row.recipe, row.n_samples, row.seed, row.members)
+    for row, recipe in [*((row, row.recipe) for row in rows), *((row, _name(row) + CHOSEN) for row in chosen(rows))]:
+        base = (row.backend, row.protocol, recipe, row.n_samples, row.seed, row.members)
         groups.setdefault(base, []).append(row)
     found = [
         _configuration((*base, rule), part)
@@ -72,10 +77,36 @@ def configurations(rows: Iterable[BenchmarkRow]) -> list[Configuration]:
     return sorted(found, key=_completeness, reverse=True)
 
 
+def chosen(rows: Iterable[BenchmarkRow]) -> list[BenchmarkRow]:
+    """Return the rows of the cells that validation chooses where a model was trained at several points of a grid.
+
+    That is the lowest validation loss, of equals the first in rows; a point that diverged or was drawn without
+    validation has none. Test has no part in it.
+    """
+    grids: dict[tuple, dict[str, dict[str, dict[str, BenchmarkRow]]]] = {}
+    for row in rows:
+        cell = (row.backend, row.protocol, _name(row), row.n_samples, row.seed, row.members, row.negatives, row.epochs)
+        points = grids.setdefault((*cell, row.task, row.model), {})
+        points.setdefault(row.recipe, {}).setdefault(row.id, {})[row.split] = row
+    found: list[BenchmarkRow] = []
+    for points in grids.values():
+        cells = [_newest(list(cells.values())) for cells in points.values()]
+        losses = [cell["val"].loss if "val" in cell else None for cell in cells]
+        scored = [(loss, place) for place, loss in enumerate(losses) if loss is not None]
+        if len(points) > 1 and scored:
+            found += cells[min(scored)[1]].values()
+    return found
+
+
 def ordered(names: Iterable[str], order: Sequence[str]) -> list[str]:
     """Return the names in the order given, unknown ones after them by name."""
     places = {name: place for place, name in enumerate(order)}
     return sorted(names, key=lambda name: (places.get(name, len(places)), name))
+
+
+def _name(row: BenchmarkRow) -> str:
+    """Return the name of the row's recipe, without the point of the grid."""
+    return row.recipe.partition(" ")[0]
 
 
 def _completeness(configuration: Configuration) -> tuple[int, int, int, str]:
