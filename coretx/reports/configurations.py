@@ -41,9 +41,17 @@ class Configuration:
 
     def described(self, size: str) -> str:
         """Return the label with these words for the number of rows, or without any where empty."""
+        engine = {"jax": "JAX", "torch": "PyTorch"}.get(self.backend, self.backend)
+        return f"{engine} · {self._without_engine(size)}"
+
+    @property
+    def setting(self) -> str:
+        """The label without the engine: what a configuration has in common with that of the other engine."""
+        return self._without_engine(f"n = {count(self.n_samples)}")
+
+    def _without_engine(self, size: str) -> str:
         epochs = "\N{EN DASH}".join(count(value) for value in dict.fromkeys((self.epochs[0], self.epochs[-1])))
         parts = [
-            {"jax": "JAX", "torch": "PyTorch"}.get(self.backend, self.backend),
             f"{self.protocol} splits",
             *([] if self.negatives == "natural" else [f"{self.negatives} negatives"]),
             f"{self.recipe.removesuffix(CHOSEN)} recipe",

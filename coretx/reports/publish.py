@@ -6,7 +6,7 @@ from pathlib import Path
 
 from coretx import durable
 from coretx.errors import UsageError
-from coretx.reports import benchmark_csv, breakdown_csv
+from coretx.reports import benchmark_csv, breakdown_csv, training_csv
 from coretx.reports.benchmark_csv import BenchmarkRow
 from coretx.reports.comparisons_csv import comparison_rows, read_comparisons, upsert_comparisons
 from coretx.reports.configurations import configurations, ordered
@@ -42,6 +42,9 @@ def publish_model(result: ModelResult, task: Task, claim: str, out: Path) -> Pat
         breakdown_csv.upsert_groups(out / "benchmarks" / "groups.csv", groups)
     if lengths := breakdown_csv.length_rows(result):
         breakdown_csv.upsert_lengths(_lengths(out), lengths)
+    training_csv.upsert_costs(_costs(out), [training_csv.cost_row(result)])
+    if curves := training_csv.curve_rows(result):
+        training_csv.upsert_curves(_curves(out), curves)
     return path
 
 
@@ -104,6 +107,8 @@ def publish_dashboard(
             benchmark_csv.read_overlaps(_overlap(out)),
             benchmark_csv.read_splits(_splits(out)),
             read_comparisons(_comparisons(out)),
+            training_csv.read_curves(_curves(out)),
+            training_csv.read_costs(_costs(out)),
             **order,
             has_page=lambda row: has_page(row, out),
             generalisation=None if generalisation is None else GENERALISATION,
@@ -151,3 +156,11 @@ def _splits(out: Path) -> Path:
 
 def _comparisons(out: Path) -> Path:
     return out / "benchmarks" / "comparisons.csv"
+
+
+def _curves(out: Path) -> Path:
+    return out / "benchmarks" / "curves.csv"
+
+
+def _costs(out: Path) -> Path:
+    return out / "benchmarks" / "costs.csv"

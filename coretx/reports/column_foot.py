@@ -1,0 +1,42 @@
+"""What stands under each column of the dashboard's table of test scores: chance, and the ceiling of each view."""
+
+from collections.abc import Sequence
+
+from coretx.reports.benchmark_csv import SplitRow
+from coretx.reports.configurations import Configuration
+from coretx.reports.formatting import DASH, percent
+from coretx.results import VIEWS
+
+
+def column_foot(
+    configuration: Configuration, splits: Sequence[SplitRow], tasks: Sequence[str]
+) -> list[tuple[str, str, list[str]]]:
+    """Return lines (name, what it is, a text for each task).
+
+    Chance is the share of the more frequent class in the test rows; a ceiling is shown for those views below `full`
+    for which one of the models here has it.
+    """
+    drawn = {(row.task, row.split, row.negatives, row.seed, row.n_samples): row for row in splits if row.part == "test"}
+    chance, ceilings = [], {view: [DASH] * len(tasks) for view in VIEWS if view != "full"}
+    for place, task in enumerate(tasks):
+        tests = [cell["test"] for (name, _), cell in configuration.cells.items() if name == task and "test" in cell]
+        draws = {(task, row.protocol, row.negatives, row.seed, row.n_samples) for row in tests}
+        found = [percent(_majority(drawn[draw])) for draw in draws if draw in drawn and sum(_rows(drawn[draw]))]
+        chance.append(found[0] if found else DASH)
+        for row in tests:
+            if row.view in ceilings and row.ceiling is not None:
+                ceilings[row.view][place] = percent(row.ceiling)
+    lines = [("Chance", "always the more frequent class of the test rows", chance)]
+    lines += [
+        (f"Ceiling, {view}", f"the best accuracy for a model that sees {VIEWS[view]}", texts)
+        for view, texts in ceilings.items()
+    ]
+    return [line for line in lines if any(text != DASH for text in line[2])]
+
+
+def _rows(row: SplitRow) -> tuple[int, int]:
+    return row.rows_0, row.rows_1
+
+
+def _majority(row: SplitRow) -> float:
+    return max(_rows(row)) / sum(_rows(row))
