@@ -151,11 +151,12 @@ class Experiment:
             publish.publish_dashboard(self.config.out, **self.catalogue.order())
 
     def compare(self, run: OpenRun) -> None:
-        """Compare the models of a task, with those of earlier runs in the same configuration."""
+        """Compare the models of a task, with those of earlier runs in the same configuration, and write its page."""
         ids = [cell.config.id for cell in run.task_run.cells.values()]
         order = self.catalogue.order()["model_order"]
         for note in publish.publish_comparisons(self.config.out, run.task_run.task, order, ids):
             self.progress.note(note)
+        publish.publish_task(self.config.out, run.task_run.task, order)
 
     def open(self, task_run: TaskRun) -> OpenRun:
         """Draw a run's data and prepare its log, which says nothing before the first cell starts."""

@@ -113,6 +113,15 @@ def load_predictions(path: Path) -> dict[str, Predictions] | None:
     return _predictions(load(data)) if whole else None
 
 
+def load_ceilings(path: Path) -> dict[str, Ceiling] | None:
+    """Return the ceilings that a cell's record names, by view; None where it cannot be read."""
+    try:
+        record = json.loads(path.read_bytes())
+        return {view: Ceiling(**values) for view, values in record["ceilings"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
 SEAL = b',\n "digest": '
 
 

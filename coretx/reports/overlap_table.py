@@ -36,7 +36,9 @@ def overlap_table(
         if any(drawn):
             for part in sorted(parts, key=SPLITS.index):
                 cells = [_overlap_cells(row, counts.get((*_draw(row), part)), part) if row else None for row in drawn]
-                lines.append({"name": task, "task": titles.get(task) or task, "part": SPLIT_NAMES[part], "cells": cells})
+                lines.append(
+                    {"name": task, "task": titles.get(task) or task, "part": SPLIT_NAMES[part], "cells": cells}
+                )
     return {"overlap_protocols": protocols, "overlaps": lines}
 
 

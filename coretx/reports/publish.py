@@ -13,8 +13,9 @@ from coretx.reports.configurations import configurations, ordered
 from coretx.reports.dashboard import page_name, render_dashboard
 from coretx.reports.generalisation import render_generalisation
 from coretx.reports.model_page import render_model_page
+from coretx.reports.task_page import render_task_page
 from coretx.results import ModelResult, Overlap, Predictions, SplitCounts
-from coretx.store import load_predictions
+from coretx.store import load_ceilings, load_predictions
 from coretx.tasks.base import Task, check_name
 
 HEAD_BYTES = 1000
@@ -89,6 +90,34 @@ def _of_the_same_rows(answers: Mapping[str, Predictions]) -> tuple[dict[str, Pre
     return {model: answers[model] for model in rows if rows[model] == most}, [m for m in rows if rows[m] != most]
 
 
+def publish_task(out: Path, task: Task, model_order: Sequence[str]) -> Path | None:
+    """Write the page of a task from the tables and its stored cells; None, and no page, where there is no row of it."""
+    rows = benchmark_csv.read_rows(_benchmarking(out))
+    own = [row for row in rows if row.task == task.name]
+    if not own:
+        return None
+    path = task_page_path(out, task.name)
+    stored = {path.name.split(".")[-2]: path for path in (out / "artifacts" / task.name / "cells").glob("*.json")}
+    ceilings = {}
+    for row in own:
+        place = (row.protocol, row.negatives)
+        if place not in ceilings and row.id in stored and (found := load_ceilings(stored[row.id])):
+            ceilings[place] = found
+    html = render_task_page(
+        task,
+        own,
+        benchmark_csv.read_overlaps(_overlap(out)),
+        benchmark_csv.read_splits(_splits(out)),
+        read_comparisons(_comparisons(out)),
+        training_csv.read_curves(_curves(out)),
+        ceilings,
+        model_order=model_order,
+        has_page=lambda row: has_page(row, out),
+    )
+    durable.write_text(path, html)
+    return path
+
+
 def publish_dashboard(
     out: Path, *, task_titles: Mapping[str, str], task_order: Sequence[str], model_order: Sequence[str]
 ) -> Path:
@@ -111,6 +140,7 @@ def publish_dashboard(
             training_csv.read_costs(_costs(out)),
             **order,
             has_page=lambda row: has_page(row, out),
+            has_task_page=lambda task: has_task_page(task, out),
             generalisation=None if generalisation is None else GENERALISATION,
         )
         if generalisation is None:
@@ -136,6 +166,19 @@ def has_page(row: BenchmarkRow, out: Path) -> bool:
     except (OSError, UsageError):
         return False
     return found is not None and found[1].decode() == row.id
+
+
+def task_page_path(out: Path, task: str) -> Path:
+    """Return where the page of a task lies. Raises UsageError for a name that could lead out of the folder."""
+    return out / "artifacts" / check_name("task", task) / "index.html"
+
+
+def has_task_page(task: str, out: Path) -> bool:
+    """Tell whether the page of this task is there."""
+    try:
+        return task_page_path(out, task).is_file()
+    except UsageError:
+        return False
 
 
 def _benchmarking(out: Path) -> Path:
