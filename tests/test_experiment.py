@@ -89,7 +89,7 @@ def test_run_leaves_a_whole_cell_for_every_model(finished):
 
 
 def test_run_leaves_a_page_for_every_model_and_the_dashboard(finished):
-    names = ["artifacts/sign_of_winner/logreg.html", "artifacts/sign_of_winner/mlp.html", "benchmarks/index.html"]
+    names = [f"artifacts/sign_of_winner/{name}.html" for name in ("index", "logreg", "mlp")] + ["benchmarks/index.html"]
     assert sorted(path.as_posix() for path in pages(finished)) == names
 
 
@@ -372,7 +372,7 @@ def test_interrupted_run_keeps_what_was_finished(interrupted):
 
 
 def test_interrupted_run_writes_the_pages(interrupted):
-    names = ["artifacts/sign_of_winner/logreg.html", "benchmarks/index.html"]
+    names = [f"artifacts/sign_of_winner/{name}.html" for name in ("index", "logreg")] + ["benchmarks/index.html"]
     assert sorted(path.as_posix() for path in pages(interrupted[0])) == names
 
 

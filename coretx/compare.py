@@ -1,0 +1,110 @@
+"""Compare two runs: `python -m coretx.compare A B` writes a page with the differences of their cells, paired.
+
+A and B are output folders, engines (jax, torch) or commits (four hex digits or more); of the last two kinds the cells
+below `--out` are meant.
+"""
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from coretx import durable
+from coretx.backend import ENGINES
+from coretx.errors import OutputError, UsageError, choices
+from coretx.notebook import load_results
+from coretx.plugins import load_catalogue
+from coretx.results import ModelResult
+
+COMMIT = re.compile(r"[0-9a-f]{4,40}(-dirty)?")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit code. 0: the page is written. 2: usage. 3: the disk refuses."""
+    parser = argparse.ArgumentParser(prog="python -m coretx.compare", description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("first", metavar="A", help="an output folder, an engine (jax, torch) or a commit")
+    parser.add_argument("second", metavar="B", help="likewise; the differences are B less A")
+    parser.add_argument("--out", type=Path, default=Path(), help="the folder whose cells engines and commits mean")
+    parser.add_argument("--page", type=Path, default=Path("comparison.html"), help="where to write the page")
+    parser.add_argument("--plugin", type=Path, nargs="*", default=[], help="Python files with tasks of your own")
+    given = parser.parse_args(argv)
+    try:
+        print(f"wrote {compare(given.first, given.second, given.out, given.page, given.plugin)}")
+    except (UsageError, OutputError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def compare(first: str, second: str, out: Path, page: Path, plugins: Sequence[Path] = ()) -> Path:
+    """Compare two runs, write the page and return its path; UsageError for runs that cannot be compared."""
+    from coretx.reports.comparison_page import render_comparison  # late: it brings jinja2
+    from coretx.reports.run_comparison import compare_runs
+
+    if page.is_dir() or page.suffix != ".html":
+        raise UsageError(f"--page must name a file that ends in .html, got {page}: choose another")
+    catalogue = load_catalogue(plugins)
+    (one, folder), (other, other_folder) = select(first, out), select(second, out)
+    if {result.config.id for result in one} == {result.config.id for result in other} and _same(folder, other_folder):
+        raise UsageError(f"A and B must be two runs, but {first} and {second} are the same cells: name another one")
+    found = compare_runs(one, other, catalogue.tasks)
+    order = catalogue.order()
+    html = render_comparison(
+        found,
+        (first, second),
+        (one, other),
+        links=(_links(folder, page), _links(other_folder, page)),
+        titles=order["task_titles"],
+        task_order=order["task_order"],
+        model_order=order["model_order"],
+    )
+    durable.write_text(page, html)
+    return page
+
+
+def select(name: str, out: Path) -> tuple[list[ModelResult], Path]:
+    """Return the cells that A or B names, and the folder they lie below; UsageError where it names none."""
+    if name in ENGINES:
+        every = load_results(out)
+        found = [result for result in every if result.config.backend == name]
+        what = f"engine {name}; there are {choices(sorted({result.config.backend for result in every}))}"
+    elif Path(name).is_dir():
+        return list(load_results(name)), Path(name)
+    elif COMMIT.fullmatch(name):
+        every = load_results(out)
+        found = [result for result in every if result.provenance.commit.startswith(name)]
+        what = f"commit {name}; there are {choices(sorted({result.provenance.commit for result in every}))}"
+    else:
+        raise UsageError(
+            f"A and B must each be an output folder, an engine ({choices(ENGINES)}) or a commit of four hex digits or "
+            f"more; got {name!r}: name one of these"
+        )
+    if not found:
+        raise UsageError(f"no results below {out} of {what}: name another, or another folder by --out")
+    return found, out
+
+
+def _same(folder: Path, other: Path) -> bool:
+    return folder.resolve() == other.resolve()
+
+
+def _links(folder: Path, page: Path) -> Callable[[ModelResult], str | None]:
+    """Return a function that gives the address of a cell's page as seen from the comparison's."""
+    from coretx.reports.benchmark_csv import rows
+    from coretx.reports.publish import has_page, page_path
+
+    def link(result: ModelResult) -> str | None:
+        row = next(iter(rows(result)), None)
+        if row is None or not has_page(row, folder):
+            return None
+        path = page_path(folder, row.task, row.model, row.backend, row.recipe)
+        return quote(os.path.relpath(path.resolve(), page.parent.resolve()))
+
+    return link
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
