@@ -25,6 +25,13 @@ hypothesis.settings.register_profile("same-every-time", derandomize=True, deadli
 hypothesis.settings.load_profile("same-every-time")
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Say in one line that the pages were not looked at, which dots do not tell."""
+    skipped = [report for report in terminalreporter.getreports("skipped") if "tests/browser/" in report.nodeid]
+    if skipped:
+        terminalreporter.line(f"{len(skipped)} tests in tests/browser: {skipped[0].longrepr[2]}")
+
+
 @pytest.fixture(scope="session", params=list(ENGINES))
 def engine(request):
     """Each engine in turn."""
