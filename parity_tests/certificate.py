@@ -102,7 +102,7 @@ def render(certificate: Certificate) -> str:
     environment.filters |= {"breakable": breakable, "plain": plain_name, "short": lambda error: f"{error:.1e}"}
     verdicts = {finding.dtype: finding.verdict for finding in certificate.findings if finding.verdict is not None}
     columns = [finding.facts(certificate.steps) for finding in certificate.findings]
-    return environment.from_string(PAGE).render(
+    page = environment.from_string(PAGE).render(
         c=certificate,
         facts={label: [column[label] for column in columns] for label in columns[0]},
         plots={label: figure_svg(verdicts, group, label) for group, label in GROUPS.items()} if verdicts else {},
@@ -113,6 +113,7 @@ def render(certificate: Certificate) -> str:
         tanh=f"{TANH_ULPS:g}",
         round_off={dtype: f"{bound:g}" for dtype, bound in ROUND_OFF.items()},
     )
+    return page.encode(errors="replace").decode()  # as the pages of a run: UTF-8 holds no half of a pair
 
 
 def figure_svg(verdicts: Mapping[str, Verdict], group: str, label: str) -> Markup:

@@ -229,7 +229,7 @@ def parity_certificate(out, text, monkeypatch):
             trials=[certificate.Trial("scale", text, found), certificate.Trial("bias", text, None)],
             settings={"seed": text},
             versions={"jax": text},
-            command=text,
+            command="python -m parity_tests",
         )
     )
 
