@@ -7,6 +7,7 @@ the second must be what it makes of the first, the word replaced.
 import dataclasses
 import re
 
+import numpy as np
 import pytest
 
 from coretx.reports import benchmark_csv, breakdown_csv, comparisons_csv, figures, publish, svg
@@ -142,13 +143,14 @@ def renamed(mapping, text):
 
 def hostile_task(text):
     class Hostile(Task):
-        name = title = rule = text
+        name = f"{text}parted"
+        title = rule = text
 
         def generate_candidates(self, n, rng):
-            raise NotImplementedError
+            return rng.standard_normal((n, self.sequence_length, self.feature_dim), dtype=np.float32)
 
         def label(self, x):
-            raise NotImplementedError
+            return (x.sum(axis=(1, 2)) > 0).astype(np.float32)
 
         def render(self, row):
             return text
@@ -198,16 +200,23 @@ def _order(out):
     return {"task_order": [], "model_order": [], "task_titles": titles}
 
 
-def dashboard(out, text, monkeypatch):
+def _tables(out, text):
+    """Return the rows of benchmarking.csv, overlap.csv, splits.csv and comparisons.csv."""
     tables = out / "benchmarks"
     overlaps = benchmark_csv.read_overlaps(tables / "overlap.csv")
     splits = benchmark_csv.read_splits(tables / "splits.csv")
     comparisons = comparisons_csv.read_comparisons(tables / "comparisons.csv")
-    return render_dashboard(
+    return (
         _rows(out, text),
         [filled(row, text) for row in overlaps],
         [filled(row, text, keep=("part",)) for row in splits],
         [filled(row, text, keep=("id", "against_id", "verdict")) for row in comparisons],
+    )
+
+
+def dashboard(out, text, monkeypatch):
+    return render_dashboard(
+        *_tables(out, text),
         **_order(out),
         has_page=lambda row: publish.has_page(row, out),
     )
