@@ -104,6 +104,10 @@ class RunConfig:
     """Python files with tasks and models of your own (see README)."""
     reuse: bool = False
     """Skip cells whose result is already there."""
+    quiet: bool = False
+    """Print nothing but what failed."""
+    color: bool = True
+    """Colours on a terminal, where NO_COLOR is not set; the flag does without."""
 
     def __post_init__(self) -> None:
         """Raise UsageError for a number out of its range."""

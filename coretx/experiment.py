@@ -57,12 +57,16 @@ def execute(plan: Plan) -> Outcome:
     backends = {id(cell.backend): cell.backend for task_run in plan.runs for cell in task_run.cells.values()}
     if not all(backend.leads for backend in backends.values()):
         return follow(plan, outcome)
-    with Progress() as progress:
+    with Progress(quiet=plan.config.quiet, color=plan.config.color) as progress:
         for note in plan.notes:
             progress.note(note)
-        progress.start(sum(len(task_run.cells) for task_run in plan.runs))
+        planned = [cell.config for task_run in plan.runs for cell in task_run.cells.values()]
+        progress.start(len(planned), planned)
         Experiment(plan.config, plan.catalogue, progress, outcome).run(plan.runs)
-        progress.summary(outcome.results, [plan.config.out / "benchmarks" / "index.html"])
+        out, tasks = plan.config.out, dict.fromkeys(result.config.task for result in outcome.results)
+        progress.summary(
+            outcome.results, [*(publish.task_page_path(out, task) for task in tasks), out / "benchmarks" / "index.html"]
+        )
     return outcome
 
 
@@ -134,7 +138,7 @@ class Experiment:
                 in_hand = []
         except KeyboardInterrupt:
             self.outcome.interrupted = True
-            self.progress.note("interrupted: finished cells are kept, the rest is dropped")
+            self.progress.note("interrupted: finished cells are kept, the rest is dropped", alarming=True)
             training.stop()
             rest = [*in_hand, *training]
             finished = [event.job for event in rest if event.kind == "done"]
@@ -254,7 +258,7 @@ class Experiment:
         self.outcome.results.append(result)
         self.progress.cell_done(result)
         if result.alarm:
-            self.progress.note(f"alarm: {result.config.model} on {result.config.task}: {result.alarm}")
+            self.progress.note(f"alarm: {result.config.model} on {result.config.task}: {result.alarm}", alarming=True)
         run.left -= 1
         run.failed |= result.status != "done" or result.alarm is not None
         if run.left == 0:

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import re
 import subprocess
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from coretx import progress as display
+from coretx import live
+from coretx import terminal as display
 from coretx.metrics import split_scores
 from coretx.progress import Progress
 from coretx.results import CellConfig, EpochRecord, ModelResult, Provenance
@@ -87,7 +89,9 @@ def run_terminal(*events):
 
 def drawn(progress, width=140):
     stream = io.StringIO()
-    Console(file=stream, width=width, force_terminal=True, color_system=None).print(display.picture(progress))
+    Console(file=stream, width=width, force_terminal=True, color_system=None).print(
+        display.picture(progress.board, width)
+    )
     return re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
 
 
@@ -200,7 +204,7 @@ def test_text_in_brackets_is_no_markup():
 
 def test_picture_shows_the_cell_in_training(clock):
     assert drawn(training(clock, epochs=2)).splitlines()[1:] == [
-        "toy model0 (jax), seed 0, n 40",
+        "toy model0 (jax), seed 0, n 40  ▅▅",
         "  epoch 2/4, 0:02 left, loss 0.250 train 0.500 test, accuracy 0.750 test, 3 steps/s",
     ]
 
@@ -233,7 +237,7 @@ def test_picture_fits_eighty_columns(clock):
 def test_diverged_cell_stays_in_sight(clock):
     progress = training(clock)
     progress.cell_done(make_result(make_config("model0"), "diverged"))
-    assert "diverged: 1 (toy model0 (jax), seed 0, n 40)" in drawn(progress)
+    assert "failed: 1 (toy model0 (jax), seed 0, n 40 diverged)" in drawn(progress)
 
 
 def test_many_diverged_cells_are_counted_and_the_latest_named(clock):
@@ -241,22 +245,22 @@ def test_many_diverged_cells_are_counted_and_the_latest_named(clock):
     for cell in range(9):
         progress.cell_done(make_result(make_config(f"model{cell}"), "diverged"))
     line = drawn(progress).splitlines()[1]
-    assert ("diverged: 9 " in line, "model8" in line, "model5" in line) == (True, True, False)
+    assert ("failed: 9 " in line, "model8" in line, "model5" in line) == (True, True, False)
 
 
 def test_time_left_follows_the_pace_of_the_trained_part(clock):
     progress = training(clock, epochs=2)  # half a cell of four in two seconds
-    assert progress.left() == pytest.approx(14)
+    assert progress.board.left() == pytest.approx(14)
 
 
 def test_reused_cells_do_not_count_for_the_pace(clock):
     progress = training(clock, epochs=2)
     progress.cell_reused(make_config("old"))
-    assert progress.left() == pytest.approx(10)
+    assert progress.board.left() == pytest.approx(10)
 
 
 def test_time_left_is_unknown_before_the_first_epoch(clock):
-    assert training(clock, epochs=0).left() is None
+    assert training(clock, epochs=0).board.left() is None
 
 
 def test_reused_cell_is_said_with_its_scores():
@@ -272,10 +276,113 @@ def test_summary_has_a_line_per_cell_and_per_path():
     results = [make_result(make_config()), make_result(make_config("logreg"), "diverged")]
     Progress(stream).summary(results, [Path("benchmarks/index.html")])
     assert stream.getvalue().splitlines() == [
-        "toy mlp (jax), seed 0, n 40     accuracy 0.7500, loss 0.5167",
-        "toy logreg (jax), seed 0, n 40  diverged",
+        "task  model   engine  seed  n   accuracy  loss    seconds",
+        "toy   mlp     jax     0     40  0.7500    0.5167  2.5",
+        "toy   logreg  jax     0     40  diverged          2.5",
         "wrote benchmarks/index.html",
     ]
+
+
+def test_summary_names_what_failed(clock):
+    progress = training(clock)
+    progress.cell_done(make_result(make_config("model0"), "diverged"))
+    progress.summary([], [])
+    lines = progress._display.stream.getvalue().splitlines()
+    assert lines[-1] == "failed: 1 (toy model0 (jax), seed 0, n 40 diverged)"
+
+
+def test_a_cell_above_its_ceiling_stays_in_sight(clock):
+    progress = training(clock)
+    progress.cell_done(dataclasses.replace(make_result(make_config("model0")), alarm="too good"))
+    assert "failed: 1 (toy model0 (jax), seed 0, n 40 is above its ceiling)" in drawn(progress)
+
+
+def test_quiet_says_what_failed_and_nothing_else():
+    stream = io.StringIO()
+    with Progress(stream, terminal=True, quiet=True) as progress:
+        progress.start(2)
+        progress.note("a note")
+        for config, status in ((make_config(), "done"), (make_config("logreg"), "diverged")):
+            progress.cell_started(config)
+            progress.epoch(config, make_record(0))
+            progress.cell_done(make_result(config, status))
+        progress.summary([make_result(make_config())], ["index.html"])
+    assert stream.getvalue() == "[2/2] toy logreg (jax), seed 0, n 40: diverged: member 0, epoch 1 (2.5 s)\n"
+
+
+def test_no_color_leaves_the_display_without_colours(monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    stream = io.StringIO()
+    with Progress(stream, terminal=True, color=False) as progress:
+        progress.start(2)
+        progress.cell_done(make_result(make_config(), "diverged"))
+    assert "diverged" in stream.getvalue()
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", stream.getvalue())
+
+
+def planned(clock, tasks=2, models=("logreg", "mlp")):
+    progress = Progress(io.StringIO(), terminal=False, clock=clock)
+    configs = [
+        dataclasses.replace(make_config(model), task=f"task{number}") for number in range(tasks) for model in models
+    ]
+    progress.start(len(configs), configs)
+    return progress, configs
+
+
+def grid(progress, width=140):
+    """The lines of the grid as words."""
+    lines = [line.split() for line in drawn(progress, width).splitlines()[1:]]
+    return [line for line in lines if line[0].startswith(("logreg", "task", "and"))]
+
+
+def test_grid_shows_what_waits_trains_is_done_and_failed(clock):
+    progress, (first, second, third, fourth) = planned(clock)
+    progress.cell_done(make_result(first))
+    progress.cell_done(make_result(second, "diverged"))
+    progress.cell_started(third, 40)
+    progress.epoch(third, make_record(0))
+    assert grid(progress)[:3] == [["logreg", "mlp"], ["task0", "75.0", "failed"], ["task1", "25", "%", "·"]]
+    progress.cell_reused(fourth)
+    assert grid(progress)[2][-1] == "reused"
+
+
+def test_grid_counts_several_cells_of_one_task_and_model(clock):
+    progress = Progress(io.StringIO(), terminal=False, clock=clock)
+    configs = [dataclasses.replace(make_config(), seed=seed) for seed in (0, 3, 6)]
+    progress.start(3, configs)
+    progress.cell_done(make_result(configs[0]))
+    assert "1/3" in drawn(progress).splitlines()[2]
+
+
+def test_grid_of_many_tasks_stays_on_the_screen_and_keeps_what_is_left(clock):
+    progress, configs = planned(clock, tasks=30)
+    for config in configs[:40]:
+        progress.cell_done(make_result(config))
+    lines = grid(progress)
+    assert len(lines) == 1 + display.MAX_TASKS + 1
+    assert lines[-1] == ["and", "18", "more", "tasks"]
+    assert lines[-2][0] == "task29"
+
+
+def test_grid_fits_eighty_columns(clock):
+    models = ("logreg", "mlp", "temporal", "self_attention", "singlelayer_transformer", "bahdanau_attention", "multi")
+    progress, configs = planned(clock, models=models)
+    for config in configs[:7]:
+        progress.cell_done(make_result(config))
+    lines = drawn(progress, width=80).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[2].split()[1:] == ["75.0"] * 7
+
+
+def test_sparkline_follows_the_mean_of_the_members(clock):
+    progress = Progress(io.StringIO(), clock=clock)
+    for epoch, accuracy in enumerate(np.linspace(0.5, 1.0, 100)):
+        progress.epoch(make_config(epochs=100), EpochRecord(epoch, {"accuracy_test": np.array([accuracy, accuracy])}))
+    (cell,) = progress.board.cells
+    assert len(cell.spark) == live.SPARK_WIDTH
+    assert (cell.spark[0], cell.spark[-1]) == ("▁", "█")
+    assert list(cell.spark) == sorted(cell.spark)
 
 
 def test_epoch_of_a_cell_nobody_announced_is_shown(clock):
@@ -291,4 +398,4 @@ def test_unknown_batch_size_shows_no_rate(clock):
     progress.cell_started(config)
     clock.seconds = 1.0
     progress.epoch(config, make_record(0))
-    assert progress.cells[0].steps_per_second is None
+    assert progress.board.cells[0].steps_per_second is None
