@@ -5,6 +5,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Debian's browser, for the tests of pages; only root may install it, and others do without.
+INSTALL_CHROMIUM = { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium >/dev/null; }
+
 .PHONY: run ladder published test lint parity parity-statistics
 
 run: $(VENV)/ready-to-run
@@ -42,4 +45,5 @@ $(VENV)/ready-to-run: pyproject.toml constraints.txt
 
 $(VENV)/ready-to-test: $(VENV)/ready-to-run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@command -v chromium >/dev/null || $(INSTALL_CHROMIUM) || echo "no Chromium: tests of pages in a browser are skipped; install Debian's package chromium for them"
 	touch $@

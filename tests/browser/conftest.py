@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import BrowserContext, Dialog, Page, Request, sync_playwright
 
+from coretx.compare import compare
 from parity_tests import certificate
 from parity_tests.differences import Difference
 from parity_tests.trajectory import Verdict
@@ -83,6 +84,7 @@ def out(find_chromium, program, tmp_path_factory) -> Path:
     done = program(*RUN, "--plugin", plugin, "--out", folder)
     assert done.returncode == 1, done.stderr[-3000:]  # 1: a cell diverged
     certificate.write(_certificate(), folder)
+    compare("jax", "torch", folder, folder / "comparison.html", [plugin])
     return folder
 
 

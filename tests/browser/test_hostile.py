@@ -6,6 +6,7 @@ the second must be what it makes of the first, the word replaced.
 
 import dataclasses
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from coretx.reports import benchmark_csv, breakdown_csv, comparisons_csv, figure
 from coretx.reports.dashboard import render_dashboard
 from coretx.reports.generalisation import render_generalisation
 from coretx.reports.model_page import render_model_page
+from coretx.reports.task_page import render_task_page
 from coretx.store import load_result
 from coretx.tasks.base import Task
 from parity_tests import certificate
@@ -222,6 +224,11 @@ def dashboard(out, text, monkeypatch):
     )
 
 
+def task_page(out, text, monkeypatch):
+    has_page = partial(publish.has_page, out=out)
+    return render_task_page(hostile_task(text), *_tables(out, text), [], {}, model_order=[], has_page=has_page)
+
+
 def generalisation(out, text, monkeypatch):
     lengths = breakdown_csv.read_lengths(out / "benchmarks" / "lengths.csv")
     return render_generalisation(_rows(out, text), [filled(row, text, keep=("id",)) for row in lengths], **_order(out))
@@ -247,6 +254,7 @@ KINDS = {
     "model page": model_page,
     "diverged": diverged_page,
     "dashboard": dashboard,
+    "task page": task_page,
     "generalisation": generalisation,
     "certificate": parity_certificate,
 }
