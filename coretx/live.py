@@ -178,7 +178,7 @@ def scores_on_test(result: ModelResult) -> str:
 
 def table(results: Sequence[ModelResult]) -> list[str]:
     """Return the lines of the table at a run's end: what each cell is, its scores on test, its seconds."""
-    lines = [("task", "model", "engine", "seed", "n", "accuracy", "loss", "seconds")]
+    lines: list[tuple[str, ...]] = [("task", "model", "engine", "seed", "n", "accuracy", "loss", "seconds")]
     for result in results:
         config, scores = result.config, result.scores.get("test")
         numbers = (_number(scores.accuracy), _number(scores.loss)) if scores else (result.status, "")

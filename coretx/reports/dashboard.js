@@ -8,13 +8,23 @@
   const metrics = every("button[data-metric]");
   const state = { setting: "", engine: "", task: "", metric: "accuracy", sort: "" };
 
+  // A sort is [table, column, direction]; what is none sorts nothing.
+  const sorting = (text) => {
+    try {
+      const said = JSON.parse(text);
+      return Array.isArray(said) && ["ascending", "descending"].includes(said[2]) ? said : [];
+    } catch {
+      return [];
+    }
+  };
+
   // What the address says is kept only where it is one of the choices there are.
   const known = {
     setting: (value) => sections.some((section) => section.dataset.setting === value),
     engine: (value) => sections.some((section) => section.dataset.engine === value),
     task: (value) => pickers.some((picker) => picker.id === "task" && [...picker.options].some((o) => o.value === value)),
     metric: (value) => value === "accuracy" || value === "loss",
-    sort: () => true,
+    sort: (value) => sorting(value).length === 3,
   };
   const normal = () => ({ setting: sections[0]?.dataset.setting, engine: sections[0]?.dataset.engine, task: "", metric: "accuracy", sort: "" });
 
@@ -43,7 +53,7 @@
 
   // Cells without a number stay last in both directions; equal ones keep the order of the ladder.
   const sort = (table) => {
-    const [name, wanted, direction] = JSON.parse(state.sort || "[]");
+    const [name, wanted, direction] = sorting(state.sort);
     const rows = [...table.tBodies[0].rows].sort((a, b) => a.dataset.order - b.dataset.order);
     let sorted = null;
     every("thead th", table).forEach((head) => {

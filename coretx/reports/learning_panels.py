@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -40,12 +41,12 @@ class Axes:
         """The powers of ten up to the last epoch."""
         return [10**power for power in range(math.floor(math.log10(self.last)) + 1)]
 
-    def x(self, epoch: Int[np.ndarray, " point"] | int) -> Float[np.ndarray, " point"] | float:
-        """Return where an epoch lies."""
+    def x(self, epoch: Any) -> Any:
+        """Return where an epoch, or each of an array of them, lies."""
         return LEFT + np.log(epoch) / max(math.log(self.last), 1e-9) * (WIDTH - LEFT - RIGHT)
 
-    def y(self, accuracy: Float[np.ndarray, " point"] | float) -> Float[np.ndarray, " point"] | float:
-        """Return where an accuracy lies."""
+    def y(self, accuracy: Any) -> Any:
+        """Return where an accuracy, or each of an array of them, lies."""
         return TOP + (1 - accuracy) / (1 - self.low) * (HEIGHT - TOP - BOTTOM)
 
     @property
