@@ -123,7 +123,7 @@ def test_grid_run_writes_a_page_and_rows_for_every_point(program, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     pages = {path.name for path in (tmp_path / "artifacts" / "sign_of_winner").glob("*.html")}
-    assert pages == {"logreg.html", "logreg.lr0.5x.html"}
+    assert pages == {"index.html", "logreg.html", "logreg.lr0.5x.html"}
     assert re.search(r"n 40: of 2 points validation chooses `tuned( lr0\.5x)?`, loss \d", done.stdout)
     rows = (tmp_path / "benchmarks" / "benchmarking.csv").read_text().splitlines()
     assert len(rows) == 1 + 2 * 3
