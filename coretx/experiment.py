@@ -156,6 +156,7 @@ class Experiment:
         order = self.catalogue.order()["model_order"]
         for note in publish.publish_comparisons(self.config.out, run.task_run.task, order, ids):
             self.progress.note(note)
+        publish.publish_rungs(self.config.out, run.task_run.task, self.catalogue.models(), ids)
 
     def open(self, task_run: TaskRun) -> OpenRun:
         """Draw a run's data and prepare its log, which says nothing before the first cell starts."""

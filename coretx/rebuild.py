@@ -32,6 +32,7 @@ def rebuild_reports(out: Path, catalogue: Catalogue, say: Callable[[str], None])
     for task in catalogue.tasks.values():
         for note in publish.publish_comparisons(out, task, order["model_order"]):
             say(note)
+        publish.publish_rungs(out, task, catalogue.models())
     page = publish.publish_dashboard(out, **order)
     say(f"{len(results) - len(unknown)} cells published again: {page}")
     return int(bool(broken or unknown))

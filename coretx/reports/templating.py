@@ -8,6 +8,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from coretx.reports.sparks import bars, polyline
+
 _HERE = Path(__file__).parent
 
 STYLE = Markup((_HERE / "style.css").read_text(encoding="utf-8"))
@@ -46,7 +48,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["breakable"] = breakable
+    environment.filters |= {"breakable": breakable, "polyline": polyline, "bars": bars}
     return environment
 
 
