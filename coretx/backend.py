@@ -84,6 +84,15 @@ class ModelAccess(Protocol):
         """Return the gradient of each row's logit by that row."""
         ...
 
+    def explain(
+        self, x: Float[np.ndarray, "n time feature"], member: int = 0
+    ) -> tuple[Float[np.ndarray, "n time feature"], dict[str, Float[np.ndarray, "n head query key"]]]:
+        """Return, for one member, the gradient of each row's logit by that row times the row, and its attention.
+
+        The attention is that of `attention`: the weights of every layer, none for a model without.
+        """
+        ...
+
     def state(self) -> dict[str, np.ndarray]:
         """Return the population as named arrays (see `State`): parameters and optimizer both."""
         ...

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from coretx import provenance
 from coretx.data import Dataset
+from coretx.explanations import explain
 from coretx.lengths import answer_lengths, score_lengths
 from coretx.models.spec import InputShape
 from coretx.plan import Cell
@@ -39,7 +40,7 @@ def train_cells(
     """Train cells that differ in their optimizer's rates alone, as one population, and return all that each leaves.
 
     `lengths` has rows of other lengths, on which the weights that are reported are evaluated too. Files and logs are
-    the parent's. Seconds are those of the population, in equal parts.
+    the parent's. Seconds are those of the population up to its scores, in equal parts.
     """
     begun = time.perf_counter()
     first = cells[0]
@@ -75,6 +76,7 @@ def train_cells(
                 predictions=own,
                 failure=failure,
                 best_epoch=best_epoch[members] if chosen else None,
+                explanation=None if failure else explain(access, predictions["test"], members.start),
                 lengths=() if failure else score_lengths(first.task, lengths, at_lengths, members),
                 last_scores=score({name: last[name].of_members(members) for name in last}) if chosen else {},
             )

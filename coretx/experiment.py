@@ -97,6 +97,8 @@ class OpenRun:
     left: int
     started: bool = False
     failed: bool = False
+    unpublished: list[tuple[Cell, ModelResult]] = field(default_factory=list)
+    """Finished cells whose pages wait for those of the others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,12 +132,19 @@ class Experiment:
         jobs = [job for job in jobs if job.cells]
         workers = min((cell.backend.side_by_side for job in jobs for cell in job.cells.values()), default=1)
         training = SideBySide(jobs, self.train, workers)
+        by_task: dict[str, list[OpenRun]] = {}
+        for run in opened:
+            by_task.setdefault(run.task_run.task.name, []).append(run)
         in_hand: list[Event[Job, Told, list[ModelResult]]] = []
         try:
             for event in training:
                 in_hand = [event]
                 self.handle(event)
                 in_hand = []
+                name = event.job.run.task_run.task.name
+                if event.kind == "done" and not any(run.left for run in by_task[name]):
+                    self.publish(by_task[name])
+                    del by_task[name]
         except KeyboardInterrupt:
             self.outcome.interrupted = True
             self.progress.note("interrupted: finished cells are kept, the rest is dropped", alarming=True)
@@ -150,17 +159,23 @@ class Experiment:
             for run in opened:
                 if run.started and run.left:
                     run.log.finish("interrupted" if self.outcome.interrupted else "failed")
-            for run in opened:
-                self.compare(run)
+            for runs_of_task in by_task.values():
+                self.publish(runs_of_task)
             publish.publish_dashboard(self.config.out, **self.catalogue.order())
 
-    def compare(self, run: OpenRun) -> None:
-        """Compare the models of a task, with those of earlier runs in the same configuration, and write its page."""
-        ids = [cell.config.id for cell in run.task_run.cells.values()]
-        order = self.catalogue.order()["model_order"]
-        for note in publish.publish_comparisons(self.config.out, run.task_run.task, order, ids):
+    def publish(self, runs: Sequence[OpenRun]) -> None:
+        """Write the pages of a task's finished cells, compare its models, with those of earlier runs in the same
+        configuration, and write its page."""
+        out, catalogue = self.config.out, self.catalogue
+        for run in runs:
+            for cell, result in run.unpublished:
+                publish.publish_page(result, cell.task, cell.spec.claim, out)
+        task, order = runs[0].task_run.task, catalogue.order()["model_order"]
+        ids = [cell.config.id for run in runs for cell in run.task_run.cells.values()]
+        for note in publish.publish_comparisons(out, task, order, ids):
             self.progress.note(note)
-        publish.publish_task(self.config.out, run.task_run.task, order)
+        publish.publish_task(out, task, order)
+        publish.publish_rungs(out, task, catalogue.models(), ids)
 
     def open(self, task_run: TaskRun) -> OpenRun:
         """Draw a run's data and prepare its log, which says nothing before the first cell starts."""
@@ -251,9 +266,10 @@ class Experiment:
             publish.publish_splits(overlap, count_splits(task, data, n, seed, "original"), self.config.out)
 
     def keep(self, run: OpenRun, prefix: str, cell: Cell, result: ModelResult) -> None:
-        """Write a finished cell: its files, its page and rows, its log's end."""
+        """Write a finished cell: its files, its rows, its log's end; its page follows with those of its task."""
         save_result(result, self.config.out)
-        publish.publish_model(result, cell.task, cell.spec.claim, self.config.out)
+        publish.publish_rows(result, self.config.out)
+        run.unpublished.append((cell, result))
         run.log.model_done(prefix, result)
         self.outcome.results.append(result)
         self.progress.cell_done(result)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -47,6 +48,46 @@ def confusion_matrix(logits: Float[np.ndarray, "member n"], y: Float[np.ndarray,
     predicted = logits > 0
     label = np.broadcast_to(y > 0.5, predicted.shape)
     return np.array([[(predicted == j)[label == i].sum() for j in (False, True)] for i in (False, True)])
+
+
+def probabilities(logits: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
+    """Return the probability of class 1 of each logit, without overflow at either end.
+
+    >>> probabilities(np.array([-1000.0, 0.0, 1000.0])).tolist()
+    [0.0, 0.5, 1.0]
+    """
+    return 0.5 * (1 + np.tanh(logits.astype(np.float64) / 2))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Answers by the probability that they give class 1, in bins of equal width over [0, 1]: counts and sums."""
+
+    count: Int[np.ndarray, " bin"]
+    probability: Float[np.ndarray, " bin"]
+    positives: Float[np.ndarray, " bin"]
+    """How many of the answers' rows are of class 1."""
+    brier: float
+    """The mean squared distance of the probability from the label (Brier, 1950)."""
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error (Guo et al., "On calibration of modern neural networks", 2017, eq. 3)."""
+        return float(np.abs(self.positives - self.probability).sum() / self.count.sum())
+
+
+def calibration(logits: Float[np.ndarray, "member n"], y: Float[np.ndarray, " n"], bins: int = 10) -> Calibration:
+    """Return how the members' probabilities go with the labels, all members' answers together.
+
+    >>> found = calibration(np.array([[-9.0, 9.0, 9.0]]), np.array([0.0, 1.0, 0.0]), bins=2)
+    >>> found.count.tolist(), found.positives.tolist(), round(found.error, 3)
+    ([1, 2], [0.0, 1.0], 0.333)
+    """
+    given = probabilities(logits).ravel()
+    labels = np.broadcast_to(y, logits.shape).ravel().astype(np.float64)
+    place = np.minimum((given * bins).astype(int), bins - 1)
+    count, probability, positives = (np.bincount(place, values, bins) for values in (None, given, labels))
+    return Calibration(count, probability, positives, float(np.square(given - labels).mean()))
 
 
 def split_scores(logits: Float[np.ndarray, "member n"], y: Float[np.ndarray, " n"]) -> SplitScores:

@@ -1,5 +1,6 @@
-"""Records of scores on parts of what a task asks: on groups of test rows, and on inputs of other lengths."""
+"""Records of parts of what a task asks: scores on groups and at other lengths, and what a model looks at."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,3 +39,27 @@ class LengthScore:
     keys: int
     accuracy: Float[np.ndarray, " member"] | None
     loss: Float[np.ndarray, " member"] | None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What the first member looks at: for a few test rows one by one, and summed by class over many of them.
+
+    `attention` maps each layer to its weights, which sum to 1 over keys. `attribution` is the gradient of the logit by
+    the input times the input, in logits (Shrikumar et al., "Not just a black box", 2016): what each feature of each
+    step adds to the logit, to first order.
+    """
+
+    x: Float[np.ndarray, "example time feature"]
+    y: Float[np.ndarray, " example"]
+    logits: Float[np.ndarray, " example"]
+    attribution: Float[np.ndarray, "example time feature"]
+    attention: Mapping[str, Float[np.ndarray, "example head query key"]]
+    rows: Int[np.ndarray, "2"]
+    """How many rows of class 0 and of class 1 the sums are over."""
+    present: Int[np.ndarray, "2 time feature"]
+    """In how many of them a feature is not 0."""
+    attribution_sums: Float[np.ndarray, "2 time feature"]
+    attribution_sizes: Float[np.ndarray, "2 time feature"]
+    """Sums of absolute values."""
+    attention_sums: Mapping[str, Float[np.ndarray, "2 head query key"]]

@@ -24,15 +24,19 @@ def rebuild_reports(out: Path, catalogue: Catalogue, say: Callable[[str], None])
         say(f"left out, not what was written: {path}")
     for result in unknown:
         say(f"left out, unknown task {result.config.task} (name its file with --plugin): cell {result.config.id}")
-    for result in sorted(results, key=lambda result: result.provenance.date):
-        if result.config.task in catalogue.tasks:
-            task = catalogue.tasks[result.config.task]
-            publish.publish_model(result, task, claims.get(result.config.model, ""), out)
+    known = [result for result in results if result.config.task in catalogue.tasks]
+    known.sort(key=lambda result: result.provenance.date)
+    for result in known:
+        publish.publish_rows(result, out)
+    for result in known:
+        task, claim = catalogue.tasks[result.config.task], claims.get(result.config.model, "")
+        publish.publish_page(result, task, claim, out)
     order = catalogue.order()
     for task in catalogue.tasks.values():
         for note in publish.publish_comparisons(out, task, order["model_order"]):
             say(note)
         publish.publish_task(out, task, order["model_order"])
+        publish.publish_rungs(out, task, catalogue.models())
     page = publish.publish_dashboard(out, **order)
-    say(f"{len(results) - len(unknown)} cells published again: {page}")
+    say(f"{len(known)} cells published again: {page}")
     return int(bool(broken or unknown))

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, Int
 
-from coretx.parts import GroupScore, LengthScore
+from coretx.parts import Explanation, GroupScore, LengthScore
 
 SPLITS = ("train", "val", "test")
 """The splits that are scored, in the order in which they are shown; the protocol `original` has no `val`."""
@@ -223,6 +223,8 @@ class ModelResult:
     """Accuracy on test by the groups that the task names (see `Task.groups`)."""
     lengths: tuple[LengthScore, ...] = ()
     """Scores at the lengths of `config.eval_lengths`, in that order."""
+    explanation: Explanation | None = None
+    """What the first member looks at; None for a diverged cell and for one that was stored before it was captured."""
 
     def summary(self, split: str) -> dict[str, str]:
         """Return accuracy and loss on a split in four digits: mean, and standard deviation over several members."""

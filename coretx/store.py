@@ -1,4 +1,4 @@
-"""Cells on disk: one JSON that is the truth, its weights and its predictions beside it, both named by digest."""
+"""Cells on disk: one JSON that is the truth; weights, predictions and explanation beside it, named by digest."""
 
 import json
 import math
@@ -13,7 +13,7 @@ from safetensors.numpy import load, save
 from coretx.durable import sha256, write_bytes
 from coretx.intervals import Summary, summaries
 from coretx.metrics import split_scores
-from coretx.parts import GroupScore, LengthScore
+from coretx.parts import Explanation, GroupScore, LengthScore
 from coretx.results import (
     SPLITS,
     Ceiling,
@@ -26,6 +26,8 @@ from coretx.results import (
 )
 
 FORMAT = 3
+LAYERED = ("attention", "attention_sums")
+"""The parts of an explanation that have an array for each layer."""
 
 
 def cell_path(out: Path, config: CellConfig) -> Path:
@@ -34,9 +36,11 @@ def cell_path(out: Path, config: CellConfig) -> Path:
 
 
 def save_result(result: ModelResult, out: Path) -> Path:
-    """Write a cell: weights and predictions first, then the JSON that names their digests. Returns the JSON's path."""
+    """Write a cell: its arrays first, then the JSON that names their digests. Returns the JSON's path."""
     path = cell_path(out, result.config)
     arrays = {"weights": _bytes(result.weights), "predictions": _bytes(_prediction_arrays(result.predictions))}
+    if result.explanation is not None:
+        arrays["explanation"] = _bytes(_explanation_arrays(result.explanation))
     for name, data in arrays.items():
         write_bytes(path.with_suffix(f".{name}.safetensors"), data)
     record = {
@@ -96,6 +100,7 @@ def load_result(path: Path) -> ModelResult | None:
         counts={split: _counts(values) for split, values in record["splits"].items()},
         groups=tuple(GroupScore(**_arrays(values)) for values in record["groups"]),
         lengths=tuple(LengthScore(**_arrays(values)) for values in record["lengths"]),
+        explanation=_explanation(load(arrays["explanation"])) if "explanation" in arrays else None,
     )
 
 
@@ -158,6 +163,23 @@ def _predictions(arrays: Mapping[str, np.ndarray]) -> dict[str, Predictions]:
         )
         for split in splits
     }
+
+
+def _explanation_arrays(explanation: Explanation) -> dict[str, np.ndarray]:
+    values = explanation.__dict__
+    plain = {name: value for name, value in values.items() if name not in LAYERED}
+    return plain | {f"{name}/{layer}": array for name in LAYERED for layer, array in values[name].items()}
+
+
+def _explanation(arrays: Mapping[str, np.ndarray]) -> Explanation:
+    layers = sorted({name.partition("/")[2] for name in arrays if "/" in name}, key=_by_number)
+    plain = {name: value for name, value in arrays.items() if "/" not in name}
+    return Explanation(**plain, **{name: {layer: arrays[f"{name}/{layer}"] for layer in layers} for name in LAYERED})
+
+
+def _by_number(layer: str) -> list[tuple[bool, int, str]]:
+    """Return what to sort layers by: `blocks.2` before `blocks.10`."""
+    return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in layer.split(".")]
 
 
 def _counts(values: Mapping[str, Any]) -> SplitCounts:

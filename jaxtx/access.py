@@ -106,6 +106,19 @@ class JaxAccess:
         """Return the gradient of each row's logit by that row."""
         return self._look("input_gradients", x)
 
+    def explain(
+        self, x: Float[np.ndarray, "n time feature"], member: int = 0
+    ) -> tuple[Float[np.ndarray, "n time feature"], dict[str, Float[np.ndarray, "n head query key"]]]:
+        """Return the gradient of each row's logit by that row times the row, and the attention, of one member."""
+        names = [n for n in note_names(self._programs.layout, x.shape[1:]) if n.endswith("attention.weights")]
+        lane = self._lanes[0 if self._placement.stacked else member]
+        with self._width():
+            shared = self._put(self._placement.put_shared, (np.int32(member), x))
+            with self._placement.turn:
+                found = self._programs.explain(self.seconds, lane.parameters, *shared)
+                attribution, weights = self._placement.fetch(found)
+        return attribution, dict(zip(names, weights, strict=True))
+
     def state(self) -> dict[str, np.ndarray]:
         """Return parameters, moments and counts, under canonical names."""
         carry = self._join(self._lanes)

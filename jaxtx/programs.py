@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
-from jax.sharding import NamedSharding
+from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
 
 from coretx.models.spec import InputShape
@@ -56,6 +56,7 @@ class Programs(NamedTuple):
     intermediates: Program
     gradients: Program
     input_gradients: Program
+    explain: Program
 
 
 @cache
@@ -98,6 +99,14 @@ def programs(
     ) -> Float[Array, "n time feature"]:
         return jax.grad(lambda x: logits(parameters, x).sum())(x)
 
+    def explain(
+        parameters: Float[Array, "*member parameter"], chosen: Int[Array, ""], x: Float[Array, "n time feature"]
+    ) -> tuple[Float[Array, "n time feature"], tuple[Array, ...]]:
+        own = parameters[chosen] if stacked else parameters
+        notes = forward(model, model.split(own), x)[1]
+        weights = tuple(notes[name] for name in notes if name.endswith("attention.weights"))
+        return x * input_gradients(own, x), weights
+
     def train(
         carry: Carry, schedule: Schedule, adam: Adam, epochs: Int[Array, ""], data: Rows, evaluate: Mapping[str, Rows]
     ) -> tuple[Carry, dict[str, Float[Array, " epoch"]]]:
@@ -110,6 +119,7 @@ def programs(
         intermediates=member(intermediates, shared=1),
         gradients=member(gradients, shared=3),
         input_gradients=member(input_gradients, shared=1),
+        explain=Program(explain, precision=precision, out=NamedSharding(results.mesh, PartitionSpec())),
     )
 
 

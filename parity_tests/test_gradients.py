@@ -38,6 +38,15 @@ def test_gradients_by_input_agree(model, engines, short_case):
     assert relative_gap(jax, torch) < GRADIENT["float64"]
 
 
+def test_explanations_agree(model, engines, short_case):
+    case = short_case(model)
+    (ours, weights), (theirs, reference) = (woken(case.open(engines[name])).explain(case.data.x) for name in ENGINES)
+    assert relative_gap(ours, theirs) < GRADIENT["float64"]
+    assert list(weights) == list(reference)
+    for layer in weights:
+        assert gap(weights[layer], reference[layer]) < GRADIENT["float64"], layer
+
+
 def test_gradient_is_the_slope_of_the_referees_loss(model, engine, engines, short_case):
     """Along a random direction in each tensor, and so through every number in it."""
     case = short_case(model)

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from coretx.errors import UsageError
-from parity_tests.statistics import BEGIN, END, Row, code, main, put, table, tost
+from parity_tests.statistics import BEGIN, END, Arguments, Row, code, main, put, table, tost
 
 
 def test_tost_is_two_one_sided_t_tests():
@@ -32,7 +32,7 @@ def test_cells_at_chance_and_saturated_cells_stand_apart():
     means = {"a": (0.51, 0.5), "b": (0.8, 0.81), "c": (0.999, 1.0), "d": (np.nan, 0.8)}
     rows = [Row(name, "t", *(np.full(3, mean) for mean in pair)) for name, pair in means.items()]
     assert [row.kind for row in rows] == ["at chance", "tested", "above 0.99", "diverged"]
-    assert table(rows, 20, 150).splitlines()[4].startswith("| b | t | 0.8000 | 0.8100 | -0.0100 |")
+    assert table(rows, Arguments()).splitlines()[4].startswith("| b | t | 0.8000 | 0.8100 | -0.0100 |")
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.01, 0.014, 0.015, 0.02])

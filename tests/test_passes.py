@@ -6,6 +6,7 @@ import pytest
 
 from coretx.backend import load_backend
 from coretx.models.registry import build_models
+from coretx.models.spec import InputShape
 
 LADDER = [spec.name for spec in build_models()]
 ATTENTION = {
@@ -115,3 +116,41 @@ def test_order_blind_model_gives_any_order_one_logit(opened, engine, blind, rows
 def test_model_with_positions_tells_orders_apart(opened, engine, seeing, rows):
     access, x = opened(engine, seeing, dtype="float64"), rows["test"].x
     assert np.abs(access.logits(x[:, [4, 3, 2, 1, 0]]) - access.logits(x)).max() > 1e-3
+
+
+def test_explanation_is_one_member_s_gradient_times_input_and_its_attention(opened, engine, name, rows):
+    access, x = opened(engine, name), rows["test"].x
+    attribution, weights = access.explain(x, member=1)
+    assert attribution == pytest.approx(access.input_gradients(x)[1] * x, rel=1e-5, abs=1e-7)
+    of_all = access.attention(x)
+    assert list(weights) == list(of_all)
+    for layer, values in weights.items():
+        assert values == pytest.approx(of_all[layer][1], rel=1e-5, abs=1e-7), layer
+        assert values.sum(axis=-1) == pytest.approx(np.ones(values.shape[:-1]), abs=1e-6)
+    assert np.abs(attribution - access.explain(x)[0]).max() > 1e-4
+
+
+def test_attribution_is_the_slope_of_the_logit_along_the_input(opened, engine, name, rows):
+    """Every step and feature by itself: how the logit changes when its value is scaled."""
+    access, x, size = opened(engine, name, dtype="float64"), rows["test"].x[:3].astype(np.float64), 1e-5
+    attribution, _ = access.explain(x)
+    for place in np.ndindex(x.shape[1:]):
+        ends = []
+        for sign in (1, -1):
+            scaled = x.copy()
+            scaled[:, *place] *= 1 + sign * size
+            ends.append(access.logits(scaled)[0])
+        expected = (ends[0] - ends[1]) / (2 * size)
+        assert attribution[:, *place] == pytest.approx(expected, rel=1e-5, abs=1e-9), place
+
+
+@pytest.mark.parametrize("strategy", ["loop", "vmap"])
+def test_explanation_does_not_depend_on_how_members_run(opened, name, rows, strategy):
+    backend = load_backend("jax", "cpu")
+    trained = opened(backend, name, members=3)
+    (spec,) = build_models([name])
+    other = backend.open(spec, InputShape(5, 2), 3, strategy=strategy)
+    other.load_state(parameters(trained))
+    (expected, weights), (found, own) = trained.explain(rows["test"].x, 2), other.explain(rows["test"].x, 2)
+    assert found == pytest.approx(expected, rel=1e-5, abs=1e-7)
+    assert own.keys() == weights.keys()

@@ -9,7 +9,7 @@ import pytest
 
 from coretx.intervals import summaries
 from coretx.metrics import split_scores
-from coretx.parts import GroupScore, LengthScore
+from coretx.parts import Explanation, GroupScore, LengthScore
 from coretx.results import Ceiling, CellConfig, ModelResult, Predictions, Provenance, SplitCounts
 from coretx.store import cell_path, load_predictions, load_result, save_result
 
@@ -29,7 +29,23 @@ CONFIG = CellConfig(
     matmul_precision="highest",
     hyperparameters={"architecture": "MLP", "width": 16},
 )
-FILES = ("json", "weights.safetensors", "predictions.safetensors")
+FILES = ("json", "weights.safetensors", "predictions.safetensors", "explanation.safetensors")
+
+
+def explanation(rng):
+    layers = {f"blocks.{i}.attention.weights": (2, 3, 3) for i in (0, 2, 10)}
+    return Explanation(
+        x=rng.standard_normal((4, 5, 2), dtype=np.float32),
+        y=np.array([0, 0, 1, 1], np.float32),
+        logits=rng.standard_normal(4, dtype=np.float32),
+        attribution=rng.standard_normal((4, 5, 2), dtype=np.float32),
+        attention={name: rng.random((4, *shape), dtype=np.float32) for name, shape in layers.items()},
+        rows=np.array([2, 2]),
+        present=np.full((2, 5, 2), 2),
+        attribution_sums=rng.standard_normal((2, 5, 2)),
+        attribution_sizes=rng.random((2, 5, 2)),
+        attention_sums={name: rng.random((2, *shape)) for name, shape in layers.items()},
+    )
 
 
 def predictions(rng):
@@ -62,6 +78,7 @@ def result():
             LengthScore(7, 5, 4, 4, np.array([0.5, 1]), np.array([0.7, 0.1])),
             LengthScore(9, 5, 4, 4, None, None),
         ),
+        explanation=explanation(rng),
     )
 
 
@@ -85,6 +102,18 @@ def test_arrays_in_another_memory_order_come_back_as_they_were(result, tmp_path)
     assert (found.predictions["test"].logits == split.logits).all()
     assert (found.predictions["test"].x == split.x).all()
     assert (found.weights["head.weight"] == result.weights["head.weight"]).all()
+
+
+def test_cell_without_an_explanation_is_whole_and_has_none(result, tmp_path):
+    path = save_result(dataclasses.replace(result, explanation=None), tmp_path)
+    assert not path.with_suffix(".explanation.safetensors").exists()
+    assert load_result(path).explanation is None
+
+
+def test_layers_of_an_explanation_come_back_in_their_order(result, tmp_path):
+    found = load_result(save_result(result, tmp_path)).explanation
+    assert list(found.attention) == list(result.explanation.attention)
+    assert list(found.attention_sums) == list(result.explanation.attention)
 
 
 def test_predictions_load_alone_or_not_at_all(result, tmp_path):

@@ -14,7 +14,7 @@ from coretx.data import Dataset
 from coretx.errors import UsageError
 from coretx.models.spec import InputShape, ModelSpec
 from torchtx.blocks import in_blocks, join
-from torchtx.programs import Member, Rows, Schedule, forward, gradients, input_gradients, train_chunk
+from torchtx.programs import Member, Rows, Schedule, explain, forward, gradients, input_gradients, train_chunk
 
 
 class TorchAccess:
@@ -89,6 +89,13 @@ class TorchAccess:
     def input_gradients(self, x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, "member n time feature"]:
         """Return the gradient of each row's logit by that row."""
         return np.stack([input_gradients(lane.model, self._put(x)).numpy(force=True) for lane in self._lanes])
+
+    def explain(
+        self, x: Float[np.ndarray, "n time feature"], member: int = 0
+    ) -> tuple[Float[np.ndarray, "n time feature"], dict[str, Float[np.ndarray, "n head query key"]]]:
+        """Return the gradient of each row's logit by that row times the row, and the attention, of one member."""
+        attribution, weights = explain(self._lanes[member].model, self._put(x))
+        return attribution.numpy(force=True), {name: value.numpy(force=True) for name, value in weights.items()}
 
     def state(self) -> dict[str, np.ndarray]:
         """Return parameters, moments and counts, under canonical names."""

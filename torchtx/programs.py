@@ -63,6 +63,16 @@ def input_gradients(model: nn.Module, x: Float[Tensor, "n time feature"]) -> Flo
     return torch.autograd.grad(model(x).sum(), x)[0]
 
 
+def explain(
+    model: nn.Module, x: Float[Tensor, "n time feature"]
+) -> tuple[Float[Tensor, "n time feature"], dict[str, Tensor]]:
+    """Return the gradient of each row's logit by that row times the row, and the attention weights."""
+    with torch.no_grad():
+        notes = forward(model, x)[1]
+    weights = {name: value for name, value in notes.items() if name.endswith("attention.weights")}
+    return x * input_gradients(model, x), weights
+
+
 def weighted_loss(
     model: nn.Module,
     x: Float[Tensor, "batch time feature"],

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from coretx.metrics import mean_pr, mean_roc
+from coretx.metrics import Calibration, mean_pr, mean_roc, wilson_interval
 from coretx.reports.curves import POINTS, envelope, thin
 from coretx.reports.figure_style import CHANCE, COLOUR, INK, PAGE_COLOURS, SERIES, STYLE
 from coretx.reports.svg import embed
@@ -97,6 +97,29 @@ def confusion_matrix(confusion: Int[np.ndarray, "2 2"], split: str) -> Figure:
         axes.tick_params(length=0)
         figure.subplots_adjust(left=0.11, right=0.99, top=0.98, bottom=0.16)
         return figure
+
+
+def reliability(found: Calibration, members: int) -> Figure:
+    """Return the share of class 1 among answers against the mean probability given, by bin, over the bins' counts.
+
+    DeGroot and Fienberg, "The comparison and evaluation of forecasters", 1983. Intervals count each row once.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(4.2, 2.8))
+        axes, below = figure.subplots(2, sharex=True, height_ratios=(3, 1))
+        filled = found.count > 0
+        count, given = found.count[filled], found.probability[filled] / found.count[filled]
+        share = found.positives[filled] / count
+        ends = [wilson_interval(float(p), max(round(n / members), 1)) for p, n in zip(share, count, strict=True)]
+        axes.plot([0, 1], [0, 1], label="calibrated", **CHANCE)
+        axes.vlines(given, *zip(*ends, strict=True), color=COLOUR["test"], linewidth=1, alpha=0.6)
+        axes.plot(given, share, color=COLOUR["test"], marker="o", markersize=3.5, label="test")
+        axes.set(ylabel="Share of label 1", ylim=(-0.04, 1.04), xlim=(-0.01, 1.01), xticks=np.linspace(0, 1, 6))
+        middle = (np.arange(len(found.count)) + 0.5) / len(found.count)
+        below.bar(middle, found.count, 0.9 / len(found.count), color=COLOUR["test"], alpha=0.5, linewidth=0)
+        below.set(xlabel="Probability given to label 1", ylabel="Answers")
+        below.yaxis.set_major_locator(MaxNLocator(nbins=2, integer=True))
+        return _with_legend(figure, axes)
 
 
 def to_svg(figure: Figure, prefix: str, alt: str) -> Markup:
@@ -201,7 +224,15 @@ def _axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
 
 def _with_legend(figure: Figure, axes: Axes, left: float = 0.165) -> Figure:
     figure.subplots_adjust(left=left, right=0.965, top=0.89, bottom=0.16)
-    figure.legend(*axes.get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(left, 0.99), ncols=4)
+    figure.legend(
+        *axes.get_legend_handles_labels(),
+        loc="upper left",
+        bbox_to_anchor=(left, 0.99),
+        ncols=4,
+        columnspacing=1.2,
+        handlelength=1.5,
+        handletextpad=0.5,
+    )
     return figure
 
 

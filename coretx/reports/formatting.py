@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 DASH = "\N{EM DASH}"
+MINUS = "\N{MINUS SIGN}"
+TIMES = " \N{MULTIPLICATION SIGN} "
 
 
 def percent(value: float) -> str:
@@ -83,3 +85,21 @@ def plain(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(plain(item) for item in value)
     return str(value)
+
+
+def signed(value: float) -> str:
+    """Return a number with its sign and two decimals; what rounds to 0 has no minus.
+
+    >>> signed(1.234), signed(-0.5), signed(-0.001)
+    ('+1.23', '\N{MINUS SIGN}0.50', '+0.00')
+    """
+    return f"{round(value, 2) + 0.0:+.2f}".replace("-", MINUS)
+
+
+def product(*sizes: int) -> str:
+    """Return a shape.
+
+    >>> product(5, 32)
+    '5 \N{MULTIPLICATION SIGN} 32'
+    """
+    return TIMES.join(map(str, sizes))

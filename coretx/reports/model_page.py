@@ -1,41 +1,30 @@
-"""The page of one cell: what the model scored, how it learned, where it errs, and how to get the same again."""
+"""The page of one cell: what it scored, how it learned, what it looks at, where it errs, how to get it again."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from markupsafe import Markup
-
 from coretx.intervals import Summary, summaries
-from coretx.reports import benchmark_csv, breakdown, figures, footing
+from coretx.models.spec import InputShape
+from coretx.reports import benchmark_csv, breakdown, footing, glance, plots
 from coretx.reports.benchmark_csv import BenchmarkRow
 from coretx.reports.breakdown_csv import group_rows, length_rows
-from coretx.reports.curves import finite_part
 from coretx.reports.data_seeds import data_spread, draws_of
-from coretx.reports.formatting import DASH, between, count, counted, decimal, percent, plain, seconds
-from coretx.reports.misclassified import misclassified
+from coretx.reports.diagram import diagram
+from coretx.reports.formatting import DASH, between, count, counted, decimal, percent, plain, seconds, signed
+from coretx.reports.heat import looks
+from coretx.reports.misclassified import Misclassified, by_kind, misclassified
 from coretx.reports.templating import POLICY, render
-from coretx.results import SPLIT_NAMES, SPLITS, CellConfig, ModelResult, SplitScores
+from coretx.reports.tensors import tensor_row
+from coretx.results import SPLIT_NAMES, CellConfig, ModelResult
 from coretx.tasks.base import Task
 
-SHOWN_VALUES = 64
-"""A tensor of at most so many entries is shown value by value."""
-
-DRAWN = tuple(f"{quantity}_{split}" for quantity in ("loss", "accuracy") for split in SPLITS)
-"""The quantities of the learning curves, as far as they were measured."""
+MOST_KINDS = 12
+"""At most so many kinds of misclassified rows are shown."""
 
 UNDEFINED = "undefined: one class"
 BACKENDS = {"jax": "JAX", "torch": "PyTorch"}
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A figure of the page: its SVG and what stands below it."""
-
-    svg: Markup
-    caption: str
 
 
 @dataclass(frozen=True)
@@ -76,13 +65,17 @@ def render_model_page(result: ModelResult, task: Task, *, claim: str, published:
         scores=[_score_row(split, result) for split in result.scores],
         best_epoch=footing.best_epoch(result),
         splits=[footing.split_row(split, counts) for split, counts in result.counts.items()],
-        plots=_plots(result),
+        question=glance.question(result, task),
+        plots=plots.draw(result),
+        looks=None if result.explanation is None else looks(result.explanation, task),
+        stages=diagram(config.hyperparameters, InputShape(task.sequence_length, task.feature_dim), result.weights),
         lengths=breakdown.length_lines(length_rows(result)),
         trained_length=count(result.lengths[0].trained) if result.lengths else "",
         groups=breakdown.group_tables(group_rows(result)),
-        errors=[_error_section(split, result, task) for split in result.predictions],
+        errors=_test_errors(result, task),
+        other_errors=[_other_errors(split, result, task) for split in result.predictions if split != "test"],
         hyperparameters=[(name, plain(value)) for name, value in _flat(config.hyperparameters)],
-        parameters=[_parameter_row(name, weight) for name, weight in result.weights.items()],
+        parameters=[tensor_row(name, weight) for name, weight in result.weights.items()],
         parameter_count=counted(result.parameters, "parameter"),
         provenance=_provenance(result),
         command=result.provenance.command,
@@ -92,9 +85,12 @@ def render_model_page(result: ModelResult, task: Task, *, claim: str, published:
 def _headline(result: ModelResult, reached: footing.Reached) -> dict[str, Any] | None:
     if "test" not in result.scores:
         return None
-    scores = result.scores["test"]
+    scores, known = result.scores["test"], summaries(result, "test")["accuracy"]
+    ceiling = result.ceilings.get(result.view)
     return {
-        "accuracy": _score(summaries(result, "test")["accuracy"], percent),
+        "accuracy": _score(known, percent),
+        "verdict": glance.verdict(known, scores.chance, ceiling),
+        "scale": glance.scale(known, scores.chance, ceiling),
         "chance": percent(scores.chance),
         "n": count(scores.n),
         "ceiling": footing.ceiling(result, reached),
@@ -141,77 +137,47 @@ def _score(known: Summary, form: Callable[[float], str]) -> Score:
     return Score(form(known.mean), std, between(known.members, form), between(known.rows, form))
 
 
-def _plots(result: ModelResult) -> dict[str, list[Plot]]:
-    history = finite_part({key: result.history[key] for key in DRAWN if key in result.history})
-    curves = [_history_plot(result, history, "loss"), _history_plot(result, history, "accuracy")]
-    ranked = {split: scores for split, scores in result.scores.items() if scores.roc}
-    if not result.scores:
-        return {"curves": curves, "ranking": [], "confusion": []}
-    ranking = [_ranking_plot(ranked, "roc"), _ranking_plot(ranked, "pr")] if ranked else []
-    confusion = [_confusion_plot(split, scores) for split, scores in result.scores.items()]
-    return {"curves": curves, "ranking": ranking, "confusion": confusion}
+def _test_errors(result: ModelResult, task: Task) -> dict[str, Any] | None:
+    """Return the misclassified test rows by kind, None for a cell without predictions."""
+    if "test" not in result.predictions:
+        return None
+    kinds = []
+    for kind in by_kind(result.predictions["test"], task):
+        found, rows = kind.found, f"{count(kind.found.rows)} of {count(kind.rows)} rows"
+        kinds.append(
+            {
+                "name": f"{kind.name}, label {kind.label}" if kind.name else f"label {kind.label}",
+                "total": f"{counted(found.distinct, 'distinct input')} in {rows}",
+                "examples": _examples(found, result, task),
+                "distinct": found.distinct,
+            }
+        )
+    return {"kinds": kinds[:MOST_KINDS], "left_out": len(kinds[MOST_KINDS:])}
 
 
-def _history_plot(result: ModelResult, history: Mapping[str, np.ndarray], quantity: str) -> Plot:
-    form = {"loss": decimal, "accuracy": percent}[quantity]
-    chance = max((scores.chance for scores in result.scores.values()), default=0.5)
-    figure = figures.loss_curves(history) if quantity == "loss" else figures.accuracy_curves(history, chance=chance)
-    ends = []
-    for split in (split for split in SPLITS if f"{quantity}_{split}" in history):
-        mean = history[f"{quantity}_{split}"].mean(axis=0)
-        if len(mean):
-            ends.append(f"{SPLIT_NAMES[split]} from {form(float(mean[0]))} to {form(float(mean[-1]))}")
-    name = quantity.capitalize()
-    alt = f"{name} over {counted(result.config.epochs, 'epoch')}: {'; '.join(ends) or 'nothing finite'}."
-    band = " Lines are means over members, bands their range." if result.config.members > 1 else ""
-    others = "validation and test" if "loss_val" in history else "test"
-    caption = f"{name} per epoch. Train is measured while training, {others} after the epoch.{band}"
-    return Plot(figures.to_svg(figure, quantity, alt), caption)
-
-
-def _ranking_plot(scores: Mapping[str, SplitScores], kind: str) -> Plot:
-    draw, name, area = {
-        "roc": (figures.roc_curves, "ROC curve", "auc"),
-        "pr": (figures.pr_curves, "Precision-recall curve", "average_precision"),
-    }[kind]
-    word = {"roc": "area under the curve", "pr": "average precision"}[kind]
-    areas = [
-        f"{SPLIT_NAMES[split]} {decimal(float(getattr(split_scores, area).mean()))}"
-        for split, split_scores in scores.items()
-    ]
-    members = len(next(iter(scores.values())).accuracy)
-    lines = " A thin line per member, the thick one is their mean." if members > 1 else ""
-    return Plot(figures.to_svg(draw(scores), kind, f"{name}; {word}: {', '.join(areas)}."), f"{name}.{lines}")
-
-
-def _confusion_plot(split: str, scores: SplitScores) -> Plot:
-    (true_negative, false_positive), (false_negative, true_positive) = scores.confusion.tolist()
-    alt = (
-        f"Confusion matrix, {SPLIT_NAMES[split]}: label 0: {true_negative} predicted 0, {false_positive} predicted 1; "
-        f"label 1: {false_negative} predicted 0, {true_positive} predicted 1."
-    )
-    summed = f", summed over {len(scores.accuracy)} members" if len(scores.accuracy) > 1 else ""
-    figure = figures.confusion_matrix(scores.confusion, split)
-    caption = f"{SPLIT_NAMES[split].capitalize()}: rows by label and prediction{summed}."
-    return Plot(figures.to_svg(figure, f"confusion-{split}", alt), caption)
-
-
-def _error_section(split: str, result: ModelResult, task: Task) -> dict[str, Any]:
+def _other_errors(split: str, result: ModelResult, task: Task) -> dict[str, Any]:
     found = misclassified(result.predictions[split])
-    examples = [
+    rows = count(len(result.predictions[split].y))
+    return {
+        "name": SPLIT_NAMES[split],
+        "total": f"{counted(found.distinct, 'distinct input')} in {count(found.rows)} of {rows} rows",
+        "examples": _examples(found, result, task),
+        "distinct": found.distinct,
+    }
+
+
+def _examples(found: Misclassified, result: ModelResult, task: Task) -> list[dict[str, Any]]:
+    return [
         {
             "input": task.render(example.row),
             "label": example.label,
             "probability": f"{example.probability:.3f}",
-            "predicted": example.predicted,
+            "margin": signed(example.margin),
             "wrong": f"{example.wrong}/{result.config.members}",
             "times": example.times,
         }
         for example in found.examples
     ]
-    rows = count(len(result.predictions[split].y))
-    total = f"{counted(found.distinct, 'distinct input')} in {count(found.rows)} of {rows} rows"
-    return {"split": SPLIT_NAMES[split], "examples": examples, "distinct": found.distinct, "total": total}
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
@@ -219,26 +185,6 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     for name, value in values.items():
         pairs += _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else [(f"{prefix}{name}", value)]
     return pairs
-
-
-def _parameter_row(name: str, weight: Any) -> dict[str, Any]:
-    values = np.asarray(weight[0], dtype=np.float64)
-    norm = math.sqrt(float(np.square(values).sum())) if np.isfinite(values).all() else math.nan
-    return {
-        "name": name,
-        "shape": " \N{MULTIPLICATION SIGN} ".join(str(size) for size in values.shape) or "scalar",
-        "count": count(values.size),
-        "norm": f"{norm:.4g}" if math.isfinite(norm) else "not finite",
-        "values": _values_text(values) if values.size <= SHOWN_VALUES else None,
-    }
-
-
-def _values_text(values: np.ndarray) -> str:
-    """Return the last axis as lines of at most eight values, and a blank line between rows that take several."""
-    rows = values.reshape(-1, values.shape[-1]) if values.ndim > 1 else values.reshape(1, -1)
-    lines = [[row[start : start + 8] for start in range(0, len(row), 8)] for row in rows]
-    texts = ["\n".join("  ".join(f"{value: .4f}" for value in line) for line in row) for row in lines]
-    return ("\n\n" if rows.shape[1] > 8 else "\n").join(texts)
 
 
 def _provenance(result: ModelResult) -> list[tuple[str, str]]:

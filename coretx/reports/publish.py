@@ -6,6 +6,7 @@ from pathlib import Path
 
 from coretx import durable
 from coretx.errors import UsageError
+from coretx.models.spec import ModelSpec
 from coretx.reports import benchmark_csv, breakdown_csv, training_csv
 from coretx.reports.benchmark_csv import BenchmarkRow
 from coretx.reports.comparisons_csv import comparison_rows, read_comparisons, upsert_comparisons
@@ -13,7 +14,9 @@ from coretx.reports.configurations import configurations, ordered
 from coretx.reports.dashboard import page_name, render_dashboard
 from coretx.reports.generalisation import render_generalisation
 from coretx.reports.model_page import render_model_page
+from coretx.reports.rungs import neighbours, render_rungs, with_rungs
 from coretx.reports.task_page import render_task_page
+from coretx.reports.verdicts import pairs_of
 from coretx.results import ModelResult, Overlap, Predictions, SplitCounts
 from coretx.store import load_ceilings, load_predictions
 from coretx.tasks.base import Task, check_name
@@ -30,14 +33,13 @@ CELL_ID = re.compile(rb'<meta name="cell-id" content="([0-9a-f]+)">')
 
 
 def publish_model(result: ModelResult, task: Task, claim: str, out: Path) -> Path:
-    """Write the page of a cell, then its rows of benchmarking.csv; return the page's path.
+    """Put a cell into the tables and write its page; return the page's path."""
+    publish_rows(result, out)
+    return publish_page(result, task, claim, out)
 
-    In this order, so that a row in the table whose page is missing or older shows no link instead of a wrong one.
-    """
-    config = result.config
-    path = page_path(out, config.task, config.model, config.backend, config.recipe)
-    published = benchmark_csv.read_rows(_benchmarking(out))
-    durable.write_text(path, render_model_page(result, task, claim=claim, published=published))
+
+def publish_rows(result: ModelResult, out: Path) -> None:
+    """Put a cell into benchmarking.csv and the tables beside it. It is linked to once its page is there."""
     benchmark_csv.upsert(_benchmarking(out), benchmark_csv.rows(result))
     if groups := breakdown_csv.group_rows(result):
         breakdown_csv.upsert_groups(out / "benchmarks" / "groups.csv", groups)
@@ -46,6 +48,17 @@ def publish_model(result: ModelResult, task: Task, claim: str, out: Path) -> Pat
     training_csv.upsert_costs(_costs(out), [training_csv.cost_row(result)])
     if curves := training_csv.curve_rows(result):
         training_csv.upsert_curves(_curves(out), curves)
+
+
+def publish_page(result: ModelResult, task: Task, claim: str, out: Path) -> Path:
+    """Write the page of a cell and return its path.
+
+    It names what other cells reached: write it when their rows are in the table, and it is the same in any order.
+    """
+    config = result.config
+    path = page_path(out, config.task, config.model, config.backend, config.recipe)
+    published = benchmark_csv.read_rows(_benchmarking(out))
+    durable.write_text(path, render_model_page(result, task, claim=claim, published=published))
     return path
 
 
@@ -81,6 +94,26 @@ def publish_comparisons(out: Path, task: Task, model_order: Sequence[str], ids: 
     if compared:
         upsert_comparisons(_comparisons(out), compared)
     return notes
+
+
+def publish_rungs(out: Path, task: Task, specs: Sequence[ModelSpec], ids: Collection[str] = ()) -> None:
+    """Write into the page of every cell of a task what its neighbours on the ladder are and what each rung bought.
+
+    Of the configurations that one of these cells is of, or of all. From the tables alone: see `publish_comparisons`.
+    """
+    rows = [row for row in benchmark_csv.read_rows(_benchmarking(out)) if row.task == task.name]
+    pairs = pairs_of(read_comparisons(_comparisons(out)))
+    for configuration in configurations(rows):
+        cells = {model: next(iter(cell.values())) for (_, model), cell in configuration.cells.items()}
+        if ids and not set(ids) & {row.id for row in cells.values()}:
+            continue
+        for model, row in cells.items():
+            if not has_page(row, out):
+                continue
+            path = page_path(out, row.task, row.model, row.backend, row.recipe)
+            found = neighbours(configuration, task.name, model, specs, pairs, lambda row: has_page(row, out))
+            page = path.read_text(encoding="utf-8")
+            durable.write_text(path, with_rungs(page, render_rungs(found)))
 
 
 def _of_the_same_rows(answers: Mapping[str, Predictions]) -> tuple[dict[str, Predictions], list[str]]:

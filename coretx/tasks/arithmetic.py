@@ -247,6 +247,14 @@ class Equation(Task):
         """Return the equation with its digits grouped, as in "12 + 34 = 46"."""
         return re.sub(r"([+=])", r" \1 ", ARITHMETIC.spell(row))
 
+    def step_names(self, row: Float[np.ndarray, "time feature"]) -> list[str]:
+        """Return the symbol of each step."""
+        return list(ARITHMETIC.spell(row))
+
+    def feature_names(self) -> list[str]:
+        """Return the symbols."""
+        return list(ARITHMETIC.symbols)
+
 
 def join(operands: Int[np.ndarray, "n operand"], signs: str, digits: int) -> Int[np.ndarray, "n time"]:
     """Return zero-padded operands with signs between them, as tokens.

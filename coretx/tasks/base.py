@@ -62,6 +62,14 @@ class Task(ABC):
         """Return one input as a person would write it. Here: every feature, one step in brackets after the other."""
         return " ".join("[" + ", ".join(f"{value:+.2f}" for value in step) + "]" for step in row)
 
+    def step_names(self, row: Float[np.ndarray, "time feature"]) -> list[str]:
+        """Return what stands at each step of one input, short enough to head a column. Here: its features."""
+        return [" ".join(f"{value:+.1f}" for value in step) for step in row]
+
+    def feature_names(self) -> list[str]:
+        """Return what each feature of a step stands for. Here: its number."""
+        return [f"feature {number}" for number in range(1, self.feature_dim + 1)]
+
     def canonical_key(self, x: Float[np.ndarray, "n time feature"]) -> Shaped[np.ndarray, " n"]:
         """Return what makes two inputs the same problem. Here: the exact values of the row."""
         return row_keys(x)

@@ -40,3 +40,11 @@ class HasAllTokens(Task):
     def render(self, row: Float[np.ndarray, "time feature"]) -> str:
         """Return the symbols by name, as in "A A B C D"."""
         return " ".join(LETTERS.spell(row))
+
+    def step_names(self, row: Float[np.ndarray, "time feature"]) -> list[str]:
+        """Return the symbol of each step."""
+        return list(LETTERS.spell(row))
+
+    def feature_names(self) -> list[str]:
+        """Return the symbols."""
+        return list(LETTERS.symbols)

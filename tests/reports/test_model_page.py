@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from coretx.intervals import summaries
-from coretx.reports.formatting import between, decimal, percent
+from coretx.reports.formatting import MINUS, TIMES, between, decimal, percent
 from coretx.reports.model_page import render_model_page
 from coretx.reports.templating import STYLE
 from coretx.results import Ceiling, SplitCounts
@@ -61,19 +61,20 @@ def test_headings_come_in_order(make_result, task):
         "curves",
         "ranking",
         "confusion",
+        "looks",
         "misclassified",
-        "hyperparameters",
-        "parameters",
+        "model",
         "provenance",
     ]
 
 
 def test_every_figure_says_what_it_shows(page):
-    labels = [attributes["aria-label"] for attributes in page.all("svg")]
+    labels = [attributes["aria-label"] for attributes in page.all("svg") if attributes["class"] == "plot"]
     assert len(labels) == 6
     assert labels[0].startswith("Loss over 50 epochs: train from ")
     assert re.match(r"ROC curve; area under the curve: train 0\.\d+, test 0\.\d+", labels[2])
-    assert re.match(r"Confusion matrix, test: label 0: \d+ predicted 0", labels[5])
+    assert re.match(r"Confusion matrix, test: label 0: \d+ predicted 0", labels[4])
+    assert re.match(r"Reliability diagram on test: .* expected calibration error 0\.\d+, Brier score 0\.", labels[5])
 
 
 def test_scores_are_mean_and_deviation_of_the_members(make_result, task, parse):
@@ -165,7 +166,7 @@ def test_misclassified_inputs_are_rendered_by_the_task(make_result, task, parse)
     rendered = {task.render(row) for row in result.predictions["test"].x}
     shown = re.findall(r'<td class="input">([^<]*)</td>', render_model_page(result, task, claim=CLAIM))
     assert shown
-    assert len(shown) <= 40
+    assert len(shown) <= 12 + 20
     assert {text.replace("&#43;", "+") for text in shown} <= rendered | {
         task.render(row) for row in result.predictions["train"].x
     }
@@ -173,19 +174,21 @@ def test_misclassified_inputs_are_rendered_by_the_task(make_result, task, parse)
 
 def test_a_perfect_model_has_none_misclassified(make_result, task, parse):
     text = parse(render_model_page(make_result(noise=0.0), task, claim=CLAIM)).text
-    assert text.count("None misclassified.") == 2
+    assert "None misclassified on test." in text
+    assert "Train: none misclassified" in text
 
 
-def test_small_tensors_are_shown_by_value_large_ones_by_norm(make_result, task, parse):
+def test_tensors_stand_in_a_table_with_norm_range_and_distribution(make_result, task, parse):
     weights = {
-        "small.weight": np.full((3, 2, 2), 0.125, np.float32),
-        "large.weight": np.full((3, 1, 65), 2.0, np.float32),
+        "equal.weight": np.full((3, 1, 65), 2.0, np.float32),
+        "spread.weight": np.broadcast_to(np.linspace(-1, 1, 50, dtype=np.float32).reshape(5, 10), (3, 5, 10)),
     }
-    html = render_model_page(make_result(weights=weights), task, claim=CLAIM)
-    assert "<pre> 0.1250   0.1250\n 0.1250   0.1250</pre>" in html
-    assert html.count("<pre>") == 1
-    assert f"{2 * 65**0.5:.4g}" in html
-    assert "193 parameters each; member 0 of 3 shown" in parse(html).text
+    page = parse(render_model_page(make_result(weights=weights), task, claim=CLAIM))
+    assert f"equal.weight 1{TIMES}65 65 {2 * 65**0.5:.4g} 2.000 one value" in page.text
+    assert f"spread.weight 5{TIMES}10 50" in page.text
+    assert f"{MINUS}1.000 to 1.000" in page.text
+    assert len([svg for svg in page.all("svg") if svg["class"] == "spark"]) == 1
+    assert "193 parameters each; member 0 of 3 shown" in page.text
 
 
 def test_hyperparameters_and_provenance_are_there(page):
@@ -203,7 +206,7 @@ def test_hyperparameters_and_provenance_are_there(page):
 def test_no_command_leaves_no_empty_box(make_result, task, parse):
     result = make_result()
     bare = dataclasses.replace(result, provenance=dataclasses.replace(result.provenance, command=""))
-    assert "To get the same again" not in parse(render_model_page(bare, task, claim=CLAIM)).text
+    assert not parse(render_model_page(bare, task, claim=CLAIM)).all("pre")
 
 
 def test_a_diverged_cell_says_so_and_has_no_scores(diverged, task, parse):
@@ -212,7 +215,7 @@ def test_a_diverged_cell_says_so_and_has_no_scores(diverged, task, parse):
     assert diverged.failure in page.text
     assert "Average precision" not in page.text
     assert "Misclassified" not in page.text
-    assert len(page.all("svg")) == 2
+    assert len([svg for svg in page.all("svg") if svg["class"] == "plot"]) == 2
 
 
 def test_what_is_not_finite_is_never_drawn(diverged, task):
