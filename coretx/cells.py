@@ -75,7 +75,7 @@ def train_cells(
                 scores=score(own),
                 predictions=own,
                 failure=failure,
-                best_epoch=best_epoch[members] if chosen else None,
+                best_epoch=best_epoch[members] if best_epoch is not None and chosen else None,
                 explanation=None if failure else explain(access, predictions["test"], members.start),
                 lengths=() if failure else score_lengths(first.task, lengths, at_lengths, members),
                 last_scores=score({name: last[name].of_members(members) for name in last}) if chosen else {},

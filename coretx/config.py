@@ -27,7 +27,7 @@ class MeshShape(NamedTuple):
         >>> MeshShape.parse("members=4,data=2")
         MeshShape(members=4, data=2)
         """
-        axes = dict(part.partition("=")[::2] for part in text.split(","))
+        axes = {name: number for name, _, number in (part.partition("=") for part in text.split(","))}
         if not axes.keys() <= set(cls._fields) or not all(n.isdecimal() and int(n) for n in axes.values()):
             raise UsageError(f"--mesh takes numbers of devices, as in members=4,data=2; got {text!r}")
         return cls(**{axis: int(number) for axis, number in axes.items()})

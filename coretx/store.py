@@ -173,8 +173,9 @@ def _explanation_arrays(explanation: Explanation) -> dict[str, np.ndarray]:
 
 def _explanation(arrays: Mapping[str, np.ndarray]) -> Explanation:
     layers = sorted({name.partition("/")[2] for name in arrays if "/" in name}, key=_by_number)
-    plain = {name: value for name, value in arrays.items() if "/" not in name}
-    return Explanation(**plain, **{name: {layer: arrays[f"{name}/{layer}"] for layer in layers} for name in LAYERED})
+    values: dict[str, Any] = {name: value for name, value in arrays.items() if "/" not in name}
+    values |= {name: {layer: arrays[f"{name}/{layer}"] for layer in layers} for name in LAYERED}
+    return Explanation(**values)
 
 
 def _by_number(layer: str) -> list[tuple[bool, int, str]]:

@@ -78,7 +78,8 @@ class JaxAccess:
                 (carry, self._schedule(schedule), *shared)
                 for carry, schedule in zip(self._lanes, self._split(schedules), strict=True)
             ]
-            self._lanes, history = zip(*self._run(program, calls), strict=True)
+            lanes, history = zip(*self._run(program, calls), strict=True)
+            self._lanes = list(lanes)
             return {name: values[:, :epochs] for name, values in self._join(history).items()}
 
     def logits(self, x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, "member n"]:

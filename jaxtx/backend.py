@@ -107,7 +107,7 @@ def join_processes() -> None:
     """
     if jax.distributed.is_initialized():
         return
-    given = {
+    given: dict[str, Any] = {
         name: int(os.environ[variable])
         for name, variable in (("num_processes", "JAX_NUM_PROCESSES"), ("process_id", "JAX_PROCESS_ID"))
         if variable in os.environ

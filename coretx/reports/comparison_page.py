@@ -6,7 +6,7 @@ from typing import Any
 from coretx.comparisons import LEVEL
 from coretx.reports.comparisons_csv import DIFFERS, NOT_TOLD_APART
 from coretx.reports.configurations import ordered
-from coretx.reports.formatting import DASH, counted, decimal, percent, seconds
+from coretx.reports.formatting import DASH, counted, decimal, percent, points, seconds
 from coretx.reports.run_comparison import Pair, RunComparison
 from coretx.reports.templating import POLICY, render
 from coretx.results import CellConfig, ModelResult
@@ -100,8 +100,8 @@ def _line(pair: Pair, links: tuple[Link, Link], titles: dict[str, str]) -> dict[
     }
     if compared is not None:
         line |= {
-            "points": f"{100 * compared.difference:+.1f}",
-            "ends": f"{100 * compared.low:+.1f} to {100 * compared.high:+.1f}",
+            "points": points(compared.difference),
+            "ends": f"{points(compared.low)} to {points(compared.high)}",
             "p": "< 0.000001" if pair.p < 1e-6 else f"{pair.p:.2g}",
             "verdict": verdict(pair),
             "sign": _sign(pair),

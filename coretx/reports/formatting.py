@@ -96,6 +96,15 @@ def signed(value: float) -> str:
     return f"{round(value, 2) + 0.0:+.2f}".replace("-", MINUS)
 
 
+def points(share: float) -> str:
+    """Return a difference of two shares in percentage points, with its sign; what rounds to 0 has no minus.
+
+    >>> points(0.1234), points(-0.005), points(-0.0001)
+    ('+12.3', '\N{MINUS SIGN}0.5', '+0.0')
+    """
+    return f"{round(100 * share, 1) + 0.0:+.1f}".replace("-", MINUS)
+
+
 def product(*sizes: int) -> str:
     """Return a shape.
 

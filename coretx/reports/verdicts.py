@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from coretx.reports.benchmark_csv import BenchmarkRow
 from coretx.reports.comparisons_csv import DIFFERS, ComparisonRow
+from coretx.reports.formatting import points
 
 Pairs = Mapping[tuple[str, str], ComparisonRow]
 """Comparisons by the ids of their cells, the later model's first."""
@@ -48,8 +49,8 @@ def gain(row: BenchmarkRow | None, before: BenchmarkRow | None, pairs: Pairs) ->
         return None
     p = f"p {'< 0.000001' if compared.p_holm < 1e-6 else f'= {compared.p_holm:.2g}'}"
     return Gain(
-        points=f"{100 * compared.difference:+.1f}",
-        ends=f"{100 * compared.low:+.1f} to {100 * compared.high:+.1f}",
+        points=points(compared.difference),
+        ends=f"{points(compared.low)} to {points(compared.high)}",
         verdict=compared.verdict,
         differs=compared.verdict == DIFFERS,
         p=f"{p}, corrected for {compared.comparisons} comparisons",

@@ -169,5 +169,5 @@ def test_gain_of_a_rung_stands_with_interval_and_verdict(make_row, make_comparis
     assert "for other members on other rows" in text
     tied = make_comparison(difference=-0.01, low=-0.05, high=0.03, verdict="not told apart")
     text = parse(render([dataclasses.replace(row, members=1) for row in rows], [tied])).text
-    assert "mlp over logreg -1.0 -5.0 to +3.0 not told apart" in text
+    assert "mlp over logreg \N{MINUS SIGN}1.0 \N{MINUS SIGN}5.0 to +3.0 not told apart" in text
     assert "one run each, so this is about these runs" in text
