@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from coretx import durable
-from coretx.reports.figure_style import COLOUR, QUIET, RULE
+from coretx.reports import figure_style
+from coretx.reports.figure_style import COLOUR
 from coretx.reports.figures import to_svg
 from coretx.reports.templating import POLICY, STYLE, breakable
 from parity_tests.bounds import ALLOWED_ENVELOPES, ENVELOPE_END, ROUND_OFF, TANH_ULPS
@@ -118,23 +120,20 @@ def render(certificate: Certificate) -> str:
 
 def figure_svg(verdicts: Mapping[str, Verdict], group: str, label: str) -> Markup:
     """Return the error of one group of quantities by step, with its envelope, on a log axis, as inline SVG."""
-    figure = Figure(figsize=(4.6, 2.9))
-    axes = figure.subplots()
-    for dtype, verdict in verdicts.items():
-        steps, colour = np.arange(1, len(verdict.error) + 1), COLOURS[dtype]
-        axes.plot(steps, largest(verdict.reached, group), color=colour, linewidth=0.9, linestyle=(0, (3, 2)))
-        axes.plot(steps, largest(verdict.by_quantity, group), color=colour, linewidth=1.1, marker=".", markersize=1.8)
-        if verdict.horizon < len(steps):
-            axes.axvline(verdict.horizon, color=colour, linewidth=0.8, linestyle=":")
-    axes.set(yscale="log", xlabel="Optimizer step", ylabel="Difference / max-norm", ylim=(SMALLEST / 3, 10.0))
-    axes.set_yticks([1e-16, 1e-12, 1e-8, 1e-4, 1.0])
-    axes.minorticks_off()
-    axes.grid(visible=True, color=RULE, linewidth=0.6)
-    axes.set_facecolor("none")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(QUIET)
-    axes.tick_params(color=QUIET, labelsize=8.5)
-    figure.patch.set_facecolor("none")
+    with matplotlib.rc_context(figure_style.STYLE):
+        figure = Figure(figsize=(4.6, 2.9))
+        axes = figure.subplots()
+        for dtype, verdict in verdicts.items():
+            steps, colour = np.arange(1, len(verdict.error) + 1), COLOURS[dtype]
+            axes.plot(steps, largest(verdict.reached, group), color=colour, linewidth=0.9, linestyle=(0, (3, 2)))
+            axes.plot(
+                steps, largest(verdict.by_quantity, group), color=colour, linewidth=1.1, marker=".", markersize=1.8
+            )
+            if verdict.horizon < len(steps):
+                axes.axvline(verdict.horizon, color=colour, linewidth=0.8, linestyle=":")
+        axes.set(yscale="log", xlabel="Optimizer step", ylabel="Difference / max-norm", ylim=(SMALLEST / 3, 10.0))
+        axes.set_yticks([1e-16, 1e-12, 1e-8, 1e-4, 1.0])
+        axes.minorticks_off()
     figure.subplots_adjust(left=0.17, right=0.98, top=0.97, bottom=0.17)
     prefix = f"parity-{label.lower().replace(' ', '-')}"
     return to_svg(figure, prefix, f"{label}: difference between the engines by step, with the envelope")

@@ -78,6 +78,9 @@ def test_model_of_ones_own_is_granted_its_certificate(tmp_path, capsys):
         assert f"doubled on sign_of_winner, {dtype}: the same over 4 steps" in printed
     assert "Granted" in page
     assert page.count("<svg") == len(GROUPS)
+    texts = re.findall(r"<g[^>]*><text[^>]*>", page)
+    assert texts
+    assert [text for text in texts if "currentColor" not in text] == []  # legible on dark too
     # Every fault in training, though nobody has listed one for this model.
     assert f"doubled: {len(TRAINING_MUTANTS)} of {len(TRAINING_MUTANTS)} mutants found" in printed
     assert page.count("not seen") == 0
