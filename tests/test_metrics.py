@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from coretx.metrics import confusion_matrix, cross_entropy, epoch_metrics, mean_pr, mean_roc, split_scores
+from coretx.metrics import calibration, confusion_matrix, cross_entropy, epoch_metrics, mean_pr, mean_roc, split_scores
 from coretx.results import Curve
 
 SUMS = {
@@ -130,3 +130,25 @@ def test_mean_roc_averages_true_positive_rates():
 def test_mean_pr_takes_the_precision_of_the_lower_threshold():
     curve = Curve(np.array([0.0, 0.5, 1.0]), np.array([1.0, 1.0, 0.5]))
     assert mean_pr([curve], points=5).y.tolist() == [1.0, 1.0, 1.0, 0.5, 0.5]
+
+
+def test_calibration_of_four_answers_by_hand():
+    """Probabilities 0.25 and 0.75 twice each; of the four answers that say 0.75, half the rows are of class 1."""
+    low, high = np.log([1 / 3, 3])
+    found = calibration(np.array([[low, high], [low, high]]), np.array([0.0, 1.0]), bins=2)
+    assert found.count.tolist() == [2, 2]
+    np.testing.assert_allclose(found.probability, [0.5, 1.5])
+    assert found.positives.tolist() == [0, 2]
+    assert found.error == pytest.approx(0.25)
+    assert found.brier == pytest.approx(0.0625)
+
+
+def test_calibration_of_certain_answers_falls_into_the_outermost_bins():
+    found = calibration(np.array([[-1000.0, 1000.0]]), np.array([0.0, 1.0]))
+    assert found.count.tolist() == [1, *[0] * 8, 1]
+    assert (found.error, found.brier) == (0.0, 0.0)
+
+
+def test_an_answer_on_the_edge_of_two_bins_is_counted_once_in_the_upper():
+    found = calibration(np.array([[0.0]]), np.array([1.0]), bins=2)
+    assert found.count.tolist() == [0, 1]

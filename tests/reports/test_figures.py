@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from coretx.metrics import mean_pr, mean_roc
+from coretx.metrics import calibration, mean_pr, mean_roc
 from coretx.reports import figures
 from coretx.reports.curves import envelope, finite_part, thin
 from coretx.results import Curve
@@ -20,12 +20,16 @@ def long_history():
 @pytest.fixture(scope="module")
 def drawn(long_history, make_result):
     """Every figure of a page, as SVG."""
+    rng = np.random.default_rng(0)
     scores = make_result(n_samples=4000, noise=6.0).scores
     made = {
         "loss": figures.loss_curves(long_history),
         "accuracy": figures.accuracy_curves(long_history, chance=0.5),
         "roc": figures.roc_curves(scores),
         "pr": figures.pr_curves(scores),
+        "calibration": figures.reliability(
+            calibration(rng.normal(0, 2, (3, 4000)), (rng.random(4000) < 0.5).astype(np.float32)), 3
+        ),
         "confusion": figures.confusion_matrix(scores["test"].confusion, "test"),
     }
     return {name: str(figures.to_svg(figure, name, f"the {name}")) for name, figure in made.items()}

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from coretx.reports.misclassified import misclassified
+from coretx.reports.misclassified import by_kind, misclassified
 from coretx.results import Predictions
 
 
@@ -73,3 +73,38 @@ def test_order_of_rows_does_not_change_the_order_of_examples(by_hand):
     turned = Predictions(by_hand.x[::-1], by_hand.y[::-1], by_hand.logits[:, ::-1])
     rows = [example.row.item() for example in misclassified(turned).examples]
     assert rows == [example.row.item() for example in misclassified(by_hand).examples]
+
+
+@pytest.fixture
+def with_kinds(task):
+    """A function that makes a task with these kinds, each a rule on the one value of a row."""
+
+    def made(**rules):
+        def kinds(self, x):
+            return {name: rule(x[:, 0, 0]) for name, rule in rules.items()}
+
+        return type("Kinds", (type(task),), {"kinds": kinds})()
+
+    return made
+
+
+def test_errors_are_grouped_by_kind_and_label_those_with_most_first(with_kinds):
+    task = with_kinds(
+        even=lambda value: (value % 2 == 0) & (value < 9), odd=lambda value: (value % 2 == 1) & (value < 9)
+    )
+    found = by_kind(predictions([1, 2, 3, 4, 9, 5], [1, 1, 1, 0, 0, 1], [[-1, 1, -1, 1, 1, 1]]), task)
+    assert [(kind.name, kind.label, kind.rows, kind.found.rows) for kind in found] == [
+        ("odd", 1, 3, 2),
+        ("even", 0, 1, 1),
+        ("", 0, 1, 1),
+    ]
+
+
+def test_a_row_of_two_kinds_is_counted_under_the_first(with_kinds):
+    both = with_kinds(a=lambda value: value > 0, b=lambda value: value > 1)
+    found = by_kind(predictions([1, 2], [1, 1], [[-1, -1]]), both)
+    assert [(kind.name, kind.rows) for kind in found] == [("a", 2)]
+
+
+def test_margin_is_towards_the_label(by_hand):
+    assert [round(example.margin, 2) for example in misclassified(by_hand).examples] == [-1.0, -5.67, -0.33, 1.0]
