@@ -1,0 +1,57 @@
+"""Every number in docs/findings.md is that of a row of the published table."""
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXT = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
+LINES = re.findall(r"^- (.*)$", TEXT, re.MULTILINE)
+WHOSE = r"`(?P<model>\w+)`(?: over `(?P<against>\w+)`)? on `(?P<task>\w+)`(?: under (?P<protocol>original))?"
+LINE = re.compile(
+    WHOSE + r"(?P<split> in train at the last epoch)?: (?P<number>[+-]?[\d.]+) (?:%|points, (?P<verdict>.*))"
+)
+
+
+def rows(name, **wanted):
+    with (ROOT / "benchmarks" / name).open(newline="", encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if all(row[key] == value for key, value in wanted.items())]
+
+
+def test_every_line_of_evidence_can_be_read():
+    assert len(LINES) > 30
+    assert [line for line in LINES if LINE.fullmatch(line) is None] == []
+
+
+def test_every_finding_has_evidence():
+    """What is said in bold is followed by a line of evidence before the next is said."""
+    findings = re.split(r"^\*\*", TEXT, flags=re.MULTILINE)[1:]
+    assert findings
+    assert [found.split("**")[0] for found in findings if "\n- " not in found] == []
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_line_is_a_row_of_the_table(line):
+    said = LINE.fullmatch(line).groupdict()
+    members, recipe = ("1", "original") if said["protocol"] else ("5", "tuned")
+    wanted = {
+        **{name: said[name] for name in ("model", "task")},
+        **{"backend": "jax", "protocol": said["protocol"] or "disjoint", "recipe": recipe},
+        **{"members": members, "n_samples": "1000", "seed": "0"},
+    }
+    if said["against"]:
+        (row,) = rows("comparisons.csv", against=said["against"], **wanted)
+        assert (f"{100 * float(row['difference']):+.1f}", row["verdict"]) == (said["number"], said["verdict"])
+    else:
+        (row,) = rows("benchmarking.csv", split="train" if said["split"] else "test", epochs="1000", **wanted)
+        accuracy = float(row["accuracy_last" if said["split"] else "accuracy"])
+        assert f"{100 * accuracy:.1f}" == said["number"]
+
+
+def test_no_two_rungs_are_told_apart_on_arithmetic():
+    published = {"backend": "jax", "protocol": "disjoint", "recipe": "tuned", "members": "5"}
+    tasks = ("single_digit_sum", "single_digit_sum_swapped", "two_digit_sum", "multi_digit_sum")
+    verdicts = [row["verdict"] for task in tasks for row in rows("comparisons.csv", task=task, **published)]
+    assert verdicts == ["not told apart"] * 84
