@@ -37,9 +37,14 @@ def test_line_is_a_row_of_the_table(line):
     said = LINE.fullmatch(line).groupdict()
     members, recipe = ("1", "original") if said["protocol"] else ("5", "tuned")
     wanted = {
-        **{name: said[name] for name in ("model", "task")},
-        **{"backend": "jax", "protocol": said["protocol"] or "disjoint", "recipe": recipe},
-        **{"members": members, "n_samples": "1000", "seed": "0"},
+        "model": said["model"],
+        "task": said["task"],
+        "backend": "jax",
+        "protocol": said["protocol"] or "disjoint",
+        "recipe": recipe,
+        "members": members,
+        "n_samples": "1000",
+        "seed": "0",
     }
     if said["against"]:
         (row,) = rows("comparisons.csv", against=said["against"], **wanted)
