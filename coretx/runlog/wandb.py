@@ -32,12 +32,11 @@ KEYS = {
     "length_std": "{prefix}/final/at_length/{length}/members_std/{name}",
     "best_epoch": "{prefix}/final/best_epoch",
     "best_epoch_std": "{prefix}/final/members_std/best_epoch",
-    "status": "{prefix}/final/status",
-    "failure": "{prefix}/final/failure",
+    "fact": "{prefix}/final/{name}",
 }
 """Every key that W&B sees. `metric` takes each key of an EpochRecord; `last` is a `final` of the last epoch's weights,
 where those of `best_epoch` were chosen on validation; `length` stands for each evaluated
-length that the model is applicable to; `status` and `failure` stand in the summary."""
+length that the model is applicable to; each `fact` of a cell stands in the summary, named as in benchmarking.csv."""
 LINE_PLOTS = {
     "loss": "loss_train",
     "accuracy_train_history": "accuracy_train",
@@ -144,9 +143,8 @@ class WandbLog:
                 row |= {KEYS[f"{name}_std"].format(prefix=prefix): std for name, std in stds.items()}
             if result.scores:
                 self._handle.log(row)
-            self._handle.summary[KEYS["status"].format(prefix=prefix)] = result.status
-            if result.failure is not None:
-                self._handle.summary[KEYS["failure"].format(prefix=prefix)] = result.failure
+            for name, value in _facts(result).items():
+                self._handle.summary[KEYS["fact"].format(prefix=prefix, name=name)] = value
 
     def finish(self, status: Status) -> None:
         """Close the W&B run; online this waits for the upload, but not for ever."""
@@ -218,6 +216,20 @@ def _config(run: RunRecord) -> dict[str, Any]:
         "version": run.version,
         "cells": {prefix: {"id": cell.id, **cell.as_dict()} for prefix, cell in run.cells.items()},
     }
+
+
+def _facts(result: ModelResult) -> dict[str, Any]:
+    """Return what the table says of a cell beside its scores; what it has not is left out."""
+    ceiling = result.ceilings.get(result.view)
+    facts = {
+        "status": result.status,
+        "failure": result.failure,
+        "parameters": result.parameters,
+        "seconds": result.provenance.seconds.get("total"),
+        "ceiling": None if ceiling is None else ceiling.value,
+        "alarm": result.alarm,
+    }
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def _final_scores(prefix: str, split: str, scores: SplitScores, key: str) -> dict[str, float]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from coretx.parts import LengthScore
-from coretx.results import EpochRecord
+from coretx.results import Ceiling, EpochRecord
 from coretx.runlog.session import Session
 from coretx.runlog.wandb import WandbLog
 
@@ -186,6 +186,18 @@ def test_done_model_says_so_in_the_summary(logged):
     assert logged("mlp").summary["mlp/final/status"] == "done"
 
 
+def test_cost_ceiling_and_alarm_of_a_model_stand_in_the_summary(read_back, make, tmp_path):
+    config = make.config("mlp")
+    known = {"view": "linear", "ceilings": {"linear": Ceiling(0.75, "exact")}, "alarm": "above its ceiling"}
+    log = WandbLog("offline", tmp_path, lambda line: None)
+    log.start(make.run(config))
+    log.model_done("mlp", dataclasses.replace(make.result(config), **known))
+    log.finish("failed")
+    (run,) = read_back(tmp_path)
+    wanted = {"parameters": 7, "seconds": 2.5, "ceiling": 0.75, "alarm": "above its ceiling"}
+    assert {name: run.summary[f"mlp/final/{name}"] for name in wanted} == wanted
+
+
 def test_diverged_model_leaves_its_status_and_no_score(read_back, make, tmp_path):
     config = make.config("mlp")
     log = WandbLog("offline", tmp_path, lambda line: None)
@@ -195,7 +207,12 @@ def test_diverged_model_leaves_its_status_and_no_score(read_back, make, tmp_path
     (run,) = read_back(tmp_path)
     assert run.rows == []
     finals = {key: value for key, value in run.summary.items() if "final" in key}
-    assert finals == {"mlp/final/status": "diverged", "mlp/final/failure": "member 0, epoch 1: loss nan"}
+    assert finals == {
+        "mlp/final/status": "diverged",
+        "mlp/final/failure": "member 0, epoch 1: loss nan",
+        "mlp/final/parameters": 7,
+        "mlp/final/seconds": 1.0,
+    }
 
 
 def test_metric_that_is_not_finite_is_left_out_of_its_row(read_back, make, tmp_path):
