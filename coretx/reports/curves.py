@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float, Shaped
 
-POINTS = 400
-"""No path of a figure has more points than this."""
+POINTS = 300
+"""No path of a figure has more points than this; 400 is what a page promises at most."""
 
 
 def thin(

@@ -281,7 +281,7 @@ def _draw_members(
     if len(curves) > 1:
         shown = curves[:: -(-len(curves) // MEMBER_LINES)]
         for curve in shown:
-            x, y = _thinned(curve, max(30, min(limit, 1200 // len(shown))))
+            x, y = _thinned(curve, max(30, min(limit, 480 // len(shown))))
             axes.plot(x, y, linewidth=0.6, alpha=0.45, **style)
     x, y = _thinned(mean(curves) if len(curves) > 1 else curves[0], limit)
     axes.plot(x, y, linewidth=1.5, label=SPLIT_NAMES[split], **style)

@@ -13,6 +13,10 @@ from coretx.reports.formatting import DASH, count, signed
 from coretx.tasks.base import Task
 
 CLS = "CLS"
+LONGEST = 16
+"""Weights between more steps than this are not shown as a table: the cell's files have them."""
+MOST_CELLS = 2000
+"""Of the chosen examples those of a label after its first are left out where the maps would hold more than this."""
 LAYER = re.compile(r"blocks\.(\d+)\.")
 
 
@@ -37,10 +41,14 @@ class Map:
 
 @dataclass(frozen=True)
 class Layer:
-    """The attention of one layer: a map for each head, or one map of all heads where one step alone asks."""
+    """The attention of one layer: a map for each head, or one map of all heads where one step alone asks.
+
+    No map, but a line that says so, where they would be too large to be read.
+    """
 
     name: str
     maps: Sequence[Map]
+    left_out: str = ""
 
 
 def looks(explanation: Explanation, task: Task) -> dict[str, Any]:
@@ -59,7 +67,7 @@ def looks(explanation: Explanation, task: Task) -> dict[str, Any]:
             for label in classes
             if explanation.attention_sums
         ],
-        "examples": [_example(explanation, task, place) for place in range(len(explanation.y))],
+        "examples": [_example(explanation, task, place) for place in _shown(explanation)],
     }
 
 
@@ -71,6 +79,9 @@ def attention_layers(
     for name, heads in weights.items():
         number = LAYER.match(name)
         layer = f"Layer {int(number[1]) + 1}" if number else "Attention"
+        if heads.shape[2] > LONGEST:
+            found.append(Layer(layer, [], f"{layer}: weights over {heads.shape[2]} steps, too many for a table."))
+            continue
         asking, answering = axes(heads.shape[1], heads.shape[2], steps)
         titles = [f"head {head + 1}" if len(heads) > 1 else of or "weights" for head in range(len(heads))]
         if len(asking) == 1:
@@ -101,6 +112,15 @@ def axes(queries: int, keys: int, steps: Sequence[str]) -> tuple[list[str], list
     return asking, answering
 
 
+def _shown(explanation: Explanation) -> list[int]:
+    """Return the places of the examples that are shown: all, or the first of each label where their maps are large."""
+    cells = sum(heads[0].size for heads in explanation.attention.values() if heads.shape[-1] <= LONGEST)
+    places = list(range(len(explanation.y)))
+    if cells * len(places) <= MOST_CELLS:
+        return places
+    return sorted({int(np.flatnonzero(explanation.y == label)[0]) for label in np.unique(explanation.y)})
+
+
 def _means(explanation: Explanation, label: int) -> dict[str, np.ndarray]:
     return {name: sums[label] / explanation.rows[label] for name, sums in explanation.attention_sums.items()}
 
@@ -118,6 +138,8 @@ def _sizes(explanation: Explanation, steps: Sequence[str], classes: Sequence[int
 
 
 def _averages(explanation: Explanation, task: Task, steps: Sequence[str], classes: Sequence[int]) -> list[Map]:
+    if len(steps) > LONGEST:
+        return []
     names = task.feature_names()
     means = [
         np.divide(sums, present, out=np.full(sums.shape, np.nan), where=present > 0).T

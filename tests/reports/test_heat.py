@@ -116,3 +116,18 @@ def test_a_number_that_is_none_has_no_tint(equation, rng):
     known.present[0] = 0
     tints = {cell.tint for _, row in looks(known, equation)["averages"][0].rows for cell in row}
     assert tints == {0}
+
+
+def test_maps_too_large_to_be_read_are_named_not_drawn(rng):
+    (layer,) = attention_layers({"attention": softmax(rng.normal(size=(1, 30, 30)))}, ["x"] * 30, "label 1")
+    assert layer.maps == []
+    assert layer.left_out == "Attention: weights over 30 steps, too many for a table."
+
+
+def test_where_maps_are_large_one_example_of_each_label_is_shown(equation, rng):
+    for heads, shown in ((1, 4), (30, 2)):
+        known = explanation(equation, {"attention": softmax(rng.normal(size=(heads, 6, 6)))}, rng)
+        twice = {name: np.concatenate([known.__dict__[name]] * 2) for name in ("x", "y", "logits", "attribution")}
+        twice["attention"] = {name: np.concatenate([values] * 2) for name, values in known.attention.items()}
+        examples = looks(Explanation(**{**known.__dict__, **twice}), equation)["examples"]
+        assert [example["label"] for example in examples] == [0, 1, 0, 1][:shown]
