@@ -15,12 +15,12 @@ from coretx.plan import Cell, Plan, TaskRun, make_plan
 from coretx.plugins import Catalogue
 from coretx.progress import Progress
 from coretx.reports import publish
-from coretx.results import SPLIT_NAMES, Ceiling, CellConfig, EpochRecord, ModelResult, RunRecord
+from coretx.results import Ceiling, CellConfig, EpochRecord, ModelResult, RunRecord
 from coretx.runlog.base import RunLog, Tee
 from coretx.runlog.jsonl import JsonLinesLog
 from coretx.runlog.session import Session
 from coretx.runlog.wandb import WandbLog
-from coretx.splits import assert_disjoint, count_splits, draw_splits, measure_overlap
+from coretx.splits import assert_disjoint, count_splits, draw_splits, measure_overlap, scarcity
 from coretx.store import cell_path, load_result, save_result
 from coretx.version import __version__
 from coretx.workers import Event, SideBySide
@@ -294,9 +294,3 @@ def choice(results: Sequence[ModelResult]) -> str | None:
     config, recipe = results[0].config, min(losses, key=lambda name: losses[name])
     place = f"{config.task} {config.model} ({config.backend}), seed {config.seed}, n {config.n_samples}"
     return f"{place}: of {len(results)} points validation chooses `{recipe}`, loss {losses[recipe]:.4f} there"
-
-
-def scarcity(task: str, n_samples: int, data: Mapping[str, Dataset]) -> str:
-    """Return the line that says how many rows there are where not as many as were asked for."""
-    found = ", ".join(f"{len(split)} {SPLIT_NAMES[name]}" for name, split in data.items())
-    return f"{task}: {n_samples} rows of each split were asked for, its space has {found} rows"

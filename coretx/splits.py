@@ -89,3 +89,9 @@ def measure_overlap(task: Task, data: Mapping[str, Dataset], n_samples: int, see
         negatives=task.negatives,
         overlap_keys=int(np.isin(task.canonical_key(test.x), task.canonical_key(train.x)).sum()),
     )
+
+
+def scarcity(task: str, n_samples: int, data: Mapping[str, Dataset]) -> str:
+    """Return the line that says how many rows there are where not as many as were asked for."""
+    found = ", ".join(f"{len(split)} {SPLIT_NAMES[name]}" for name, split in data.items())
+    return f"{task}: {n_samples} rows of each split were asked for, its space has {found} rows"
