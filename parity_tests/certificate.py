@@ -7,15 +7,14 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from coretx import durable
 from coretx.reports import figure_style
 from coretx.reports.figure_style import COLOUR
 from coretx.reports.figures import to_svg
-from coretx.reports.templating import POLICY, STYLE, breakable
+from coretx.reports.plots import LISTED, Plot, Table
+from coretx.reports.templating import POLICY, STYLE, make_environment
 from parity_tests.bounds import ALLOWED_ENVELOPES, ENVELOPE_END, ROUND_OFF, TANH_ULPS
 from parity_tests.differences import Difference, plain_name
 from parity_tests.trajectory import Verdict
@@ -100,14 +99,14 @@ def write(certificate: Certificate, out: Path) -> Path:
 
 def render(certificate: Certificate) -> str:
     """Return the page as one self-contained HTML file."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"breakable": breakable, "plain": plain_name, "short": lambda error: f"{error:.1e}"}
+    environment = make_environment(Path(__file__).parent)
+    environment.filters |= {"plain": plain_name, "short": short}
     verdicts = {finding.dtype: finding.verdict for finding in certificate.findings if finding.verdict is not None}
     columns = [finding.facts(certificate.steps) for finding in certificate.findings]
-    page = environment.from_string(PAGE).render(
+    page = environment.get_template("certificate.html").render(
         c=certificate,
         facts={label: [column[label] for column in columns] for label in columns[0]},
-        plots={label: figure_svg(verdicts, group, label) for group, label in GROUPS.items()} if verdicts else {},
+        plots=[plot(verdicts, group, label) for group, label in GROUPS.items()] if verdicts else [],
         style=STYLE,
         policy=POLICY,
         end=f"{ENVELOPE_END:g}",
@@ -118,17 +117,25 @@ def render(certificate: Certificate) -> str:
     return page.encode(errors="replace").decode()  # as the pages of a run: UTF-8 holds no half of a pair
 
 
-def figure_svg(verdicts: Mapping[str, Verdict], group: str, label: str) -> Markup:
-    """Return the error of one group of quantities by step, with its envelope, on a log axis, as inline SVG."""
+def short(error: float) -> str:
+    """Return a difference with two digits; the very same number has none.
+
+    >>> short(2.34e-12), short(0.0)
+    ('2.3e-12', 'none')
+    """
+    return f"{error:.1e}" if error else "none"
+
+
+def plot(verdicts: Mapping[str, Verdict], group: str, label: str) -> Plot:
+    """Return the error of one group of quantities by step, with its envelope, on a log axis, and a few steps of it."""
     with matplotlib.rc_context(figure_style.STYLE):
         figure = Figure(figsize=(4.6, 2.9))
         axes = figure.subplots()
         for dtype, verdict in verdicts.items():
             steps, colour = np.arange(1, len(verdict.error) + 1), COLOURS[dtype]
-            axes.plot(steps, largest(verdict.reached, group), color=colour, linewidth=0.9, linestyle=(0, (3, 2)))
-            axes.plot(
-                steps, largest(verdict.by_quantity, group), color=colour, linewidth=1.1, marker=".", markersize=1.8
-            )
+            envelope, error = drawable(largest(verdict.reached, group)), drawable(largest(verdict.by_quantity, group))
+            axes.plot(steps, envelope, color=colour, linewidth=0.9, linestyle=(0, (3, 2)))
+            axes.plot(steps, error, color=colour, linewidth=1.1, marker=".", markersize=1.8)
             if verdict.horizon < len(steps):
                 axes.axvline(verdict.horizon, color=colour, linewidth=0.8, linestyle=":")
         axes.set(yscale="log", xlabel="Optimizer step", ylabel="Difference / max-norm", ylim=(SMALLEST / 3, 10.0))
@@ -136,13 +143,27 @@ def figure_svg(verdicts: Mapping[str, Verdict], group: str, label: str) -> Marku
         axes.minorticks_off()
     figure.subplots_adjust(left=0.17, right=0.98, top=0.97, bottom=0.17)
     prefix = f"parity-{label.lower().replace(' ', '-')}"
-    return to_svg(figure, prefix, f"{label}: difference between the engines by step, with the envelope")
+    alt = f"{label}: difference between the engines by step, with the envelope"
+    return Plot(to_svg(figure, prefix, alt), label, listed(verdicts, group))
+
+
+def listed(verdicts: Mapping[str, Verdict], group: str) -> Table:
+    """Return what the figure of a group draws, at a few steps from the first to the last."""
+    columns = {}
+    for dtype, verdict in verdicts.items():
+        columns[dtype] = largest(verdict.by_quantity, group)
+        columns[f"{dtype}, envelope"] = largest(verdict.reached, group)
+    steps = min(map(len, columns.values()))
+    places = np.unique(np.linspace(0, steps - 1, min(steps, LISTED)).astype(int))
+    rows = [[f"{i + 1:,}", *(short(values[i]) for values in columns.values())] for i in places.tolist()]
+    return Table(["Step", *columns], rows)
 
 
 def largest(by_quantity: Mapping[str, np.ndarray], group: str) -> np.ndarray:
-    """Return the largest of the group's quantities after each step, made fit for a log axis: a gap where it is 0."""
-    errors = np.max([values for name, values in by_quantity.items() if name.startswith(group)], axis=0)
+    """Return the largest of the group's quantities after each step."""
+    return np.max([values for name, values in by_quantity.items() if name.startswith(group)], axis=0)
+
+
+def drawable(errors: np.ndarray) -> np.ndarray:
+    """Return the errors made fit for a log axis: a gap where they are 0."""
     return np.where(errors == 0, np.nan, np.clip(errors, SMALLEST, 10.0))
-
-
-PAGE = (Path(__file__).with_name("certificate.html")).read_text(encoding="utf-8")
