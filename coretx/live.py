@@ -64,16 +64,16 @@ class LiveCell:
         places = np.linspace(0, len(self.curve) - 1, min(SPARK_WIDTH, len(self.curve))).round().astype(int)
         return sparkline([float(np.mean(self.curve[place])) for place in places])
 
-    def state(self, now: float) -> str:
-        """Return where the cell stands: epoch, means over members, speed, time left."""
-        parts = [f"epoch {self.epochs}/{self.config.epochs}", f"{duration(self.left(now))} left"]
-        if self.record is not None:
-            means = {key: f"{np.mean(values):.3f}" for key, values in self.record.metrics.items()}
-            parts.append(f"loss {means.get('loss_train', '-')} train {means.get('loss_test', '-')} test")
-            parts.append(f"accuracy {means.get('accuracy_test', '-')} test")
-        if self.steps_per_second is not None:
-            parts.append(f"{self.steps_per_second:,.0f} steps/s")
-        return ", ".join(parts)
+    def state(self, now: float, width: int = 100) -> str:
+        """Return where the cell stands: epoch, time left, means over members, speed; without train where too wide."""
+        means = {} if self.record is None else {key: f"{np.mean(v):.3f}" for key, v in self.record.metrics.items()}
+        train, test, right = (means.get(key, "-") for key in ("loss_train", "loss_test", "accuracy_test"))
+        stands = f"epoch {self.epochs}/{self.config.epochs}, {duration(self.left(now))} left"
+        speed = "" if self.steps_per_second is None else f", {self.steps_per_second:,.0f} steps/s"
+        if not means:
+            return f"{stands}{speed}"
+        full = f"{stands}, loss {train} train {test} test, accuracy {right} test{speed}"
+        return full if len(full) <= width else f"{stands}, test loss {test} accuracy {right}{speed}"
 
 
 @dataclass

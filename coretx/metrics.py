@@ -159,6 +159,7 @@ def _ascending(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _precision_at(grid: Float[np.ndarray, " recall"], curve: Curve) -> Float[np.ndarray, " recall"]:
-    recall = np.unique(curve.x)
-    best = np.array([curve.y[curve.x == value].max() for value in recall])
+    order = np.argsort(curve.x, kind="stable")
+    recall, starts = np.unique(curve.x[order], return_index=True)
+    best = np.maximum.reduceat(curve.y[order], starts)
     return best[np.minimum(np.searchsorted(recall, grid - 1e-12), len(recall) - 1)]

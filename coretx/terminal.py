@@ -62,7 +62,8 @@ def picture(board: Board, width: int = 80) -> Any:
             parts.append(Text(f"and {len(board.grid) - MAX_TASKS} more tasks", style="dim"))
     for cell in board.cells[:MAX_LIVE_CELLS]:
         spark = Text(f"  {cell.spark}" if cell.spark else "", style="cyan")
-        parts += [Text(name(cell.config), style="bold").append_text(spark), Text(f"  {cell.state(board.clock())}")]
+        state = cell.state(board.clock(), width - 2)
+        parts += [Text(name(cell.config), style="bold").append_text(spark), Text(f"  {state}")]
     hidden = len(board.cells) - MAX_LIVE_CELLS
     if hidden > 0:
         parts.append(Text(f"and {hidden} more in training"))

@@ -228,10 +228,13 @@ def test_picture_of_many_cells_stays_on_the_screen(clock):
     assert "and 24 more in training" in text
 
 
-def test_picture_fits_eighty_columns(clock):
-    text = drawn(training(clock, epochs=2), width=80)
-    assert max(len(line) for line in text.splitlines()) <= 80
-    assert "steps/s" in text
+@pytest.mark.parametrize(("width", "said"), [(80, "test loss"), (140, "train")])
+def test_a_cell_in_training_takes_two_lines_of_eighty_columns(clock, width, said):
+    lines = drawn(training(clock, epochs=2), width=width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert len(lines) == 3  # the bar, what trains, where it stands
+    assert said in lines[2]
+    assert "steps/s" in lines[2]
 
 
 def test_diverged_cell_stays_in_sight(clock):

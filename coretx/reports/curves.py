@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 
 POINTS = 300
 """No path of a figure has more points than this; 400 is what a page promises at most."""
@@ -19,10 +19,14 @@ def thin(
     n = len(x)
     if n <= limit:
         return x, y
-    kept = {0, n - 1}
-    for stretch in np.array_split(np.arange(1, n - 1), (limit - 2) // 2):
-        kept |= {int(stretch[0] + np.argmin(y[stretch])), int(stretch[0] + np.argmax(y[stretch]))}
-    index = np.array(sorted(kept))
+    starts = 1 + _starts(n - 2, (limit - 2) // 2)
+    longest = int(np.diff(starts, append=n - 1).max())
+    places = starts[:, None] + np.arange(longest)
+    inside = places < np.append(starts[1:], n - 1)[:, None]
+    values = y[np.minimum(places, n - 1)]
+    lowest = starts + np.argmin(np.where(inside, values, np.inf), axis=1)
+    highest = starts + np.argmax(np.where(inside, values, -np.inf), axis=1)
+    index = np.unique([0, n - 1, *lowest, *highest])
     return x[index], y[index]
 
 
@@ -30,12 +34,17 @@ def envelope(
     x: Shaped[np.ndarray, " point"], values: Float[np.ndarray, "member point"], limit: int = POINTS
 ) -> tuple[Shaped[np.ndarray, " kept"], Float[np.ndarray, " kept"], Float[np.ndarray, " kept"]]:
     """Return x with the lowest and the highest value over members, and over stretches where points exceed the limit."""
-    stretches = np.array_split(np.arange(len(x)), min(len(x), limit // 2 - 2))
-    low = np.array([values[:, stretch].min() for stretch in stretches])
-    high = np.array([values[:, stretch].max() for stretch in stretches])
-    middle = np.array([x[stretch].mean() for stretch in stretches])
+    starts = _starts(len(x), min(len(x), limit // 2 - 2))
+    low = np.minimum.reduceat(values, starts, axis=1).min(axis=0)
+    high = np.maximum.reduceat(values, starts, axis=1).max(axis=0)
+    middle = np.add.reduceat(x, starts) / np.diff(starts, append=len(x))
     middle[0], middle[-1] = x[0], x[-1]
     return middle, low, high
+
+
+def _starts(n: int, parts: int) -> Int[np.ndarray, " part"]:
+    """Return where each of so many stretches of n points begins; none is longer than another by more than a point."""
+    return -(-np.arange(parts) * n // parts)
 
 
 def finite_part(history: Mapping[str, Float[np.ndarray, "member epoch"]]) -> dict[str, np.ndarray]:

@@ -12,10 +12,14 @@ import numpy as np
 import pytest
 
 from coretx.reports import benchmark_csv, breakdown_csv, comparisons_csv, figures, publish, svg
+from coretx.reports.comparison_page import render_comparison
 from coretx.reports.dashboard import render_dashboard
 from coretx.reports.generalisation import render_generalisation
 from coretx.reports.model_page import render_model_page
+from coretx.reports.run_comparison import compare_runs
+from coretx.reports.rungs import Neighbours, Rung, render_rungs
 from coretx.reports.task_page import render_task_page
+from coretx.reports.verdicts import Gain
 from coretx.store import load_result
 from coretx.tasks.base import Task
 from parity_tests import certificate
@@ -157,6 +161,15 @@ def hostile_task(text):
         def render(self, row):
             return text
 
+        def step_names(self, row):
+            return [text] * len(row)
+
+        def feature_names(self):
+            return [f"{text}{number}" for number in range(self.feature_dim)]
+
+        def kinds(self, x):
+            return {text: x[:, 0, 0] > 0}
+
     return Hostile()
 
 
@@ -250,6 +263,29 @@ def parity_certificate(out, text, monkeypatch):
     )
 
 
+def comparison(out, text, monkeypatch):
+    """The page of two runs that have one cell in common and one that stands alone each."""
+    result, other = _result(out, "self_attention", text), _result(out, "diverging", text)
+    alone = dataclasses.replace(other, config=dataclasses.replace(other.config, task=f"{text}alone"))
+    found = compare_runs([result, other], [result, alone], {result.config.task: hostile_task(text)})
+    order = {"task_order": [], "model_order": []}
+    sides = ([result, other], [result, alone])
+    return render_comparison(found, (text, text), sides, links=(_no_page, _no_page), titles={}, **order)
+
+
+def _no_page(result):
+    return None
+
+
+def rungs(out, text, monkeypatch):
+    """What a model page says of its neighbours, in the page of a cell."""
+    gained = Gain(points="+1.0", ends="-1 to 2", verdict="differs", differs=True, p="p = 0.01")
+    before, after = (Rung(f"{text}{place}", text, "50 %", f"{place}.html", gained) for place in ("before", "after"))
+    part = render_rungs(Neighbours(own=text, claim=text, before=before, after=after))
+    assert part.count("<dd>") == 4
+    return model_page(out, text, monkeypatch).replace("</main>", f"{part}</main>")
+
+
 KINDS = {
     "model page": model_page,
     "diverged": diverged_page,
@@ -257,6 +293,8 @@ KINDS = {
     "task page": task_page,
     "generalisation": generalisation,
     "certificate": parity_certificate,
+    "comparison": comparison,
+    "rungs": rungs,
 }
 
 
