@@ -167,9 +167,6 @@ def hostile_task(text):
         def feature_names(self):
             return [f"{text}{number}" for number in range(self.feature_dim)]
 
-        def kinds(self, x):
-            return {text: x[:, 0, 0] > 0}
-
     return Hostile()
 
 
@@ -192,7 +189,8 @@ def _result(out, model, text):
     config = filled(result.config, text)
     config = dataclasses.replace(config, hyperparameters=renamed(config.hyperparameters, text))
     made = filled(result.provenance, text)
-    made = dataclasses.replace(made, commit=text, versions=renamed(made.versions, text))
+    date = result.provenance.date  # shown shortened
+    made = dataclasses.replace(made, commit=text, date=date, versions=renamed(made.versions, text))
     return dataclasses.replace(
         result,
         config=config,

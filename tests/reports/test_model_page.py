@@ -240,6 +240,14 @@ def test_a_large_page_stays_under_400_kb(make_result, task):
     assert len(render_model_page(result, task, claim=CLAIM).encode()) < 400_000
 
 
+def test_hostile_kinds_stay_text(make_result, task, payload, parse, assert_harmless):
+    """Apart from the other places: the name of a kind shows its underscores as spaces."""
+    hostile = type("Hostile", (type(task),), {"kinds": lambda self, x: {payload: np.isfinite(x[:, 0, 0])}})()
+    html = render_model_page(make_result(noise=6.0), hostile, claim=CLAIM)
+    assert_harmless(html, scripts=0)
+    assert " ".join(payload.replace("\ud800", "?").replace("_", " ").split()) in parse(html).text.replace("_", " ")
+
+
 def test_hostile_text_stays_text(make_result, task, payload, parse, assert_harmless):
     hostile = type("Hostile", (type(task),), {"title": payload, "rule": payload, "render": lambda self, row: payload})()
     result = make_result(
