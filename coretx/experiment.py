@@ -193,27 +193,31 @@ class Experiment:
             if len(rows) < n:
                 self.progress.note(f"{task.name}: {n} rows of {length} steps were asked for, there are {len(rows)}")
         configs = {prefix: cell.config for prefix, cell in task_run.cells.items()}
-        overlap = measure_overlap(task, data, n, seed, protocol)
-        version = (provenance.commit(), __version__)
-        record = RunRecord(task.name, task.display_title, seed, n, configs, overlap, *version, counts)
+        known = (configs, measure_overlap(task, data, n, seed, protocol), provenance.commit(), __version__, counts)
+        record = RunRecord(task.name, task.display_title, seed, n, *known)
         folder = self.config.out / "artifacts" / task.name / "runs"
         wandb = WandbLog(self.config.wandb, self.config.out, self.progress.note, self.session)
         if task.name not in self.ceilings:
             self.ceilings[task.name] = ceilings(task, "test" if protocol == "disjoint" else None)
-        known = self.ceilings[task.name]
-        return OpenRun(task_run, data, lengths, record, Tee([JsonLinesLog(folder), wandb]), known, groups, len(configs))
+        log, found = Tee([JsonLinesLog(folder), wandb]), self.ceilings[task.name]
+        return OpenRun(task_run, data, lengths, record, log, found, groups, len(configs))
 
     def fresh(self, run: OpenRun, cells: Mapping[str, Cell]) -> dict[str, Cell]:
         """Return the cells, or none where the results of all are there already and may be kept, which is said."""
         if not self.config.reuse:
             return dict(cells)
         results = [load_result(cell_path(self.config.out, cell.config)) for cell in cells.values()]
-        if any(result is None or result.status != "done" for result in results):
+        kept = [result for result in results if result is not None and result.status == "done"]
+        if len(kept) < len(cells):
             return dict(cells)
-        for cell in cells.values():
+        for cell, result in zip(cells.values(), kept, strict=True):
             run.left -= 1
             self.outcome.reused.append(cell.config)
             self.progress.cell_reused(cell.config)
+            if not publish.is_published(result, self.config.out):  # a run was killed, or the cell was brought here
+                self.publish_splits(run)
+                publish.publish_rows(result, self.config.out)
+                run.unpublished.append((cell, result))
         return {}
 
     def train(self, job: Job, tell: Callable[[Told], None]) -> list[ModelResult]:

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -191,6 +192,17 @@ def test_reuse_trains_only_what_is_not_there_and_says_so(tmp_path, capsys):
     assert re.search(r"sign_of_winner logreg \(jax\), seed 0, n 40: reused", printed)
     assert re.search(r"sign_of_winner mlp \(jax\), seed 0, n 40: accuracy", printed)
     assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("lost", ["benchmarks", "artifacts/sign_of_winner/mlp.html"])
+def test_reuse_writes_the_rows_and_pages_that_are_not_there(tmp_path, lost):
+    assert small_run(tmp_path) == 0
+    kinds = ("*.csv", "*.html")
+    before = {path: path.read_bytes() for kind in kinds for path in tmp_path.rglob(kind)}
+    gone = tmp_path / lost
+    shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+    assert small_run(tmp_path, "--reuse") == 0
+    assert {path: path.read_bytes() for kind in kinds for path in tmp_path.rglob(kind)} == before
 
 
 def test_reuse_trains_a_broken_cell_again(tmp_path, capsys):

@@ -50,6 +50,11 @@ def publish_rows(result: ModelResult, out: Path) -> None:
         training_csv.upsert_curves(_curves(out), curves)
 
 
+def is_published(result: ModelResult, out: Path) -> bool:
+    """Tell whether the cell is in the table and its page is there."""
+    return any(row.id == result.config.id and has_page(row, out) for row in benchmark_csv.read_rows(_benchmarking(out)))
+
+
 def publish_page(result: ModelResult, task: Task, claim: str, out: Path) -> Path:
     """Write the page of a cell and return its path.
 
