@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,36 @@ def test_no_two_rungs_are_told_apart_on_arithmetic():
     tasks = ("single_digit_sum", "single_digit_sum_swapped", "two_digit_sum", "multi_digit_sum")
     verdicts = [row["verdict"] for task in tasks for row in rows("comparisons.csv", task=task, **published)]
     assert verdicts == ["not told apart"] * 84
+
+
+def test_the_other_engine_says_the_same():
+    """The counts of the last section, each from the rows."""
+    alike = {"protocol": "disjoint", "recipe": "tuned", "n_samples": "1000", "seed": "0"}
+    jax = {"backend": "jax", "members": "5"} | alike
+    torch = {"backend": "torch", "members": "1"} | alike
+    five = {_pair(row): row for row in rows("comparisons.csv", **jax)}
+    one = {_pair(row): row for row in rows("comparisons.csv", **torch)}
+    decided = Counter((one[pair]["verdict"], five[pair]["verdict"]) for pair in five)
+    same = decided["differs", "differs"] + decided["not told apart", "not told apart"]
+    assert (len(five), same) == (len(one), 185) == (189, 185)
+    assert (decided["differs", "not told apart"], decided["not told apart", "differs"]) == (3, 1)
+    told = [pair for pair in five if five[pair]["verdict"] == one[pair]["verdict"] == "differs"]
+    assert [p for p in told if float(five[p]["difference"]) * float(one[p]["difference"]) <= 0] == []
+
+    scores = [
+        {_cell(row): float(row["accuracy"]) for row in rows("benchmarking.csv", split="test", **engine)}
+        for engine in (jax, torch)
+    ]
+    apart = {cell: abs(scores[0][cell] - scores[1][cell]) for cell in scores[0]}
+    assert len(apart) == 63
+    assert (sum(d <= 0.02 for d in apart.values()), sum(d <= 0.05 for d in apart.values())) == (48, 56)
+    small = {task for (task, _), difference in apart.items() if difference > 0.05}
+    assert small == {"single_digit_sum", "single_digit_sum_swapped", "has_all_tokens"}
+
+
+def _cell(row):
+    return row["task"], row["model"]
+
+
+def _pair(row):
+    return row["task"], row["model"], row["against"]
