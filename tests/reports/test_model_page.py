@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 
 from coretx.intervals import summaries
+from coretx.parts import Explanation
 from coretx.reports.formatting import MINUS, TIMES, between, decimal, percent
 from coretx.reports.model_page import render_model_page
 from coretx.reports.templating import STYLE
 from coretx.results import Ceiling, SplitCounts
+from coretx.tasks.registry import TASKS
 
 CLAIM = "A hidden layer makes more possible."
 
@@ -238,6 +240,30 @@ def test_weights_that_are_not_finite_have_no_norm(diverged, task, parse):
 def test_a_large_page_stays_under_400_kb(make_result, task):
     result = make_result(members=20, n_samples=2000, epochs=2000, noise=6.0)
     assert len(render_model_page(result, task, claim=CLAIM).encode()) < 400_000
+
+
+def test_a_large_page_of_a_deep_model_stays_under_400_kb(make_result):
+    """The ladder's longest task and its deepest model, with all maps, members and epochs."""
+    task, rng, heads = TASKS["multi_digit_sum"], np.random.default_rng(0), 4
+    time, feature = task.sequence_length, task.feature_dim
+    x = task.generate_candidates(4, rng)
+    by_class = {"rows": np.array([500, 500]), "present": np.full((2, time, feature), 100)}
+    maps = {f"blocks.{block}.attention": rng.dirichlet(np.ones(time + 1), (4, heads, time + 1)) for block in range(2)}
+    explanation = Explanation(
+        x=x,
+        y=np.array([0, 1, 0, 1], np.float32),
+        logits=rng.normal(size=4),
+        attribution=rng.normal(size=x.shape),
+        attention=maps,
+        attribution_sums=rng.normal(size=(2, time, feature)),
+        attribution_sizes=rng.uniform(size=(2, time, feature)),
+        attention_sums={name: 500 * weights[:2] for name, weights in maps.items()},
+        **by_class,
+    )
+    result = make_result(task=task, members=20, n_samples=2000, epochs=2000, noise=6.0)
+    html = render_model_page(dataclasses.replace(result, explanation=explanation), task, claim=CLAIM)
+    assert html.count('class="heat"') > 2 * 2 * heads
+    assert len(html.encode()) < 400_000
 
 
 def test_hostile_kinds_stay_text(make_result, task, payload, parse, assert_harmless):
