@@ -33,11 +33,6 @@ def join(parts: list[Float[Array, "_ _"]]) -> Float[Array, " n"]:
     return jnp.concatenate([part.reshape(-1) for part in parts])
 
 
-def add(parts: list[dict[str, Float[Array, " _"]]]) -> dict[str, Float[Array, ""]]:
-    """Return the sums over all blocks."""
-    return {name: jnp.concatenate([part[name] for part in parts]).sum() for name in parts[0]}
-
-
 def pool(parts: list[dict[str, Float[Array, " _"]]]) -> dict[str, Float[Array, ""]]:
     """Return count, sum, squares about the mean and greatest size over all blocks.
 

@@ -16,7 +16,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
 
 from coretx.models.spec import InputShape
-from jaxtx.blocks import add, in_blocks, join, pool
+from jaxtx.blocks import in_blocks, join, pool
 from jaxtx.compilation import Program
 from jaxtx.optimizer import Adam
 from jaxtx.parameters import Layout, layout
@@ -172,8 +172,7 @@ def train_chunk(
     def one_epoch(i: Int[Array, ""] | int, carry: Carry) -> tuple[Carry, dict[str, Array]]:
         carry, measured = train_epoch(model, carry, schedule, i, adam, data)
         parameters = model.split(carry.parameters)
-        for split, rows in evaluate.items():
-            measured |= prefixed(split, split_sums(model, parameters, rows))
+        measured |= split_sums(model, parameters, evaluate)
         measured |= prefixed("attention", attention_sums(model, parameters, data[0]))
         if keep_best is not None:
             carry = keep_better(carry, measured[f"{keep_best}/loss_sum"] / measured[f"{keep_best}/count"])
@@ -249,13 +248,17 @@ def norm(vector: Float[Array, " n"]) -> Float[Array, ""]:
     return jnp.sqrt((vector * vector).sum())
 
 
-def split_sums(model: Layout, tensors: tuple[Array, ...], rows: Rows) -> dict[str, Float[Array, ""]]:
-    """Return loss and right answers over all rows of a split."""
-
-    def sums(x: Float[Array, "n time feature"], y: Float[Array, " n"]) -> dict[str, Float[Array, ""]]:
-        return loss_and_correct(model.model(tensors)(x), y, jnp.ones_like(y))
-
-    return in_blocks(sums, rows, add)
+def split_sums(model: Layout, tensors: tuple[Array, ...], evaluate: Mapping[str, Rows]) -> dict[str, Float[Array, ""]]:
+    """Return loss and right answers over all rows of each split, from one pass over all of them."""
+    if not evaluate:
+        return {}
+    x, y = (jnp.concatenate(parts) for parts in zip(*evaluate.values(), strict=True))
+    logits = in_blocks(model.model(tensors), (x,), join)
+    measured, first = {}, 0
+    for split, (_, labels) in evaluate.items():
+        rows = slice(first, first := first + len(labels))
+        measured |= prefixed(split, loss_and_correct(logits[rows], y[rows], jnp.ones_like(labels)))
+    return measured
 
 
 def attention_sums(

@@ -28,11 +28,6 @@ def join(parts: list[Float[Tensor, " _"]]) -> Float[Tensor, " n"]:
     return torch.cat(parts)
 
 
-def add(parts: list[dict[str, Float[Tensor, ""]]]) -> dict[str, Float[Tensor, ""]]:
-    """Return the sums over all blocks."""
-    return {name: torch.stack([part[name] for part in parts]).sum() for name in parts[0]}
-
-
 def pool(parts: list[dict[str, Float[Tensor, ""]]]) -> dict[str, Float[Tensor, ""]]:
     """Return count, sum, squares about the mean and greatest size over all blocks.
 

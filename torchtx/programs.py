@@ -1,6 +1,6 @@
 """The passes over one member: a chunk of training, and those that look at a trained model. Eager and unhurried."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from torchtx.blocks import add, in_blocks, pool
+from torchtx.blocks import in_blocks, join, pool
 
 Rows = tuple[Float[Tensor, "_ time feature"], Float[Tensor, " _"]]
 """Inputs and labels of a split; splits differ in their number of rows."""
@@ -102,8 +102,7 @@ def train_chunk(
     for epoch in range(len(schedule.learning_rate)):
         measured = train_epoch(member, schedule, epoch, data)
         with torch.no_grad():
-            for split, rows in evaluate.items():
-                measured |= prefixed(split, split_sums(member.model, rows))
+            measured |= split_sums(member.model, evaluate)
             measured |= prefixed("attention", attention_sums(member.model, data[0]))
             if keep_best is not None:
                 keep_better(member, measured[f"{keep_best}/loss_sum"] / measured[f"{keep_best}/count"])
@@ -133,13 +132,17 @@ def train_epoch(member: Member, schedule: Schedule, epoch: int, data: Rows) -> d
     return prefixed("train", totals)
 
 
-def split_sums(model: nn.Module, rows: Rows) -> dict[str, Float[Tensor, ""]]:
-    """Return loss and right answers over all rows of a split."""
-
-    def sums(x: Float[Tensor, "n time feature"], y: Float[Tensor, " n"]) -> dict[str, Float[Tensor, ""]]:
-        return loss_and_correct(model(x), y, torch.ones_like(y))
-
-    return in_blocks(sums, rows, add)
+def split_sums(model: Callable[[Tensor], Tensor], evaluate: Mapping[str, Rows]) -> dict[str, Float[Tensor, ""]]:
+    """Return loss and right answers over all rows of each split, from one pass over all of them."""
+    if not evaluate:
+        return {}
+    x, y = (torch.cat(parts) for parts in zip(*evaluate.values(), strict=True))
+    logits = in_blocks(model, (x,), join)
+    measured, first = {}, 0
+    for split, (_, labels) in evaluate.items():
+        rows = slice(first, first := first + len(labels))
+        measured |= prefixed(split, loss_and_correct(logits[rows], y[rows], torch.ones_like(labels)))
+    return measured
 
 
 def attention_sums(model: nn.Module, x: Float[Tensor, "n time feature"]) -> dict[str, Float[Tensor, ""]]:

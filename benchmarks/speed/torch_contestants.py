@@ -16,7 +16,7 @@ from coretx.data import Dataset
 from coretx.models.spec import InputShape, ModelSpec
 from torchtx.access import manifest, stacked
 from torchtx.models.registry import MODELS
-from torchtx.programs import loss_and_correct
+from torchtx.programs import loss_and_correct, split_sums
 
 AdamW = torch.optim.AdamW
 
@@ -82,7 +82,7 @@ class Ensemble(Members):
         super().__init__(spec, shape, members)
         self._options = chosen(optimizer)
         self._step = vmap(grad_and_value(self._loss, has_aux=True))
-        self._sums = vmap(self._split, in_dims=(0, None, None))
+        self._sums = vmap(self._splits, in_dims=(0, None))
         self._scores = vmap(self._attention, in_dims=(0, None))
 
     def load_state(self, state: State) -> None:
@@ -137,10 +137,9 @@ class Ensemble(Members):
         return {f"train/{name}": total for name, total in totals.items()}
 
     def _evaluate(self, x: Tensor, splits: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, Float[Tensor, " member"]]:
-        parameters, measured = self._detached(), {}
+        parameters = self._detached()
         with torch.no_grad():
-            for split, rows in splits.items():
-                measured |= {f"{split}/{name}": value for name, value in self._sums(parameters, *rows).items()}
+            measured = self._sums(parameters, splits)
             if self.attends:
                 measured |= {f"attention/{name}": value for name, value in self._scores(parameters, x).items()}
         return measured
@@ -152,8 +151,8 @@ class Ensemble(Members):
         sums = loss_and_correct(functional_call(self.models[0], parameters, (x,)), y, weight)
         return sums["loss_sum"] / sums["count"], sums
 
-    def _split(self, parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> dict[str, Tensor]:
-        return loss_and_correct(functional_call(self.models[0], parameters, (x,)), y, torch.ones_like(y))
+    def _splits(self, parameters: dict[str, Tensor], splits: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+        return split_sums(lambda x: functional_call(self.models[0], parameters, (x,)), splits)
 
     def _attention(self, parameters: dict[str, Tensor], x: Tensor) -> dict[str, Tensor]:
         return score_sums(*attention_scores(lambda *inputs: functional_call(self.models[0], parameters, inputs), x))
