@@ -8,11 +8,12 @@ from jaxtyping import Float
 from coretx.metrics import mean_pr, mean_roc, split_scores
 from coretx.results import Curve, EpochRecord, Predictions, SplitScores
 
-MAX_PLOTS = 10
-"""How often a cell draws its line plots: each is four files that hold all epochs so far, 10 ms each. With 50 of them at
-1000 epochs W&B took 2 s of processor time a cell; the scalars are logged after every epoch in any case."""
-MAX_POINTS = 1000
-"""Points of one line: more than a panel has pixels."""
+MAX_PLOTS = 5
+"""How often a cell draws its line plots before its last epoch: each is four files that hold all epochs so far, 10 ms
+each. With 50 of them at 1000 epochs W&B took 2 s of processor time a cell; the scalars are logged after every epoch in
+any case."""
+MAX_POINTS = 400
+"""Points of one line: as many as a panel has pixels, about, and as a curve of a page has."""
 PASSING_POINTS = 100
 """Points of a line that the next plot replaces."""
 MAX_ROWS = 10_000
@@ -24,12 +25,12 @@ CURVES = ("roc", "pr")
 def plot_epochs(epochs: int) -> frozenset[int]:
     """Return the epochs, counted from 0, after which the line plots are drawn; the last is always among them.
 
-    All of them up to 10, else 10 evenly spaced and the last.
+    All of them up to 5, else 5 evenly spaced and the last.
 
     >>> sorted(plot_epochs(3))
     [0, 1, 2]
     >>> sorted(plot_epochs(1000))[:3], len(plot_epochs(1000)), max(plot_epochs(1000))
-    ([0, 100, 200], 11, 999)
+    ([0, 200, 400], 6, 999)
     """
     drawn = min(epochs, MAX_PLOTS)
     return frozenset(epochs * k // drawn for k in range(drawn)) | {epochs - 1}
