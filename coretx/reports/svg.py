@@ -14,8 +14,8 @@ def embed(file: str, prefix: str, alt: str, colours: Mapping[str, str]) -> Marku
     """Return the file as inline SVG.
 
     Ids begin with prefix, so that several figures stand in one page; width and height give way to the viewBox; the
-    colours named are replaced; fonts are left to the page; coordinates have two decimals, which is a hundredth of a
-    point; alt is what a screen reader says.
+    colours named are replaced; fonts are left to the page; coordinates are cut off after two decimals, a hundredth of
+    a point; alt is what a screen reader says.
     """
     root = ElementTree.fromstring(file)
     for parent in root.iter():
@@ -45,7 +45,7 @@ def _value(name: str, value: str, prefix: str, colours: Mapping[str, str]) -> st
         return value.replace("#", f"#{prefix}-")
     value = value.replace("url(#", f"url(#{prefix}-")
     if name in ("d", "points", "transform", "x", "y", "width", "height"):
-        return re.sub(r"-?\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), value)
+        return re.sub(r"(?<=\.\d\d)\d+", "", value)
     if name == "style":
         value = re.sub(r"font: (?:\d+ )?([\d.]+)px [^;]*", r"font-size: \1px", value)
         return re.sub(r"#[0-9a-f]{6}", lambda match: colours.get(match[0], match[0]), value)
