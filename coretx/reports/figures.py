@@ -91,10 +91,9 @@ def confusion_matrix(confusion: Int[np.ndarray, "2 2"], split: str) -> Figure:
             tint = Rectangle(corner, 0.98 * width, 0.96 * height, facecolor=COLOUR[split], linewidth=0)
             tint.set_alpha(0.06 + 0.34 * share)
             figure.add_artist(tint)
-            x += width / 2
             what = f"{100 * share:.1f}% of label {label}" if rows[label] else f"no row of label {label}"
-            figure.text(x, y + 0.56 * height, f"{count:,}", ha="center", va="center", fontsize=15)
-            figure.text(x, y + 0.24 * height, what, ha="center", va="center", fontsize=8)
+            figure.text(x + width / 2, y + 0.56 * height, f"{count:,}", ha="center", va="center", fontsize=15)
+            figure.text(x + width / 2, y + 0.24 * height, what, ha="center", va="center", fontsize=8)
         for value in (0, 1):
             figure.text(left + width * (value + 0.5), bottom - 0.055, f"{value}", ha="center", va="center", fontsize=8)
             figure.text(left - 0.02, bottom + height * (1.5 - value), f"{value}", ha="right", va="center", fontsize=8)
