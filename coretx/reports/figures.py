@@ -1,4 +1,4 @@
-"""The figures of the reports: functions that return a matplotlib figure; the only module that imports matplotlib."""
+"""The figures of the reports: functions that return a matplotlib figure. None but `frame` too imports matplotlib."""
 
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,11 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from coretx.metrics import Calibration, mean_pr, mean_roc, wilson_interval
 from coretx.reports.curves import POINTS, envelope, thin
 from coretx.reports.figure_style import CHANCE, COLOUR, INK, PAGE_COLOURS, SERIES, STYLE
+from coretx.reports.frame import FIFTHS, draw_frame, new_axes, unit_square, with_legend, with_legend_beside
 from coretx.reports.svg import embed
 from coretx.results import SPLIT_NAMES, Curve, SplitScores
 
@@ -30,7 +31,7 @@ def loss_curves(history: Mapping[str, Float[np.ndarray, "member epoch"]]) -> Fig
     The values must be finite (see `curves.finite_part`); no epoch at all gives empty axes.
     """
     with matplotlib.rc_context(STYLE):
-        figure, axes = _axes("Epoch", "Loss (nats)")
+        figure, axes = new_axes("Epoch", "Loss (nats)")
         drawn = _draw_history(axes, history, "loss")
         if drawn and _spans_decades(drawn):
             axes.set_yscale("log")
@@ -39,43 +40,43 @@ def loss_curves(history: Mapping[str, Float[np.ndarray, "member epoch"]]) -> Fig
             axes.yaxis.set_minor_formatter(NullFormatter())
         elif drawn:
             axes.set_ylim(bottom=0)
-        return _with_legend(figure, axes)
+        return with_legend(figure, axes)
 
 
 def accuracy_curves(history: Mapping[str, Float[np.ndarray, "member epoch"]], chance: float) -> Figure:
     """Return the accuracy per epoch, as `loss_curves`, with the line of always answering the more frequent class."""
     with matplotlib.rc_context(STYLE):
-        figure, axes = _axes("Epoch", "Accuracy")
+        figure, axes = new_axes("Epoch", "Accuracy")
         drawn = _draw_history(axes, history, "accuracy")
         axes.axhline(chance, label="chance", **CHANCE)
         low = min([chance, *(float(values.min()) for values in drawn)])
         axes.set_ylim(low - 0.04, 1.02)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
-        return _with_legend(figure, axes)
+        return with_legend(figure, axes)
 
 
 def roc_curves(scores: Mapping[str, SplitScores]) -> Figure:
     """Return the ROC curve of each split: a thin line per member and their mean where there are several."""
     with matplotlib.rc_context(STYLE):
-        figure, axes = _axes("False positive rate", "True positive rate")
+        figure, axes = new_axes("False positive rate", "True positive rate")
         for split, score in scores.items():
             _draw_members(axes, split, score.roc, mean_roc, POINTS, "default")
         axes.plot([0, 1], [0, 1], label="chance", **CHANCE)
-        _unit_square(axes)
-        return _with_legend(figure, axes)
+        unit_square(axes)
+        return with_legend(figure, axes)
 
 
 def pr_curves(scores: Mapping[str, SplitScores]) -> Figure:
     """Return the precision-recall curve of each split, as `roc_curves`; chance is the share of positives."""
     with matplotlib.rc_context(STYLE):
-        figure, axes = _axes("Recall", "Precision")
+        figure, axes = new_axes("Recall", "Precision")
         for split, score in scores.items():
             # Half as many points, since a step draws two; "pre": a recall's precision holds for the recalls before it.
             _draw_members(axes, split, score.pr, mean_pr, POINTS // 2 - 1, "steps-pre")
         for number, share in enumerate(sorted({score.positives / score.n for score in scores.values() if score.pr})):
             axes.axhline(share, label=None if number else "chance", **CHANCE)
-        _unit_square(axes)
-        return _with_legend(figure, axes)
+        unit_square(axes)
+        return with_legend(figure, axes)
 
 
 def confusion_matrix(confusion: Int[np.ndarray, "2 2"], split: str) -> Figure:
@@ -117,18 +118,24 @@ def reliability(found: Calibration, members: int) -> Figure:
         axes.plot([0, 1], [0, 1], label="calibrated", **CHANCE)
         axes.vlines(given, *zip(*ends, strict=True), color=COLOUR["test"], linewidth=1, alpha=0.6)
         axes.plot(given, share, color=COLOUR["test"], marker="o", markersize=3.5, label="test")
-        axes.set(ylabel="Share of label 1", ylim=(-0.04, 1.04), xlim=(-0.01, 1.01), xticks=np.linspace(0, 1, 6))
+        axes.set(ylabel="Share of label 1", ylim=(-0.04, 1.04), xlim=(-0.01, 1.01))
+        axes.xaxis.set_major_locator(FixedLocator(FIFTHS))
         edges = np.linspace(0, 1, len(found.count) + 1)
         below.stairs(found.count, edges, fill=True, color=COLOUR["test"], alpha=0.5, linewidth=0)
         below.set(xlabel="Probability given to label 1", ylabel="Answers")
         below.yaxis.set_major_locator(MaxNLocator(nbins=2, integer=True))
-        return _with_legend(figure, axes)
+        return with_legend(figure, axes)
 
 
 def to_svg(figure: Figure, prefix: str, alt: str) -> Markup:
-    """Return the figure as inline SVG for a page: see `svg.embed`. The same figure gives the same bytes."""
+    """Return the figure as inline SVG for a page: see `svg.embed`. The same figure gives the same bytes.
+
+    Its axes are framed by `draw_frame` for it, and stay so.
+    """
     file = io.StringIO()
     with matplotlib.rc_context(STYLE):
+        for axes in figure.axes:
+            draw_frame(axes)
         FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
     return embed(file.getvalue(), prefix, alt, PAGE_COLOURS)
 
@@ -140,7 +147,7 @@ def speed_ratios(ratios: Mapping[str, Mapping[str, tuple[float, float, float]]],
     without a model has no bar there.
     """
     with matplotlib.rc_context(STYLE):
-        figure, axes = _axes("", f"Rate / that of {baseline}")
+        figure, axes = new_axes("", f"Rate / that of {baseline}")
         figure.set_size_inches(8.4, 3.4)
         models = list(dict.fromkeys(model for found in ratios.values() for model in found))
         width = 0.84 / max(len(ratios), 1)
@@ -156,7 +163,9 @@ def speed_ratios(ratios: Mapping[str, Mapping[str, tuple[float, float, float]]],
         axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_xticks(range(len(models)), [model.replace("_", "\n", 1) for model in models])
         axes.grid(visible=False, axis="x")
-        return _with_legend(figure, axes, left=0.075)
+        figure.subplots_adjust(left=0.075, right=0.965, top=0.89, bottom=0.16)
+        figure.legend(*axes.get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0.075, 0.99), ncols=5)
+        return figure
 
 
 def scaling_curves(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], wanted: float) -> Figure:
@@ -166,7 +175,7 @@ def scaling_curves(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]
     should stay below.
     """
     with matplotlib.rc_context(STYLE):
-        figure, axes = _axes("Size / middle size", "Time per operation / middle's")
+        figure, axes = new_axes("Size / middle size", "Time per operation / middle's")
         figure.set_size_inches(8.4, 3.4)
         for place, (name, (sizes, costs)) in enumerate(curves.items()):
             axes.plot(sizes, costs, color=SERIES[place % len(SERIES)], marker="o", markersize=3, label=name)
@@ -174,7 +183,7 @@ def scaling_curves(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.set_ylim(bottom=0)
-        return _with_legend_beside(figure, axes)
+        return with_legend_beside(figure, axes)
 
 
 def accuracy_by_size(
@@ -186,7 +195,7 @@ def accuracy_by_size(
     points is not drawn, and the others keep their colours. The dashed line is chance at even odds.
     """
     with matplotlib.rc_context(STYLE):
-        figure, axes = _axes(x_label, "Accuracy")
+        figure, axes = new_axes(x_label, "Accuracy")
         figure.set_size_inches(8.4, 3.4)
         sizes = sorted({point[0] for points in series.values() for point in points})
         for place, (name, points) in enumerate(series.items()):
@@ -205,7 +214,7 @@ def accuracy_by_size(
         axes.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
-        return _with_legend_beside(figure, axes)
+        return with_legend_beside(figure, axes)
 
 
 def to_file(figure: Figure) -> str:
@@ -214,35 +223,6 @@ def to_file(figure: Figure) -> str:
     with matplotlib.rc_context(STYLE):
         figure.savefig(file, format="svg", metadata={"Date": None}, facecolor="white")
     return file.getvalue()
-
-
-def _axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(4.2, 2.8))
-    axes = figure.subplots()
-    axes.set_xlabel(x_label)
-    axes.set_ylabel(y_label)
-    axes.margins(x=0.01)
-    return figure, axes
-
-
-def _with_legend(figure: Figure, axes: Axes, left: float = 0.165) -> Figure:
-    figure.subplots_adjust(left=left, right=0.965, top=0.89, bottom=0.16)
-    figure.legend(
-        *axes.get_legend_handles_labels(),
-        loc="upper left",
-        bbox_to_anchor=(left, 0.99),
-        ncols=4,
-        columnspacing=1.2,
-        handlelength=1.5,
-        handletextpad=0.5,
-    )
-    return figure
-
-
-def _with_legend_beside(figure: Figure, axes: Axes) -> Figure:
-    figure.subplots_adjust(left=0.075, right=0.6, top=0.97, bottom=0.14)
-    figure.legend(*axes.get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0.62, 0.97))
-    return figure
 
 
 def _draw_history(axes: Axes, history: Mapping[str, np.ndarray], quantity: str) -> list[np.ndarray]:
@@ -294,7 +274,3 @@ def _thinned(curve: Curve, limit: int) -> tuple[np.ndarray, ...]:
     # Steps and thinning both need recall to ascend; scikit-learn's descends.
     x, y = (curve.x[::-1], curve.y[::-1]) if curve.x[0] > curve.x[-1] else (curve.x, curve.y)
     return thin(x, y, limit)
-
-
-def _unit_square(axes: Axes) -> None:
-    axes.set(xlim=(-0.01, 1.01), ylim=(-0.02, 1.03), xticks=np.linspace(0, 1, 6), yticks=np.linspace(0, 1, 6))
