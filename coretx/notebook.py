@@ -105,6 +105,8 @@ def load_results(out: str | Path = ".") -> Results:
     loaded = {path: load_result(path) for path in paths}
     broken = [str(path) for path, result in loaded.items() if result is None]
     if broken:
-        raise UsageError(f"not what was written, or of another version: {', '.join(broken)}; delete or train again")
+        others = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
+        named = ", ".join(broken[:3])
+        raise UsageError(f"not what was written, or of another version: {named}{others}; delete or train again")
     results = [result for result in loaded.values() if result is not None]
     return Results(sorted(results, key=lambda r: (r.config.task, r.config.model, r.config.backend, r.provenance.date)))

@@ -9,7 +9,14 @@ COLOUR = {"train": "#d55e00", "val": "#009e73", "test": "#0072b2"}
 SERIES = ("#0072b2", "#56b4e9", "#009e73", "#d55e00", "#e69f00", "#cc79a7", "#6b7280", "#000000")
 """For what is neither train nor test, of the same palette."""
 
+LINES = ("#1f2328", "#7a828e", "#c24f00", "#b3428c", "#00795a", "#0072b2", "#8a6a00", "#5b3fb5")
+"""The colours of models' lines: those of `--l0` to `--l7` in style.css, on light."""
+
+DASHED = (1, 3, 6)
+"""Which of them are dashed, as in style.css, so that no two differ in colour alone that are easily confused."""
+
 PAGE_COLOURS = {
+    **{colour: f"var(--l{place})" for place, colour in enumerate(LINES)},
     INK: "currentColor",
     RULE: "var(--rule)",
     QUIET: "var(--quiet)",

@@ -16,7 +16,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocat
 
 from coretx.metrics import Calibration, mean_pr, mean_roc, wilson_interval
 from coretx.reports.curves import POINTS, envelope, thin
-from coretx.reports.figure_style import CHANCE, COLOUR, INK, PAGE_COLOURS, SERIES, STYLE
+from coretx.reports.figure_style import CHANCE, COLOUR, DASHED, INK, LINES, PAGE_COLOURS, SERIES, STYLE
 from coretx.reports.frame import FIFTHS, draw_frame, new_axes, unit_square, with_legend, with_legend_beside
 from coretx.reports.svg import embed
 from coretx.results import SPLIT_NAMES, Curve, SplitScores
@@ -135,7 +135,7 @@ def to_svg(figure: Figure, prefix: str, alt: str) -> Markup:
     file = io.StringIO()
     with matplotlib.rc_context(STYLE):
         for axes in figure.axes:
-            draw_frame(axes)
+            draw_frame(figure, axes)
         FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
     return embed(file.getvalue(), prefix, alt, PAGE_COLOURS)
 
@@ -196,17 +196,17 @@ def accuracy_by_size(
     """
     with matplotlib.rc_context(STYLE):
         figure, axes = new_axes(x_label, "Accuracy")
-        figure.set_size_inches(8.4, 3.4)
         sizes = sorted({point[0] for points in series.values() for point in points})
         for place, (name, points) in enumerate(series.items()):
             if not points:
                 continue
             x, accuracy, low, high = np.array(points, float).T
-            colour = SERIES[place % len(SERIES)]
+            kind = place % len(LINES)
+            colour, dashes = LINES[kind], (0, (5, 2)) if kind in DASHED else "solid"
             aside = (place - (len(series) - 1) / 2) * 0.006
             x = x * (sizes[-1] / sizes[0]) ** aside if log else x + (sizes[-1] - sizes[0]) * aside
             literal = name.encode(errors="replace").decode().replace("$", r"\$")  # a CSV may hold any name
-            axes.plot(x, accuracy, color=colour, marker="o", markersize=3, label=literal)
+            axes.plot(x, accuracy, color=colour, linestyle=dashes, marker="o", markersize=3, label=literal)
             axes.vlines(x, low, high, color=colour, linewidth=0.8, alpha=0.5)
         axes.axhline(0.5, label="chance", **CHANCE)
         axes.set_xscale("log" if log else "linear")
@@ -214,7 +214,7 @@ def accuracy_by_size(
         axes.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
-        return with_legend_beside(figure, axes)
+        return with_legend(figure, axes)
 
 
 def to_file(figure: Figure) -> str:

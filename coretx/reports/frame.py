@@ -20,11 +20,11 @@ from coretx.reports.figure_style import QUIET, RULE, STYLE
 
 FIFTHS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
-PAD = 5 / 72
-"""Inches between the axes and the labels of ticks."""
+PAD, EDGE_LEFT, EDGE_BELOW = 5 / 72, 0.126, 0.084
+"""Inches between the axes and the labels of ticks, and from the figure's left and lower edge to the axes' names."""
 
-EDGE = 0.03
-"""How far the names of the axes stand from the figure's edge, as a share of its width or height."""
+KEY, GAP, ROW = 0.236, 0.14, 0.19
+"""Inches in a legend: from the start of a line to its label, between a label and the next line, between rows."""
 
 
 def new_axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
@@ -38,24 +38,38 @@ def new_axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
 
 
 def with_legend(figure: Figure, axes: Axes) -> Figure:
-    """Return the figure with the labels of its lines in one row above the axes, each after a bit of its line."""
-    left, row, points = 0.165, 0.945, 72 * figure.get_figwidth()
-    figure.subplots_adjust(left=left, right=0.965, top=0.89, bottom=0.16)
+    """Return the figure with the labels of its lines in rows above the axes, each after a bit of its line.
+
+    Every row after the first makes the figure higher, not the axes lower.
+    """
+    width, height = figure.get_size_inches()
+    left, right = 0.165 * width, 0.965 * width
+    places, x, row = [], left, 0
     for line, label in zip(*axes.get_legend_handles_labels(), strict=True):
-        key = Line2D(left + np.array([0, 6.5, 13]) / points, [row] * 3)
+        end = x + KEY + _width(label)
+        if end > width and x > left:
+            x, row, end = left, row + 1, left + KEY + _width(label)
+        places.append((line, label, x, row))
+        x = end + GAP
+    height += ROW * row
+    figure.set_figheight(height)
+    top = 1 - 0.31 / height - ROW * row / height
+    figure.subplots_adjust(left=left / width, right=right / width, top=top, bottom=0.45 / height)
+    for line, label, x, row in places:
+        y = 1 - (0.154 + ROW * row) / height
+        key = Line2D((x + np.array([0, 0.5, 1]) * 0.18) / width, [y] * 3)
         key.update_from(line)
         key.set(transform=figure.transFigure, markevery=[1], clip_on=False)
         figure.add_artist(key)
-        figure.text(left + 17 / points, row, label, va="center_baseline")
-        left += (17 + _width(label) + 10) / points
+        figure.text((x + KEY) / width, y, label, va="center_baseline")
     return figure
 
 
 @functools.cache
 def _width(label: str) -> float:
-    """Return how many points wide the text is."""
+    """Return how many inches wide the text is."""
     font = FontProperties(family=STYLE["font.family"], size=STYLE["font.size"])
-    return text_to_path.get_text_width_height_descent(label, font, ismath=False)[0]
+    return text_to_path.get_text_width_height_descent(label, font, ismath=False)[0] / 72
 
 
 def with_legend_beside(figure: Figure, axes: Axes) -> Figure:
@@ -72,7 +86,7 @@ def unit_square(axes: Axes) -> None:
         axis.set_major_locator(FixedLocator(FIFTHS))
 
 
-def draw_frame(axes: Axes) -> None:
+def draw_frame(figure: Figure, axes: Axes) -> None:
     """Draw the major ticks, their grid and the labels that `axes` would draw, and hide its own.
 
     To be called last: limits, scales, locators, formatters and labels are read as they are then. Of axes above
@@ -83,15 +97,15 @@ def draw_frame(axes: Axes) -> None:
     _add_lines(axes, [[(x, 0), (x, 1)] for x in x_ticks], across, color=RULE, width=0.6, zorder=0.5)
     _add_lines(axes, [[(0, y), (1, y)] for y in y_ticks], up, color=RULE, width=0.6, zorder=0.5)
     _add_lines(axes, [[(0, 1), (0, 0), (1, 0)]], axes.transAxes, color=QUIET, width=0.7, zorder=2.5)
-    figure, box, place = axes.figure, axes.get_position(), axes.get_subplotspec()
-    inches = figure.dpi_scale_trans
+    box, place = axes.get_position(), axes.get_subplotspec()
+    inches, (width, height) = figure.dpi_scale_trans, figure.get_size_inches()
     for y, label in y_ticks.items():
         axes.text(0, y, label, transform=up + ScaledTranslation(-PAD, 0, inches), ha="right", va="center_baseline")
-    figure.text(EDGE, (box.y0 + box.y1) / 2, axes.get_ylabel(), rotation=90, ha="center", va="center")
+    figure.text(EDGE_LEFT / width, (box.y0 + box.y1) / 2, axes.get_ylabel(), rotation=90, ha="center", va="center")
     if place is None or place.is_last_row():
         for x, label in x_ticks.items():
             axes.text(x, 0, label, transform=across + ScaledTranslation(0, -PAD, inches), ha="center", va="top")
-        figure.text((box.x0 + box.x1) / 2, EDGE, axes.get_xlabel(), ha="center", va="baseline")
+        figure.text((box.x0 + box.x1) / 2, EDGE_BELOW / height, axes.get_xlabel(), ha="center", va="baseline")
     axes.set_axis_off()
 
 

@@ -1,4 +1,5 @@
 import re
+from importlib.resources import files
 from xml.etree import ElementTree
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from coretx.metrics import calibration, mean_pr, mean_roc
 from coretx.reports import figures
 from coretx.reports.curves import envelope, finite_part, thin
+from coretx.reports.figure_style import DASHED, LINES
 from coretx.results import Curve
 
 
@@ -173,3 +175,12 @@ def test_a_class_without_rows_has_no_share():
     svg = figures.to_svg(figures.confusion_matrix(np.array([[0, 0], [1, 3]]), "train"), "a", "b")
     assert "no row of label 0" in svg
     assert "75.0% of label 1" in svg
+
+
+def test_lines_of_models_look_as_in_the_stylesheet():
+    css = files("coretx.reports").joinpath("style.css").read_text()
+    light = re.search(r":root \{ (--l0:[^}]*) \}", css)[1]
+    assert tuple(re.findall(r"--l\d: (#\w+);", light)) == LINES
+    assert (
+        tuple(int(place) for place in re.findall(r"\.l(\d) \{ stroke: var\(--l\d\); stroke-dasharray", css)) == DASHED
+    )

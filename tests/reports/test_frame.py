@@ -31,7 +31,7 @@ def test_frame_says_what_the_axes_own_ticks_say(scale):
     axes.set(yscale=scale, xlabel="Epoch", ylabel="Loss")
     wanted = own_labels(axes)
     assert len(wanted) > 4
-    draw_frame(axes)
+    draw_frame(figure, axes)
     assert sorted(text.get_text() for text in axes.texts) == sorted(wanted)
     assert {text.get_text() for text in figure.texts} == {"Epoch", "Loss"}
     assert not axes.axison
@@ -42,7 +42,7 @@ def test_grid_lines_stand_at_the_ticks_in_view():
     axes = figure.subplots()
     axes.set(xticks=np.linspace(0, 1, 6), yticks=[0.0, 0.5, 1.0])
     axes.set(xlim=(-0.01, 1.01), ylim=(0.3, 0.7))
-    draw_frame(axes)
+    draw_frame(figure, axes)
     upright, level, sides = (collection.get_segments() for collection in axes.collections)
     assert [segment[0][0] for segment in upright] == np.linspace(0, 1, 6).tolist()
     assert [segment[0][1] for segment in level] == [0.5]
@@ -55,7 +55,7 @@ def test_axes_above_others_do_not_repeat_their_x():
     above.set_ylabel("up")
     below.set(xlabel="x", ylabel="down", xlim=(0, 1), ylim=(0, 1))
     for axes in (above, below):
-        draw_frame(axes)
+        draw_frame(figure, axes)
     assert {text.get_text() for text in figure.texts} == {"up", "down", "x"}
     under = [text for text in above.texts if text.get_horizontalalignment() == "center"]
     assert under == []
@@ -76,3 +76,19 @@ def test_legend_names_each_line_after_a_bit_of_it_without_overlap():
     boxes = [artist.get_window_extent() for pair in zip(figure.artists, figure.texts, strict=True) for artist in pair]
     assert all(before.x1 < after.x0 for before, after in itertools.pairwise(boxes))
     assert boxes[-1].x1 <= figure.bbox.x1
+
+
+def test_legend_too_long_for_a_row_makes_the_figure_higher_and_no_label_leaves_it():
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(4.2, 2.8))
+        axes = figure.subplots()
+        for i in range(9):
+            axes.plot([0, 1], [0, i], label=f"a model named {i}")
+        with_legend(figure, axes)
+        figure.draw_without_rendering()
+        boxes = [text.get_window_extent() for text in figure.texts]
+        rows = sorted({round(box.y0) for box in boxes})
+    assert len(rows) == 5
+    assert figure.get_figheight() == pytest.approx(2.8 + 4 * 0.19)
+    assert all(box.x1 <= figure.bbox.x1 for box in boxes)
+    assert axes.get_window_extent().y1 < min(rows)
