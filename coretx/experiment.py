@@ -28,7 +28,7 @@ from coretx.workers import Event, SideBySide
 
 @dataclass
 class Outcome:
-    """What a run leaves: results in the order they finished, reused cells, and whether it was cut short."""
+    """What a run leaves: results in the order of the plan, reused cells, and whether it was cut short."""
 
     results: list[ModelResult] = field(default_factory=list)
     reused: list[CellConfig] = field(default_factory=list)
@@ -63,6 +63,7 @@ def execute(plan: Plan) -> Outcome:
         planned = [cell.config for task_run in plan.runs for cell in task_run.cells.values()]
         progress.start(len(planned), planned)
         Experiment(plan.config, plan.catalogue, progress, outcome).run(plan.runs)
+        outcome.results.sort(key=lambda result: planned.index(result.config))
         out, tasks = plan.config.out, dict.fromkeys(result.config.task for result in outcome.results)
         progress.summary(
             outcome.results, [*(publish.task_page_path(out, task) for task in tasks), out / "benchmarks" / "index.html"]
@@ -73,10 +74,9 @@ def execute(plan: Plan) -> Outcome:
 def follow(plan: Plan, outcome: Outcome) -> Outcome:
     """Train what the leading process trains, in its order: it alone writes and shows."""
     for task_run in plan.runs:
-        data = draw_splits(task_run.task, task_run.n_samples, task_run.seed, plan.config.split)
-        lengths = draw_lengths(
-            task_run.task, plan.config.eval_lengths, task_run.n_samples, task_run.seed, plan.config.split
-        )
+        task, n, seed, protocol = task_run.task, task_run.n_samples, task_run.seed, plan.config.split
+        data = draw_splits(task, n, seed, protocol)
+        lengths = draw_lengths(task, plan.config.eval_lengths, n, seed, protocol)
         for cells in task_run.populations:
             told = [lambda record: None] * len(cells)
             outcome.results += train_cells(list(cells.values()), data, told, lengths)
@@ -128,9 +128,11 @@ class Experiment:
     def run(self, runs: Sequence[TaskRun]) -> None:
         """Train every cell that is not reused and keep what comes of it; the dashboard is written in any case."""
         opened = [self.open(task_run) for task_run in runs]
-        jobs = [Job(self.fresh(run, cells), run) for run in opened for cells in run.task_run.populations]
-        jobs = [job for job in jobs if job.cells]
-        workers = min((cell.backend.side_by_side for job in jobs for cell in job.cells.values()), default=1)
+        by_run = [[Job(self.fresh(run, cells), run) for cells in run.task_run.populations] for run in opened]
+        backends = [cell.backend for jobs in by_run for job in jobs for cell in job.cells.values()]
+        workers = min((backend.side_by_side for backend in backends), default=1)
+        # The last rungs are the dearest: begun first, none of them trains alone at the end while a core has nothing.
+        jobs = [job for jobs in by_run for job in (reversed(jobs) if workers > 1 else jobs) if job.cells]
         training = SideBySide(jobs, self.train, workers)
         by_task: dict[str, list[OpenRun]] = {}
         for run in opened:
@@ -179,8 +181,7 @@ class Experiment:
 
     def open(self, task_run: TaskRun) -> OpenRun:
         """Draw a run's data and prepare its log, which says nothing before the first cell starts."""
-        task, n, seed = task_run.task, task_run.n_samples, task_run.seed
-        protocol = self.config.split
+        task, n, seed, protocol = task_run.task, task_run.n_samples, task_run.seed, self.config.split
         data = draw_splits(task, n, seed, protocol)
         if protocol == "disjoint":
             assert_disjoint(task, data)
@@ -195,12 +196,11 @@ class Experiment:
         configs = {prefix: cell.config for prefix, cell in task_run.cells.items()}
         known = (configs, measure_overlap(task, data, n, seed, protocol), provenance.commit(), __version__, counts)
         record = RunRecord(task.name, task.display_title, seed, n, *known)
-        folder = self.config.out / "artifacts" / task.name / "runs"
         wandb = WandbLog(self.config.wandb, self.config.out, self.progress.note, self.session)
         if task.name not in self.ceilings:
             self.ceilings[task.name] = ceilings(task, "test" if protocol == "disjoint" else None)
-        log, found = Tee([JsonLinesLog(folder), wandb]), self.ceilings[task.name]
-        return OpenRun(task_run, data, lengths, record, log, found, groups, len(configs))
+        log = Tee([JsonLinesLog(self.config.out / "artifacts" / task.name / "runs"), wandb])
+        return OpenRun(task_run, data, lengths, record, log, self.ceilings[task.name], groups, len(configs))
 
     def fresh(self, run: OpenRun, cells: Mapping[str, Cell]) -> dict[str, Cell]:
         """Return the cells, or none where the results of all are there already and may be kept, which is said."""

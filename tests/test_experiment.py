@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coretx import splits
+from coretx import experiment, splits
 from coretx.cli import main
+from coretx.config import RunConfig
 from coretx.data import prepare_data
 from coretx.store import load_result
+from coretx.workers import SideBySide
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ("--models", "logreg", "mlp", "--epochs", "2", "--n-samples", "40", "--wandb", "disabled", "--device", "cpu")
@@ -444,3 +446,23 @@ def test_rebuild_names_a_broken_cell_and_leaves_it(tmp_path, capsys):
     assert re.search(r"left out, not what was written: .*mlp\.jax", capsys.readouterr().out)
     assert broken.read_bytes() == b""
     assert not (tmp_path / "artifacts" / "sign_of_winner" / "mlp.html").exists()
+
+
+@pytest.mark.parametrize("engine", ["jax", "torch"])
+def test_dearest_rungs_begin_first_where_cells_train_side_by_side(engine, tmp_path, monkeypatch):
+    begun = []
+
+    class Recorded(SideBySide):
+        def __init__(self, jobs, work, workers):
+            begun.extend((next(iter(job.cells.values())).config.model, workers > 1) for job in jobs)
+            super().__init__(jobs, work, workers)
+
+    monkeypatch.setattr(experiment, "SideBySide", Recorded)
+    models = ("logreg", "mlp", "temporal")
+    config = RunConfig(
+        backend=engine, models=models, n_samples=(40,), epochs=1, wandb="disabled", quiet=True, out=tmp_path
+    )
+    outcome = experiment.run(config)
+    together = engine == "jax"
+    assert begun == [(model, together) for model in (models[::-1] if together else models)]
+    assert [result.config.model for result in outcome.results] == list(models)

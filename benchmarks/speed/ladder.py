@@ -42,9 +42,9 @@ def measure_ladder(ladder: Ladder, say: Say) -> dict[str, Any]:
             caches = Path(folder) / f"cache-{members}"
             runs.append({"members": members, "cold": True} | command_line(ladder, members, ladder.epochs, caches))
             say(told(runs[-1]))
-        # Its compile seconds are what counts, so that its epochs may be few.
-        few = min(ladder.epochs, 25)
-        again = command_line(ladder, ladder.members[0], few, Path(folder) / f"cache-{ladder.members[0]}")
+        # In full length: beside few epochs, reports and logs would take the cores from what loads the programs.
+        caches = Path(folder) / f"cache-{ladder.members[0]}"
+        again = command_line(ladder, ladder.members[0], ladder.epochs, caches)
         runs.append({"members": ladder.members[0], "cold": False} | again)
         say(told(runs[-1]))
         eager = eager_seconds(ladder, Path(folder), say)
