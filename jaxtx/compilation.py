@@ -14,7 +14,7 @@ class Program:
     """A function compiled ahead of its first call for each set of argument shapes and places, its compile time apart.
 
     `precision` is that of float32 matrix products, where a device offers less; `out` is where results are left, the
-    place of the arguments if None.
+    place of the arguments if None. A program that runs `once` is worth no optimization by LLVM.
     """
 
     def __init__(
@@ -23,9 +23,12 @@ class Program:
         donate: tuple[int, ...] = (),
         precision: str = "highest",
         out: NamedSharding | None = None,
+        *,
+        once: bool = False,
     ) -> None:
         self.function = jax.jit(function, donate_argnums=donate, out_shardings=out)
         self.precision = precision
+        self.once = once
         self.compiled: dict[Any, Callable[..., Any]] = {}
         self._compiling = threading.Lock()
 
@@ -41,24 +44,26 @@ class Program:
             start = time.perf_counter()
             with self._compiling, jax.default_matmul_precision(self.precision):
                 if key not in self.compiled:
-                    self.compiled[key] = self.function.lower(*args).compile(compiler_options(leaves[0]))
+                    options = compiler_options(leaves[0], once=self.once)
+                    self.compiled[key] = self.function.lower(*args).compile(options)
             seconds["compile"] += time.perf_counter() - start
         return self.compiled[key]
 
 
-def compiler_options(array: Array) -> dict[str, Any]:
+def compiler_options(array: Array, *, once: bool) -> dict[str, Any]:
     """Return what to tell XLA for programs on this array's device.
 
     On a CPU, products as small as these lose more by being split over threads than they gain: without it the
     multi-layer transformer takes 2.9 ms a step for 3.7, and compiles in 2.5 s for 4.6 (2 cores, jax 0.10.2). Without
     its emitters of fusions XLA compiles the rungs in 0.6 to 0.7 of the time, to programs as fast; with LLVM's first
-    level of optimization and 4 modules for LLVM in place of 32, in 0.65 of that, to programs as fast again.
+    level of optimization and 4 modules for LLVM in place of 32, in 0.65 of that, to programs as fast again. Without
+    any, in a fifth, for what runs `once`.
     """
     if next(iter(array.devices())).platform != "cpu":
         return {}
     return {
         "xla_cpu_multi_thread_eigen": False,
         "xla_cpu_use_fusion_emitters": False,
-        "xla_backend_optimization_level": 1,
+        "xla_backend_optimization_level": 0 if once else 1,
         "xla_cpu_parallel_codegen_split_count": 4,
     }

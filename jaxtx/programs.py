@@ -119,7 +119,7 @@ def programs(
         intermediates=member(intermediates, shared=1),
         gradients=member(gradients, shared=3),
         input_gradients=member(input_gradients, shared=1),
-        explain=Program(explain, precision=precision, out=NamedSharding(results.mesh, PartitionSpec())),
+        explain=Program(explain, precision=precision, out=NamedSharding(results.mesh, PartitionSpec()), once=True),
     )
 
 

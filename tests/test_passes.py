@@ -119,14 +119,14 @@ def test_model_with_positions_tells_orders_apart(opened, engine, seeing, rows):
 
 
 def test_explanation_is_one_member_s_gradient_times_input_and_its_attention(opened, engine, name, rows):
-    access, x = opened(engine, name), rows["test"].x
+    access, x = opened(engine, name, dtype="float64"), rows["test"].x
     attribution, weights = access.explain(x, member=1)
-    assert attribution == pytest.approx(access.input_gradients(x)[1] * x, rel=1e-5, abs=1e-7)
+    assert attribution == pytest.approx(access.input_gradients(x)[1] * x, rel=1e-10, abs=1e-12)
     of_all = access.attention(x)
     assert list(weights) == list(of_all)
     for layer, values in weights.items():
-        assert values == pytest.approx(of_all[layer][1], rel=1e-5, abs=1e-7), layer
-        assert values.sum(axis=-1) == pytest.approx(np.ones(values.shape[:-1]), abs=1e-6)
+        assert values == pytest.approx(of_all[layer][1], rel=1e-10, abs=1e-12), layer
+        assert values.sum(axis=-1) == pytest.approx(np.ones(values.shape[:-1]), abs=1e-12)
     assert np.abs(attribution - access.explain(x)[0]).max() > 1e-4
 
 
