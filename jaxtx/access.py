@@ -47,6 +47,7 @@ class JaxAccess:
         self._lanes: list[Carry] = []
         self._keeps_best = False
         self._placed: dict[tuple[int, bool], tuple[Dataset, Any]] = {}
+        self._counted: dict[int, tuple[Adam, jax.Array]] = {}
 
     def train(
         self,
@@ -62,16 +63,10 @@ class JaxAccess:
         """Train a chunk of epochs in one compiled call per lane and return sums and counts by member and epoch."""
         epochs = rows.shape[1]
         self._keeps_best = self._keeps_best or keep_best is not None
-        program, placement = self._build(keep_best).train, self._placement
+        program = self._build(keep_best).train
         with self._width():
-            adam = Adam(*self._put(placement.put_shared, adam_constants(self._spec.optimizer)))
             splits = {name: self._rows(split, whole=False) for name, split in evaluate.items()}
-            shared = (
-                adam,
-                self._put(placement.put_shared, np.int32(epochs)),
-                self._rows(train, whole=True),
-                splits,
-            )
+            shared = (*self._constants(epochs), self._rows(train, whole=True), splits)
             longest = max(epochs, epochs_per_chunk(len(train)))
             schedules = (*(filled(array, longest) for array in (rows, weights, learning_rate)), weight_decay)
             calls = [
@@ -182,7 +177,7 @@ class JaxAccess:
     def _width(self) -> AbstractContextManager[Any]:
         return jax.enable_x64(True) if self._dtype == "float64" else nullcontext()
 
-    def _put(self, put: Callable[..., Any], tree: Any, *axes: str | None) -> Any:
+    def _put(self, put: Callable[..., Any], tree: Any, *axes: tuple[str | None, ...]) -> Any:
         """Return the arrays on their devices, numbers and floats in the population's dtype."""
 
         def cast(leaf: Any) -> np.ndarray:
@@ -193,10 +188,17 @@ class JaxAccess:
 
     def _schedule(self, arrays: tuple[Any, ...]) -> Schedule:
         """Return a lane's schedule on its devices, each batch parted along `data`."""
-        *batches, learning_rate, weight_decay = arrays
-        put = self._placement.put_members
-        rows, weights = self._put(put, tuple(batches), None, None, "data")
-        return Schedule(rows, weights, self._put(put, learning_rate), self._put(put, weight_decay))
+        batches = (None, None, "data")
+        return Schedule(*self._put(self._placement.put_each, arrays, batches, batches, (), ()))
+
+    def _constants(self, epochs: int) -> tuple[Adam, jax.Array]:
+        """Return AdamW's constants and the number of epochs, whole on every device: put there once, then remembered."""
+        if epochs not in self._counted:
+            adam, count = self._put(
+                self._placement.put_shared, (adam_constants(self._spec.optimizer), np.int32(epochs))
+            )
+            self._counted[epochs] = Adam(*adam), count
+        return self._counted[epochs]
 
     def _rows(self, data: Dataset, *, whole: bool) -> tuple[jax.Array, jax.Array]:
         """Return a dataset, whole on every device or parted along `data`: put there once, then remembered."""
@@ -226,6 +228,8 @@ def threads() -> ThreadPoolExecutor:
 
 def filled(array: np.ndarray, length: int) -> np.ndarray:
     """Return the array with its epoch axis filled up with zeros, so that a shorter chunk needs no other program."""
+    if array.shape[1] == length:
+        return array
     return np.pad(array, [(0, 0), (0, length - array.shape[1])] + [(0, 0)] * (array.ndim - 2))
 
 

@@ -44,24 +44,28 @@ class Placement:
         """Whether one array holds all members."""
         return self.strategy not in ("solo", "loop")
 
-    def put_members(self, tree: Any, *axes: str | None) -> Any:
+    def put_members(self, tree: Any) -> Any:
         """Return arrays of members (all, or one where they are not stacked) on their devices."""
-        return self._put(tree, *(("members",) if self.stacked else ()), *axes)
+        return self._put(tree, self._members())
+
+    def put_each(self, arrays: tuple[Any, ...], *axes: tuple[str | None, ...]) -> Any:
+        """Return arrays of members, each parted further along its own axes of the mesh, from one transfer."""
+        return self._put(arrays, tuple(self._members(*own) for own in axes))
 
     def put_shared(self, tree: Any) -> Any:
         """Return arrays that every member reads, whole on every device."""
-        return self._put(tree)
+        return self._put(tree, self._place())
 
     def put_rows(self, tree: Any) -> Any:
         """Return arrays with a leading axis of rows, parted along `data` where that comes out even."""
         parts = self.mesh.shape["data"]
         even = all(len(leaf) % parts == 0 for leaf in jax.tree.leaves(tree))
-        return self._put(tree, "data") if even else self._put(tree)
+        return self._put(tree, self._place("data") if even else self._place())
 
     @property
     def results(self) -> NamedSharding:
         """Where a program leaves what it returns: each member's part where the member is."""
-        return NamedSharding(self.mesh, PartitionSpec("members") if self.stacked else PartitionSpec())
+        return self._members()
 
     def fetch(self, tree: Any) -> Any:
         """Return arrays as NumPy's, whole, in every process."""
@@ -69,11 +73,19 @@ class Placement:
             return jax.device_get(tree)
         return jax.tree.map(lambda leaf: np.asarray(multihost_utils.process_allgather(leaf, tiled=True)), tree)
 
-    def _put(self, tree: Any, *axes: str | None) -> Any:
-        place = NamedSharding(self.mesh, PartitionSpec(*axes))
+    def _place(self, *axes: str | None) -> NamedSharding:
+        return NamedSharding(self.mesh, PartitionSpec(*axes))
+
+    def _members(self, *axes: str | None) -> NamedSharding:
+        return self._place(*(("members",) if self.stacked else ()), *axes)
+
+    def _put(self, tree: Any, places: Any) -> Any:
+        """Return the arrays at their places: one for all, or a tree of them."""
         if jax.process_count() == 1:
-            return jax.device_put(tree, place)
-        return jax.tree.map(lambda leaf: jax.make_array_from_callback(leaf.shape, place, leaf.__getitem__), tree)
+            return jax.device_put(tree, places)
+        one = isinstance(places, NamedSharding)
+        each = jax.tree.map(lambda leaf: places, tree) if one else places
+        return jax.tree.map(lambda leaf, at: jax.make_array_from_callback(leaf.shape, at, leaf.__getitem__), tree, each)
 
 
 def make_mesh(devices: Sequence[jax.Device], shape: MeshShape) -> Mesh:
