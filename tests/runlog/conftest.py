@@ -124,11 +124,17 @@ def read_offline_runs(folder: Path) -> list[OfflineRun]:
         runs = [_read(path) for path in folder.rglob("offline-run-*/run-*.wandb")]
         if all(run.exit_code is not None for run in runs) or time.monotonic() > deadline:
             return sorted(runs, key=lambda run: run.project)
+        time.sleep(0.02)
 
 
 def _read(path: Path) -> OfflineRun:
-    run = OfflineRun(path.parent)
-    for payload in _payloads(path.read_bytes()):
+    return parse_run(path.parent, path.read_bytes())
+
+
+def parse_run(folder: Path, data: bytes) -> OfflineRun:
+    """Return what these bytes of a run file hold; they may end anywhere, as in a file that is being written."""
+    run = OfflineRun(folder)
+    for payload in _payloads(data):
         record = Record.FromString(payload)
         kind = record.WhichOneof("record_type")
         if kind == "run":
@@ -164,8 +170,8 @@ def _values(items) -> dict[str, Any]:
 
 
 def _payloads(data: bytes) -> Iterator[bytes]:
-    """Yield the records, each joined from its pieces; a block's last bytes are padding where no header fits."""
-    assert data[:4] == b":W&B", "not a W&B run file: has the format changed?"
+    """Yield the whole records, each joined from its pieces; a block's last bytes are padding where no header fits."""
+    assert b":W&B".startswith(data[:4]), "not a W&B run file: has the format changed?"
     place, whole = FILE_HEADER, b""
     while place + RECORD_HEADER <= len(data):
         if BLOCK - place % BLOCK < RECORD_HEADER:
@@ -173,6 +179,8 @@ def _payloads(data: bytes) -> Iterator[bytes]:
             continue
         length, kind = int.from_bytes(data[place + 4 : place + 6], "little"), data[place + 6]
         place += RECORD_HEADER
+        if place + length > len(data):
+            return
         whole += data[place : place + length]
         place += length
         if kind in (FULL, LAST):
@@ -235,3 +243,9 @@ def log_offline(folder: Path, model: str, members: int, epochs: int) -> OfflineR
 def read_back() -> Callable[[Path], list[OfflineRun]]:
     """Return `read_offline_runs`."""
     return read_offline_runs
+
+
+@pytest.fixture(scope="session")
+def parse() -> Callable[[Path, bytes], OfflineRun]:
+    """Return `parse_run`."""
+    return parse_run

@@ -256,3 +256,14 @@ def test_run_that_is_not_done_ends_with_its_exit_code(read_back, make, tmp_path,
     log.finish(status)
     (run,) = read_back(tmp_path)
     assert run.exit_code == exit_code
+
+
+def test_run_file_may_be_read_while_it_is_being_written(logged, parse):
+    """wandb's other process writes on after `finish`: these tests must read any beginning of its file."""
+    folder = logged("mlp").folder
+    data = next(folder.glob("run-*.wandb")).read_bytes()
+    whole = parse(folder, data)
+    begun = [parse(folder, data[:end]) for end in range(0, len(data), 97)]
+    assert [run.rows for run in begun] == [whole.rows[: len(run.rows)] for run in begun]
+    assert whole.exit_code == 0
+    assert parse(folder, data[:-1]).exit_code is None
