@@ -1,11 +1,8 @@
 """One live population in JAX."""
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cache
 from operator import itemgetter
 from typing import Any
 
@@ -17,9 +14,12 @@ from jaxtyping import Float, Int
 from coretx.backend import SECTIONS, State, complete_state
 from coretx.data import Dataset, epochs_per_chunk
 from coretx.models.spec import InputShape, ModelSpec
+from jaxtx.lanes import Chunk, Lane, run_lanes
+from jaxtx.members import Best, Carry, Path, Rows, Schedule
 from jaxtx.optimizer import Adam, adam_constants
+from jaxtx.parameters import attention_names, note_names
 from jaxtx.placement import Placement
-from jaxtx.programs import Carry, Program, Programs, Schedule, note_names, programs
+from jaxtx.programs import TRAINED, Program, Programs, programs, quantities, stretch_epochs
 
 
 class JaxAccess:
@@ -44,10 +44,11 @@ class JaxAccess:
         with timed(self.seconds, "compile"):
             self._programs = self._build(keep_best=None)
         self.manifest = self._programs.layout.manifest
-        self._lanes: list[Carry] = []
+        self._lanes: list[Lane] = []
         self._keeps_best = False
         self._placed: dict[tuple[int, bool], tuple[Dataset, Any]] = {}
-        self._counted: dict[int, tuple[Adam, jax.Array]] = {}
+        self._adam: Adam | None = None
+        self._numbers: dict[int, jax.Array] = {}
 
     def train(
         self,
@@ -63,19 +64,18 @@ class JaxAccess:
         """Train a chunk of epochs in one compiled call per lane and return sums and counts by member and epoch."""
         epochs = rows.shape[1]
         self._keeps_best = self._keeps_best or keep_best is not None
-        program = self._build(keep_best).train
+        programs = self._build(keep_best)
         with self._width():
             splits = {name: self._rows(split, whole=False) for name, split in evaluate.items()}
-            shared = (*self._constants(epochs), self._rows(train, whole=True), splits)
             longest = max(epochs, epochs_per_chunk(len(train)))
             schedules = (*(filled(array, longest) for array in (rows, weights, learning_rate)), weight_decay)
-            calls = [
-                (carry, self._schedule(schedule), *shared)
-                for carry, schedule in zip(self._lanes, self._split(schedules), strict=True)
-            ]
-            lanes, history = zip(*self._run(program, calls), strict=True)
-            self._lanes = list(lanes)
-            return {name: values[:, :epochs] for name, values in self._join(history).items()}
+            own = [self._schedule(schedule) for schedule in self._split(schedules)]
+            chunk = self._chunk(programs, own[0], range(epochs), self._rows(train, whole=True), splits)
+            with self._placement.turn, timed(self.seconds, "train"):
+                found = run_lanes(self._lanes, chunk, own, beside=self._placement.stretches > 1)
+            names = TRAINED, quantities(evaluate, attends=bool(attention_names(programs.layout, train.x.shape[1:])))
+            parts = [np.concatenate(stretches, axis=-1)[..., :epochs] for stretches in self._join(found)]
+            return {name: part[:, i] for own, part in zip(names, parts, strict=True) for i, name in enumerate(own)}
 
     def logits(self, x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, "member n"]:
         """Return the logit of every row."""
@@ -111,13 +111,13 @@ class JaxAccess:
         with self._width():
             shared = self._put(self._placement.put_shared, (np.int32(member), x))
             with self._placement.turn:
-                found = self._programs.explain(self.seconds, lane.parameters, *shared)
+                found = self._programs.explain(self.seconds, lane.carry.parameters, *shared)
                 attribution, weights = self._placement.fetch(found)
         return attribution, dict(zip(names, weights, strict=True))
 
     def state(self) -> dict[str, np.ndarray]:
         """Return parameters, moments and counts, under canonical names."""
-        carry = self._join(self._lanes)
+        carry, best = self._join([(lane.carry, lane.best) for lane in self._lanes])
         tensors = self._programs.layout.tensors
         sections = {
             "parameters": carry.parameters,
@@ -126,8 +126,8 @@ class JaxAccess:
         }
         counts = {"step": carry.step, "epoch": carry.epoch}
         if self._keeps_best:
-            sections["best"] = carry.best
-            counts |= {"best_loss": carry.best_loss, "best_epoch": carry.best_epoch}
+            sections["best"] = best.parameters
+            counts |= {"best_loss": best.loss, "best_epoch": best.epoch}
         named = {f"{section}/{name}": v for section, vector in sections.items() for name, v in tensors(vector).items()}
         return named | counts
 
@@ -141,9 +141,10 @@ class JaxAccess:
         )
         best_loss = full.get("best_loss", np.full(self.members, np.inf, self._dtype))
         best_epoch = full.get("best_epoch", np.full(self.members, -1, np.int32))
-        carry = (parameters, first, second, full["step"], full["epoch"], best, best_loss, best_epoch)
+        own = (parameters, first, second, full["step"], full["epoch"]), (best, best_loss, best_epoch)
         with self._width():
-            self._lanes = [Carry(*self._put(self._placement.put_members, lane)) for lane in self._split(carry)]
+            lanes = [self._put(self._placement.put_members, lane) for lane in self._split(own)]
+            self._lanes = [Lane(Carry(*carry), Best(*kept)) for carry, kept in lanes]
 
     def _build(self, keep_best: str | None) -> Programs:
         """Return this model's programs for this placement."""
@@ -153,6 +154,7 @@ class JaxAccess:
             stacked=placement.stacked,
             precision=placement.precision,
             results=placement.results,
+            stretches=placement.stretches,
             keep_best=keep_best,
         )
 
@@ -162,17 +164,26 @@ class JaxAccess:
             shared = self._put(self._placement.put_shared, arrays)
             run: Program = getattr(self._programs, program)
             with self._placement.turn:
-                return self._join([run(self.seconds, lane.parameters, *shared) for lane in self._lanes])
+                return self._join([run(self.seconds, lane.carry.parameters, *shared) for lane in self._lanes])
 
-    def _run(self, program: Program, calls: list[tuple[Any, ...]]) -> list[Any]:
-        """Run a training program to its end once for each lane, several at a time if there are several, timed."""
-        compiled = program.ready(self.seconds, *calls[0])
-
-        def call(arguments: tuple[Any, ...]) -> Any:
-            return jax.block_until_ready(compiled(*arguments))
-
-        with self._placement.turn, timed(self.seconds, "train"):
-            return [call(calls[0])] if len(calls) == 1 else list(threads().map(call, calls))
+    def _chunk(
+        self, programs: Programs, schedule: Schedule, epochs: range, data: Rows, evaluate: dict[str, Rows]
+    ) -> Chunk:
+        """Return what all lanes share in these epochs of a schedule, its programs compiled."""
+        chunk, size = schedule.learning_rate.shape[-1], self._programs.layout.size
+        length = stretch_epochs(chunk, self._placement.stretches, size)
+        stretches = [
+            (self._number(first), self._number(min(length, epochs.stop - first))) for first in epochs[::length]
+        ]
+        adam, lane = self._constants(), self._lanes[0]
+        train = programs.train.ready(self.seconds, lane.carry, schedule, adam, *stretches[0], data)
+        whole, place = (*lane.carry.epoch.shape, length), self._placement.results
+        path: list[Any] = [
+            jax.ShapeDtypeStruct((*whole, size), lane.carry.parameters.dtype, sharding=place),
+            jax.ShapeDtypeStruct(whole, lane.carry.epoch.dtype, sharding=place),
+        ]
+        measure = programs.measure.ready(self.seconds, lane.best, Path(*path), stretches[0][1], data, evaluate)
+        return Chunk(train, measure, stretches, adam, data, evaluate)
 
     def _width(self) -> AbstractContextManager[Any]:
         return jax.enable_x64(True) if self._dtype == "float64" else nullcontext()
@@ -191,14 +202,17 @@ class JaxAccess:
         batches = (None, None, "data")
         return Schedule(*self._put(self._placement.put_each, arrays, batches, batches, (), ()))
 
-    def _constants(self, epochs: int) -> tuple[Adam, jax.Array]:
-        """Return AdamW's constants and the number of epochs, whole on every device: put there once, then remembered."""
-        if epochs not in self._counted:
-            adam, count = self._put(
-                self._placement.put_shared, (adam_constants(self._spec.optimizer), np.int32(epochs))
-            )
-            self._counted[epochs] = Adam(*adam), count
-        return self._counted[epochs]
+    def _constants(self) -> Adam:
+        """Return AdamW's constants, whole on every device: put there once, then remembered."""
+        if self._adam is None:
+            self._adam = Adam(*self._put(self._placement.put_shared, adam_constants(self._spec.optimizer)))
+        return self._adam
+
+    def _number(self, number: int) -> jax.Array:
+        """Return a number of epochs, whole on every device: put there once, then remembered."""
+        if number not in self._numbers:
+            self._numbers[number] = self._put(self._placement.put_shared, np.int32(number))
+        return self._numbers[number]
 
     def _rows(self, data: Dataset, *, whole: bool) -> tuple[jax.Array, jax.Array]:
         """Return a dataset, whole on every device or parted along `data`: put there once, then remembered."""
@@ -218,12 +232,6 @@ class JaxAccess:
         """Return what the lanes hold as NumPy arrays with a leading member axis."""
         lanes = self._placement.fetch(list(lanes))
         return lanes[0] if self._placement.stacked else jax.tree.map(lambda *arrays: np.stack(arrays), *lanes)
-
-
-@cache
-def threads() -> ThreadPoolExecutor:
-    """Return the threads in which lanes run: as many as cores, for all populations together."""
-    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), "lane")
 
 
 def filled(array: np.ndarray, length: int) -> np.ndarray:

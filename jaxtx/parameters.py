@@ -117,3 +117,29 @@ def canonical_name(path: tuple[Any, ...]) -> str:
     """
     leaf = "weight" if path[-1] in ("kernel", "scale", "embedding") else path[-1]
     return ".".join(str(part) for part in (*path[:-1], leaf))
+
+
+def forward(
+    model: Layout, tensors: tuple[Array, ...], x: Float[Array, "batch time feature"]
+) -> tuple[Float[Array, " batch"], dict[str, Array]]:
+    """Return the logits and every intermediate; what is not used costs nothing once compiled."""
+    notes: dict[str, Array] = {}
+    logits = model.model(tensors)(x, notes.__setitem__)
+    return logits, notes
+
+
+@cache
+def note_names(model: Layout, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """Return the names of the intermediates in the order of the forward pass, without computing it."""
+    names: list[str] = []
+
+    def note(parameters: Array, x: Array) -> None:
+        names.extend(forward(model, model.split(parameters), x)[1])  # jax would return a dict sorted by its keys
+
+    jax.eval_shape(note, jax.ShapeDtypeStruct((model.size,), float), jax.ShapeDtypeStruct((1, *shape), float))
+    return tuple(names)
+
+
+def attention_names(model: Layout, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """Return the names under which the forward pass notes attention scores."""
+    return tuple(name for name in note_names(model, shape) if name.endswith("attention.logits"))

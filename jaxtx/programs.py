@@ -4,8 +4,8 @@ Each is a pure function of one member, built once per (model class, architecture
 argument shapes. Data, batches and the optimizer's numbers are arguments, never constants.
 """
 
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -18,33 +18,13 @@ from jaxtyping import Array, Float, Int
 from coretx.models.spec import InputShape
 from jaxtx.blocks import in_blocks, join, pool
 from jaxtx.compilation import Program
+from jaxtx.members import Best, Carry, Path, Rows, Schedule
 from jaxtx.optimizer import Adam
-from jaxtx.parameters import Layout, layout
+from jaxtx.parameters import Layout, attention_names, forward, layout
 
-Rows = tuple[Float[Array, "_ time feature"], Float[Array, " _"]]
-"""Inputs and labels of a split; splits differ in their number of rows."""
-
-
-class Carry(NamedTuple):
-    """One member between two epochs."""
-
-    parameters: Float[Array, " parameter"]
-    first_moment: Float[Array, " parameter"]
-    second_moment: Float[Array, " parameter"]
-    step: Int[Array, ""]
-    epoch: Int[Array, ""]
-    best: Float[Array, " parameter"]
-    best_loss: Float[Array, ""]
-    best_epoch: Int[Array, ""]
-
-
-class Schedule(NamedTuple):
-    """What one member does in a chunk; the epoch axis may be longer than the chunk, the rest is not looked at."""
-
-    rows: Int[Array, "epoch step batch"]
-    weights: Float[Array, "epoch step batch"]
-    learning_rate: Float[Array, " epoch"]
-    weight_decay: Float[Array, ""]
+SUMS = ("loss_sum", "correct", "count")
+TRAINED = tuple(f"train/{name}" for name in (*SUMS, "grad_norm_sum", "weight_norm_sum", "steps"))
+"""Names of what is measured while an epoch trains."""
 
 
 class Programs(NamedTuple):
@@ -52,6 +32,7 @@ class Programs(NamedTuple):
 
     layout: Layout
     train: Program
+    measure: Program
     logits: Program
     intermediates: Program
     gradients: Program
@@ -68,6 +49,7 @@ def programs(
     stacked: bool,
     precision: str,
     results: NamedSharding,
+    stretches: int = 1,
     keep_best: str | None = None,
 ) -> Programs:
     """Return the programs of a model; `stacked` ones take and return a leading member axis on all but the data."""
@@ -108,28 +90,25 @@ def programs(
         return x * input_gradients(own, x), weights
 
     def train(
-        carry: Carry, schedule: Schedule, adam: Adam, epochs: Int[Array, ""], data: Rows, evaluate: Mapping[str, Rows]
-    ) -> tuple[Carry, dict[str, Float[Array, " epoch"]]]:
-        return train_chunk(model, carry, schedule, adam, epochs, data, evaluate, keep_best)
+        carry: Carry, schedule: Schedule, adam: Adam, first: Int[Array, ""], epochs: Int[Array, ""], data: Rows
+    ) -> tuple[Carry, Path, Float[Array, "quantity epoch"]]:
+        return train_chunk(model, carry, schedule, adam, first, epochs, data, stretches)
+
+    def measure(
+        best: Best, path: Path, epochs: Int[Array, ""], data: Rows, evaluate: Mapping[str, Rows]
+    ) -> tuple[Best, Float[Array, "quantity epoch"]]:
+        return measure_path(model, best, path, epochs, data, evaluate, keep_best)
 
     return Programs(
         model,
         train=member(train, shared=4, donate=(0,)),
+        measure=member(measure, shared=3, donate=(0,)),
         logits=member(logits, shared=1),
         intermediates=member(intermediates, shared=1),
         gradients=member(gradients, shared=3),
         input_gradients=member(input_gradients, shared=1),
         explain=Program(explain, precision=precision, out=NamedSharding(results.mesh, PartitionSpec()), once=True),
     )
-
-
-def forward(
-    model: Layout, tensors: tuple[Array, ...], x: Float[Array, "batch time feature"]
-) -> tuple[Float[Array, " batch"], dict[str, Array]]:
-    """Return the logits and every intermediate; what is not used costs nothing once compiled."""
-    notes: dict[str, Array] = {}
-    logits = model.model(tensors)(x, notes.__setitem__)
-    return logits, notes
 
 
 def weighted_loss(
@@ -159,57 +138,80 @@ def train_chunk(
     carry: Carry,
     schedule: Schedule,
     adam: Adam,
+    first: Int[Array, ""],
+    epochs: Int[Array, ""],
+    data: Rows,
+    stretches: int,
+) -> tuple[Carry, Path, Float[Array, "quantity epoch"]]:
+    """Train `epochs` epochs of a schedule from `first` on; return what each left behind and its TRAINED sums.
+
+    The numbers are arguments, so that one program serves every stretch of a chunk, the last and shorter one too: in
+    what is returned, entries past `epochs` are 0.
+    """
+
+    def one_epoch(
+        i: Int[Array, ""], state: tuple[Carry, Path, dict[str, Array]]
+    ) -> tuple[Carry, Path, dict[str, Array]]:
+        carry, path, history = state
+        carry, measured = train_epoch(model, carry, schedule, first + i, adam, data)
+        path = Path(path.parameters.at[i].set(carry.parameters), path.epoch.at[i].set(carry.epoch))
+        return carry._replace(epoch=carry.epoch + 1), path, noted(history, i, measured)
+
+    length = stretch_epochs(len(schedule.learning_rate), stretches, model.size)
+    zeros = jnp.zeros((length, model.size), carry.parameters.dtype)
+    path = Path(zeros, jnp.zeros(length, carry.epoch.dtype))
+    carry, path, history = jax.lax.fori_loop(0, epochs, one_epoch, (carry, path, dict.fromkeys(TRAINED, zeros[:, 0])))
+    return carry, path, jnp.stack([history[name] for name in TRAINED])
+
+
+def measure_path(
+    model: Layout,
+    best: Best,
+    path: Path,
     epochs: Int[Array, ""],
     data: Rows,
     evaluate: Mapping[str, Rows],
     keep_best: str | None,
-) -> tuple[Carry, dict[str, Float[Array, " epoch"]]]:
-    """Train `epochs` epochs and return what each measured; entries past them are 0.
-
-    The number of epochs is an argument, so that one program serves every chunk, the last and shorter one too.
-    """
-
-    def one_epoch(i: Int[Array, ""] | int, carry: Carry) -> tuple[Carry, dict[str, Array]]:
-        carry, measured = train_epoch(model, carry, schedule, i, adam, data)
-        parameters = model.split(carry.parameters)
-        measured |= split_sums(model, parameters, evaluate)
-        measured |= prefixed("attention", attention_sums(model, parameters, data[0]))
-        if keep_best is not None:
-            carry = keep_better(carry, measured[f"{keep_best}/loss_sum"] / measured[f"{keep_best}/count"])
-        return carry._replace(epoch=carry.epoch + 1), measured
-
-    def record(i: Int[Array, ""], state: tuple[Carry, dict[str, Array]]) -> tuple[Carry, dict[str, Array]]:
-        carry, measured = one_epoch(i, state[0])
-        return carry, {name: state[1][name].at[i].set(value) for name, value in measured.items()}
-
-    zeros = jnp.zeros_like(schedule.learning_rate)
+) -> tuple[Best, Float[Array, "quantity epoch"]]:
+    """Return the best epoch so far, if one is to be kept, and the quantities of the path's first `epochs` epochs."""
     names = quantities(evaluate, attends=bool(attention_names(model, data[0].shape[1:])))
-    return jax.lax.fori_loop(0, epochs, record, (carry, dict.fromkeys(names, zeros)))
+
+    def one_epoch(i: Int[Array, ""], state: tuple[Best, dict[str, Array]]) -> tuple[Best, dict[str, Array]]:
+        best, history = state
+        parameters = path.parameters[i]
+        tensors = model.split(parameters)
+        measured = split_sums(model, tensors, evaluate)
+        measured |= prefixed("attention", attention_sums(model, tensors, data[0]))
+        if keep_best is not None:
+            loss = measured[f"{keep_best}/loss_sum"] / measured[f"{keep_best}/count"]
+            best = keep_better(best, Best(parameters, loss, path.epoch[i]))
+        return best, noted(history, i, measured)
+
+    zeros = jnp.zeros(len(path.epoch), path.parameters.dtype)
+    best, history = jax.lax.fori_loop(0, epochs, one_epoch, (best, dict.fromkeys(names, zeros)))
+    return best, jnp.stack([*(history[name] for name in names), zeros])[:-1]  # nothing to measure is an array too
 
 
-def quantities(evaluate: Mapping[str, Rows], *, attends: bool) -> list[str]:
-    """Return the names of what one epoch measures, in the order in which it does."""
-    sums = ("loss_sum", "correct", "count")
-    names = [f"train/{name}" for name in (*sums, "grad_norm_sum", "weight_norm_sum", "steps")]
-    names += [f"{split}/{name}" for split in evaluate for name in sums]
+def stretch_epochs(chunk: int, stretches: int, parameters: int) -> int:
+    """Return how many epochs of a chunk are trained before they are measured: a path stays under 64 MB, or one epoch.
+
+    >>> stretch_epochs(25, stretches=3, parameters=24_000)
+    9
+    """
+    return min(-(-chunk // stretches), max(1, 2**24 // parameters))
+
+
+def quantities(evaluate: Iterable[str], *, attends: bool) -> list[str]:
+    """Return the names of what is measured after an epoch, splits in the order of their names: jax sorts a dict's."""
+    names = [f"{split}/{name}" for split in sorted(evaluate) for name in SUMS]
     return names + [f"attention/{name}" for name in ("count", "sum", "squares", "maxabs") if attends]
 
 
-@cache
-def note_names(model: Layout, shape: tuple[int, ...]) -> tuple[str, ...]:
-    """Return the names of the intermediates in the order of the forward pass, without computing it."""
-    names: list[str] = []
-
-    def note(parameters: Array, x: Array) -> None:
-        names.extend(forward(model, model.split(parameters), x)[1])  # jax would return a dict sorted by its keys
-
-    jax.eval_shape(note, jax.ShapeDtypeStruct((model.size,), float), jax.ShapeDtypeStruct((1, *shape), float))
-    return tuple(names)
-
-
-def attention_names(model: Layout, shape: tuple[int, ...]) -> tuple[str, ...]:
-    """Return the names under which the forward pass notes attention scores."""
-    return tuple(name for name in note_names(model, shape) if name.endswith("attention.logits"))
+def noted(
+    history: Mapping[str, Float[Array, " epoch"]], i: Int[Array, ""], measured: Mapping[str, Float[Array, ""]]
+) -> dict[str, Float[Array, " epoch"]]:
+    """Return the history with what was measured at its place i."""
+    return {name: values.at[i].set(measured[name]) for name, values in history.items()}
 
 
 def train_epoch(
@@ -282,14 +284,9 @@ def attention_sums(
     return in_blocks(sums, (x,), pool)
 
 
-def keep_better(carry: Carry, loss: Float[Array, ""]) -> Carry:
-    """Keep this epoch's parameters as the best where its loss is below all before it."""
-    better = loss < carry.best_loss
-    return carry._replace(
-        best=jnp.where(better, carry.parameters, carry.best),
-        best_loss=jnp.where(better, loss, carry.best_loss),
-        best_epoch=jnp.where(better, carry.epoch, carry.best_epoch),
-    )
+def keep_better(best: Best, now: Best) -> Best:
+    """Return the later one where its loss is below that of all before it."""
+    return jax.tree.map(partial(jnp.where, now.loss < best.loss), now, best)
 
 
 def prefixed(prefix: str, sums: dict[str, Array]) -> dict[str, Array]:

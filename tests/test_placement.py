@@ -49,7 +49,8 @@ for name in ("logreg", "multilayer_transformer"):
         found[f"{name} {strategy} {mesh}"] = {
             "losses": history["loss_test"].tolist(),
             "logits": access.logits(data.x).tolist(),
-            "devices": len(access._lanes[0].parameters.sharding.device_set),
+            "stretches": access._placement.stretches,
+            "devices": len(access._lanes[0].carry.parameters.sharding.device_set),
             "collectives": sum(program.count(f" {name}(") for name in ("all-reduce", "all-gather", "all-to-all")),
         }
 json.dump(found, sys.stdout)
@@ -74,6 +75,7 @@ def test_members_over_devices_train_as_they_would_alone(in_two_devices, name, ho
         expected = np.array(alone[quantity])
         assert np.abs(np.array(found[quantity]) - expected).max() <= 1e-12 * np.abs(expected).max(), quantity
     assert found["devices"] == (2 if "shard" in how else 1)
+    assert found["stretches"] == (1 if "shard" in how else 3)  # two programs on a mesh could wait for each other
 
 
 @pytest.mark.parametrize("name", ["logreg", "multilayer_transformer"])

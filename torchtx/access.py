@@ -14,7 +14,8 @@ from coretx.data import Dataset
 from coretx.errors import UsageError
 from coretx.models.spec import InputShape, ModelSpec
 from torchtx.blocks import in_blocks, join
-from torchtx.programs import Member, Rows, Schedule, explain, forward, gradients, input_gradients, train_chunk
+from torchtx.members import Member, Rows, Schedule
+from torchtx.programs import explain, forward, gradients, input_gradients, train_chunk
 
 
 class TorchAccess:

@@ -1,39 +1,14 @@
 """The passes over one member: a chunk of training, and those that look at a trained model. Eager and unhurried."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from torchtx.blocks import in_blocks, join, pool
-
-Rows = tuple[Float[Tensor, "_ time feature"], Float[Tensor, " _"]]
-"""Inputs and labels of a split; splits differ in their number of rows."""
-
-
-@dataclass
-class Member:
-    """One member between two epochs."""
-
-    model: nn.Module
-    optimizer: torch.optim.AdamW
-    epoch: int
-    best: dict[str, Tensor]
-    best_loss: Float[Tensor, ""]
-    best_epoch: int
-
-
-class Schedule(NamedTuple):
-    """What one member does in a chunk."""
-
-    rows: Int[Tensor, "epoch step batch"]
-    weights: Float[Tensor, "epoch step batch"]
-    learning_rate: Float[Tensor, " epoch"]
-    weight_decay: Float[Tensor, ""]
+from torchtx.members import Member, Rows, Schedule
 
 
 def forward(
