@@ -14,12 +14,13 @@ from jaxtyping import Float, Int
 from coretx.backend import SECTIONS, State, complete_state
 from coretx.data import Dataset, epochs_per_chunk
 from coretx.models.spec import InputShape, ModelSpec
+from jaxtx.blocks import stretch_epochs
 from jaxtx.lanes import Chunk, Lane, run_lanes
-from jaxtx.members import Best, Carry, Path, Rows, Schedule
+from jaxtx.members import TRAINED, Best, Carry, Path, Rows, Schedule, quantities
 from jaxtx.optimizer import Adam, adam_constants
 from jaxtx.parameters import attention_names, note_names
 from jaxtx.placement import Placement
-from jaxtx.programs import TRAINED, Program, Programs, programs, quantities, stretch_epochs
+from jaxtx.programs import Program, Programs, programs
 
 
 class JaxAccess:
@@ -72,7 +73,7 @@ class JaxAccess:
             own = [self._schedule(schedule) for schedule in self._split(schedules)]
             chunk = self._chunk(programs, own[0], range(epochs), self._rows(train, whole=True), splits)
             with self._placement.turn, timed(self.seconds, "train"):
-                found = run_lanes(self._lanes, chunk, own, beside=self._placement.stretches > 1)
+                found = run_lanes(self._lanes, chunk, own, beside=self._placement.one_cpu)
             names = TRAINED, quantities(evaluate, attends=bool(attention_names(programs.layout, train.x.shape[1:])))
             parts = [np.concatenate(stretches, axis=-1)[..., :epochs] for stretches in self._join(found)]
             return {name: part[:, i] for own, part in zip(names, parts, strict=True) for i, name in enumerate(own)}
@@ -154,7 +155,7 @@ class JaxAccess:
             stacked=placement.stacked,
             precision=placement.precision,
             results=placement.results,
-            stretches=placement.stretches,
+            one_cpu=placement.one_cpu,
             keep_best=keep_best,
         )
 
@@ -171,7 +172,7 @@ class JaxAccess:
     ) -> Chunk:
         """Return what all lanes share in these epochs of a schedule, its programs compiled."""
         chunk, size = schedule.learning_rate.shape[-1], self._programs.layout.size
-        length = stretch_epochs(chunk, self._placement.stretches, size)
+        length = stretch_epochs(chunk, self._programs.layout)
         stretches = [
             (self._number(first), self._number(min(length, epochs.stop - first))) for first in epochs[::length]
         ]

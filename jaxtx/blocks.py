@@ -1,5 +1,6 @@
-"""Passes over many rows, a block of them at a time, so that memory does not grow with n."""
+"""Passes over many rows, a block of them at a time: memory does not grow with n, and a CPU works in its cache."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -8,16 +9,47 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from coretx.data import rows_per_block
+from jaxtx.parameters import Layout, note_shapes
+
+MEASURED_AT_ONCE, TRAINED_AT_ONCE = 2**22, 2**20
+"""Numbers that a block and its intermediates may have on a CPU: 16 MB in float32 in a forward pass, 4 MB with its
+gradient. Measured with multilayer_transformer at 64 to 512 steps and widths 32 and 256; see docs/performance.md."""
+
+
+def rows_measured(model: Layout, x: Float[Array, "n time feature"]) -> int:
+    """Return how many rows like these a pass without gradients takes at a time, at most."""
+    most = rows_per_block(x.shape[1])
+    return min(most, max(1, MEASURED_AT_ONCE // numbers(model, x))) if model.one_cpu else most
+
+
+def rows_trained(model: Layout, x: Float[Array, "batch time feature"]) -> int:
+    """Return how many rows of a batch go through gradients at a time: a number that divides it; one alone is slow."""
+    most = max(2, TRAINED_AT_ONCE // numbers(model, x)) if model.one_cpu else len(x)
+    return next(rows for rows in range(min(most, len(x)), 0, -1) if len(x) % rows == 0)
+
+
+def numbers(model: Layout, x: Float[Array, "n time feature"]) -> int:
+    """Return how many numbers one row and its intermediates have."""
+    return math.prod(x.shape[1:]) + sum(math.prod(shape) for shape in note_shapes(model, x.shape[1:]).values())
+
+
+STRETCHES = 3
+"""In how many parts a chunk is trained on a CPU, so that one can be measured beside the training of the next."""
+
+
+def stretch_epochs(chunk: int, model: Layout) -> int:
+    """Return how many epochs of a chunk are trained before they are measured: 64 MB of parameters at most, or one."""
+    return min(-(-chunk // STRETCHES) if model.one_cpu else chunk, max(1, 2**24 // model.size))
 
 
 def in_blocks(
-    function: Callable[..., Any], rows: tuple[Float[Array, "n ..."], ...], merge: Callable[[list[Any]], Any]
+    function: Callable[..., Any], rows: tuple[Float[Array, "n ..."], ...], merge: Callable[[list[Any]], Any], size: int
 ) -> Any:
     """Return the function of all rows: at once where they are one block, else what `merge` makes of the blocks'.
 
-    The first of the arrays has the axes [n, time, feature]. `merge` takes stacks of blocks of equal size.
+    A block has `size` rows, the last one fewer. `merge` takes stacks of blocks of equal size.
     """
-    n, size = len(rows[0]), rows_per_block(rows[0].shape[1])
+    n = len(rows[0])
     if n <= size:
         return function(*rows)
     whole = n - n % size
@@ -26,6 +58,21 @@ def in_blocks(
     if whole < n:
         parts.append(jax.tree.map(lambda values: values[None], function(*(array[whole:] for array in rows))))
     return merge(parts)
+
+
+def gradient_in_blocks(
+    function: Callable[..., tuple[Array, Any]], tensors: Any, rows: tuple[Float[Array, "n ..."], ...], size: int
+) -> tuple[Any, Any]:
+    """Return sums over blocks of `size` rows: the gradient of function(tensors, *rows) by the tensors, and the rest."""
+    blocks = tuple(array.reshape(-1, size, *array.shape[1:]) for array in rows)
+    gradient = jax.grad(function, has_aux=True)
+
+    def add(total: Any, block: tuple[Array, ...]) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, total, gradient(tensors, *block)), None
+
+    shapes = jax.eval_shape(gradient, tensors, *(array[0] for array in blocks))
+    none = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    return jax.lax.scan(add, none, blocks)[0]
 
 
 def join(parts: list[Float[Array, "_ _"]]) -> Float[Array, " n"]:

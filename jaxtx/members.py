@@ -1,11 +1,17 @@
 """What one member of a population is, does and leaves behind, as arrays; stacked members have a leading member axis."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from jaxtyping import Array, Float, Int
 
 Rows = tuple[Float[Array, "_ time feature"], Float[Array, " _"]]
 """Inputs and labels of a split; splits differ in their number of rows."""
+
+
+SUMS = ("loss_sum", "correct", "count")
+TRAINED = tuple(f"train/{name}" for name in (*SUMS, "grad_norm_sum", "weight_norm_sum", "steps"))
+"""Names of what is measured while an epoch trains."""
 
 
 class Carry(NamedTuple):
@@ -40,3 +46,9 @@ class Best(NamedTuple):
     parameters: Float[Array, " parameter"]
     loss: Float[Array, ""]
     epoch: Int[Array, ""]
+
+
+def quantities(evaluate: Iterable[str], *, attends: bool) -> list[str]:
+    """Return the names of what is measured after an epoch, splits in the order of their names: jax sorts a dict's."""
+    names = [f"{split}/{name}" for split in sorted(evaluate) for name in SUMS]
+    return names + [f"attention/{name}" for name in ("count", "sum", "squares", "maxabs") if attends]

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -50,6 +51,8 @@ class Layout:
 
     graphdef: nnx.GraphDef
     parameters: tuple[Parameter, ...]
+    one_cpu: bool = False
+    """Whether one CPU computes the model: blocks of rows are then made to fit its cache."""
 
     @property
     def size(self) -> int:
@@ -129,15 +132,23 @@ def forward(
 
 
 @cache
-def note_names(model: Layout, shape: tuple[int, ...]) -> tuple[str, ...]:
-    """Return the names of the intermediates in the order of the forward pass, without computing it."""
-    names: list[str] = []
+def note_shapes(model: Layout, shape: tuple[int, ...]) -> Mapping[str, tuple[int, ...]]:
+    """Return the shape of every intermediate of one row, [1, ...], in the order of the forward pass, uncomputed."""
+    shapes: dict[str, tuple[int, ...]] = {}
 
     def note(parameters: Array, x: Array) -> None:
-        names.extend(forward(model, model.split(parameters), x)[1])  # jax would return a dict sorted by its keys
+        notes = forward(model, model.split(parameters), x)[1]
+        shapes.update(
+            {name: value.shape for name, value in notes.items()}
+        )  # jax would return a dict sorted by its keys
 
     jax.eval_shape(note, jax.ShapeDtypeStruct((model.size,), float), jax.ShapeDtypeStruct((1, *shape), float))
-    return tuple(names)
+    return MappingProxyType(shapes)
+
+
+def note_names(model: Layout, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """Return the names of the intermediates in the order of the forward pass."""
+    return tuple(note_shapes(model, shape))
 
 
 def attention_names(model: Layout, shape: tuple[int, ...]) -> tuple[str, ...]:

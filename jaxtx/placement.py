@@ -45,12 +45,12 @@ class Placement:
         return self.strategy not in ("solo", "loop")
 
     @property
-    def stretches(self) -> int:
-        """In how many stretches a chunk is trained, so that one can be measured beside the training of the next.
+    def one_cpu(self) -> bool:
+        """Whether all is done by one CPU: its programs can run beside each other, and large blocks leave its cache.
 
-        On a CPU's cores alone: elsewhere one program waits for the other, and on a mesh two could wait for each other.
+        On an accelerator one program waits for the other; on a mesh two could wait for each other.
         """
-        return 3 if self.mesh.size == 1 and self.mesh.devices.flat[0].platform == "cpu" else 1
+        return self.mesh.size == 1 and self.mesh.devices.flat[0].platform == "cpu"
 
     def put_members(self, tree: Any) -> Any:
         """Return arrays of members (all, or one where they are not stacked) on their devices."""

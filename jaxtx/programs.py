@@ -4,7 +4,8 @@ Each is a pure function of one member, built once per (model class, architecture
 argument shapes. Data, batches and the optimizer's numbers are arguments, never constants.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -16,15 +17,11 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
 
 from coretx.models.spec import InputShape
-from jaxtx.blocks import in_blocks, join, pool
+from jaxtx.blocks import gradient_in_blocks, in_blocks, join, pool, rows_measured, rows_trained, stretch_epochs
 from jaxtx.compilation import Program
-from jaxtx.members import Best, Carry, Path, Rows, Schedule
+from jaxtx.members import TRAINED, Best, Carry, Path, Rows, Schedule, quantities
 from jaxtx.optimizer import Adam
 from jaxtx.parameters import Layout, attention_names, forward, layout
-
-SUMS = ("loss_sum", "correct", "count")
-TRAINED = tuple(f"train/{name}" for name in (*SUMS, "grad_norm_sum", "weight_norm_sum", "steps"))
-"""Names of what is measured while an epoch trains."""
 
 
 class Programs(NamedTuple):
@@ -49,11 +46,11 @@ def programs(
     stacked: bool,
     precision: str,
     results: NamedSharding,
-    stretches: int = 1,
+    one_cpu: bool,
     keep_best: str | None = None,
 ) -> Programs:
     """Return the programs of a model; `stacked` ones take and return a leading member axis on all but the data."""
-    model = layout(model_class, architecture, shape)
+    model = replace(layout(model_class, architecture, shape), one_cpu=one_cpu)
 
     def member(function: Callable[..., Any], shared: int, donate: tuple[int, ...] = ()) -> Program:
         """One member's function of (own, *shared) as a program."""
@@ -61,7 +58,7 @@ def programs(
         return Program(jax.vmap(function, in_axes=axes) if stacked else function, donate, precision, results)
 
     def logits(parameters: Float[Array, " parameter"], x: Float[Array, "n time feature"]) -> Float[Array, " n"]:
-        return in_blocks(model.model(model.split(parameters)), (x,), join)
+        return in_blocks(model.model(model.split(parameters)), (x,), join, rows_measured(model, x))
 
     def intermediates(parameters: Float[Array, " parameter"], x: Float[Array, "n time feature"]) -> tuple[Array, ...]:
         return tuple(forward(model, model.split(parameters), x)[1].values())
@@ -92,7 +89,7 @@ def programs(
     def train(
         carry: Carry, schedule: Schedule, adam: Adam, first: Int[Array, ""], epochs: Int[Array, ""], data: Rows
     ) -> tuple[Carry, Path, Float[Array, "quantity epoch"]]:
-        return train_chunk(model, carry, schedule, adam, first, epochs, data, stretches)
+        return train_chunk(model, carry, schedule, adam, first, epochs, data)
 
     def measure(
         best: Best, path: Path, epochs: Int[Array, ""], data: Rows, evaluate: Mapping[str, Rows]
@@ -141,7 +138,6 @@ def train_chunk(
     first: Int[Array, ""],
     epochs: Int[Array, ""],
     data: Rows,
-    stretches: int,
 ) -> tuple[Carry, Path, Float[Array, "quantity epoch"]]:
     """Train `epochs` epochs of a schedule from `first` on; return what each left behind and its TRAINED sums.
 
@@ -157,7 +153,7 @@ def train_chunk(
         path = Path(path.parameters.at[i].set(carry.parameters), path.epoch.at[i].set(carry.epoch))
         return carry._replace(epoch=carry.epoch + 1), path, noted(history, i, measured)
 
-    length = stretch_epochs(len(schedule.learning_rate), stretches, model.size)
+    length = stretch_epochs(len(schedule.learning_rate), model)
     zeros = jnp.zeros((length, model.size), carry.parameters.dtype)
     path = Path(zeros, jnp.zeros(length, carry.epoch.dtype))
     carry, path, history = jax.lax.fori_loop(0, epochs, one_epoch, (carry, path, dict.fromkeys(TRAINED, zeros[:, 0])))
@@ -192,43 +188,30 @@ def measure_path(
     return best, jnp.stack([*(history[name] for name in names), zeros])[:-1]  # nothing to measure is an array too
 
 
-def stretch_epochs(chunk: int, stretches: int, parameters: int) -> int:
-    """Return how many epochs of a chunk are trained before they are measured: a path stays under 64 MB, or one epoch.
-
-    >>> stretch_epochs(25, stretches=3, parameters=24_000)
-    9
-    """
-    return min(-(-chunk // stretches), max(1, 2**24 // parameters))
-
-
-def quantities(evaluate: Iterable[str], *, attends: bool) -> list[str]:
-    """Return the names of what is measured after an epoch, splits in the order of their names: jax sorts a dict's."""
-    names = [f"{split}/{name}" for split in sorted(evaluate) for name in SUMS]
-    return names + [f"attention/{name}" for name in ("count", "sum", "squares", "maxabs") if attends]
-
-
-def noted(
-    history: Mapping[str, Float[Array, " epoch"]], i: Int[Array, ""], measured: Mapping[str, Float[Array, ""]]
-) -> dict[str, Float[Array, " epoch"]]:
+def noted(history: dict[str, Array], i: Int[Array, ""], measured: dict[str, Array]) -> dict[str, Array]:
     """Return the history with what was measured at its place i."""
     return {name: values.at[i].set(measured[name]) for name, values in history.items()}
 
 
 def train_epoch(
-    model: Layout, carry: Carry, schedule: Schedule, epoch: Int[Array, ""] | int, adam: Adam, data: Rows
+    model: Layout,
+    carry: Carry,
+    schedule: Schedule,
+    epoch: Int[Array, ""] | int,
+    adam: Adam,
+    data: Rows,
 ) -> tuple[Carry, dict[str, Float[Array, ""]]]:
     """Take every step of one epoch and return sums over its batches.
 
     AdamW: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019, algorithm 2.
     """
     learning_rate, head = schedule.learning_rate[epoch], model["head.weight"].span
-    gradient = jax.value_and_grad(weighted_loss, argnums=1, has_aux=True)
 
     def step(
         carry: Carry, batch: tuple[Int[Array, " batch"], Float[Array, " batch"]]
     ) -> tuple[Carry, dict[str, Array]]:
         rows, weight = batch
-        (_, sums), tensors = gradient(model, model.split(carry.parameters), data[0][rows], data[1][rows], weight)
+        tensors, sums = batch_gradient(model, model.split(carry.parameters), data[0][rows], data[1][rows], weight)
         gradients = model.join(tensors)
         first = adam.b1 * carry.first_moment + adam.rest1 * gradients
         second = adam.b2 * carry.second_moment + adam.rest2 * gradients**2
@@ -245,6 +228,29 @@ def train_epoch(
     return carry, {f"train/{name}": values.sum() for name, values in measured.items()}
 
 
+def batch_gradient(
+    model: Layout,
+    tensors: tuple[Array, ...],
+    x: Float[Array, "batch time feature"],
+    y: Float[Array, " batch"],
+    weight: Float[Array, " batch"],
+) -> tuple[tuple[Array, ...], dict[str, Float[Array, ""]]]:
+    """Return the gradient of the weighted mean loss, and its sums: in blocks where a CPU's cache holds no batch."""
+    size = rows_trained(model, x)
+    if size == len(x):
+        (_, sums), gradient = jax.value_and_grad(weighted_loss, argnums=1, has_aux=True)(model, tensors, x, y, weight)
+        return gradient, sums
+
+    def block(
+        tensors: tuple[Array, ...], x: Array, y: Array, weight: Array
+    ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+        sums = loss_and_correct(model.model(tensors)(x), y, weight)
+        return sums["loss_sum"], sums
+
+    gradient, sums = gradient_in_blocks(block, tensors, (x, y, weight), size)
+    return tuple(part / sums["count"] for part in gradient), sums
+
+
 def norm(vector: Float[Array, " n"]) -> Float[Array, ""]:
     """Return the Euclidean norm."""
     return jnp.sqrt((vector * vector).sum())
@@ -255,7 +261,7 @@ def split_sums(model: Layout, tensors: tuple[Array, ...], evaluate: Mapping[str,
     if not evaluate:
         return {}
     x, y = (jnp.concatenate(parts) for parts in zip(*evaluate.values(), strict=True))
-    logits = in_blocks(model.model(tensors), (x,), join)
+    logits = in_blocks(model.model(tensors), (x,), join, rows_measured(model, x))
     measured, first = {}, 0
     for split, (_, labels) in evaluate.items():
         rows = slice(first, first := first + len(labels))
@@ -281,7 +287,7 @@ def attention_sums(
             "maxabs": jnp.abs(scores).max(),
         }
 
-    return in_blocks(sums, (x,), pool)
+    return in_blocks(sums, (x,), pool, rows_measured(model, x))
 
 
 def keep_better(best: Best, now: Best) -> Best:

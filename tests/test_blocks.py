@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -60,3 +61,52 @@ def test_logits_of_blocks_stand_in_the_order_of_the_rows(opened_afresh, monkeypa
     x = rows(10, 2).x
     one_by_one = np.concatenate([access.logits(x[i : i + 1]) for i in range(10)], axis=1)
     np.testing.assert_allclose(access.logits(x), one_by_one, rtol=1e-12)
+
+
+@pytest.fixture
+def trained_in(monkeypatch):
+    """Return a function that trains a model in JAX, its batches whole or in blocks that hold so many numbers."""
+    from jaxtx import blocks
+    from jaxtx.programs import programs
+
+    def train_in(name, numbers, batch, strategy):
+        monkeypatch.setattr(blocks, "TRAINED_AT_ONCE", numbers)
+        programs.cache_clear()
+        spec = replace(build_models([name])[0], optimizer=Optimizer(0.002, 0.001, epochs=3, batch_size=batch))
+        access = load_backend("jax", "cpu").open(spec, InputShape(5, 2), 2, "float64", strategy)
+        population = Population(spec, 0, "t", 2, "float64")
+        start(access, population)
+        history = train(access, population, {"train": rows(30, 0)}, lambda record: None)
+        state, sections = access.state(), ("parameters", "first_moment", "second_moment")
+        # A section as one vector: a key's bias has no gradient but round-off, and is equal to nothing by itself.
+        tensors = {s: np.concatenate([v.ravel() for n, v in state.items() if n.startswith(s)]) for s in sections}
+        return blocks.rows_trained(access._programs.layout, jnp.zeros((batch, 5, 2))), history, tensors
+
+    yield train_in
+    programs.cache_clear()
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("strategy", ["loop", "vmap"])
+@pytest.mark.parametrize("batch", [12, 32])  # 3 batches, the last of them half filled; one, its last block filled alone
+def test_batch_in_blocks_of_two_trains_as_a_whole_one(trained_in, name, strategy, batch):
+    whole, history, state = trained_in(name, 2**20, batch, strategy)
+    size, history_in_blocks, state_in_blocks = trained_in(name, 1, batch, strategy)
+    assert (whole, size) == (batch, 2)
+    for expected, found in ((history, history_in_blocks), (state, state_in_blocks)):
+        assert found.keys() == expected.keys()
+        for key, values in expected.items():
+            np.testing.assert_allclose(found[key], values, rtol=0, atol=1e-10 * np.abs(values).max(), err_msg=key)
+
+
+def test_batch_parts_into_equal_blocks_of_what_a_cache_holds():
+    from jaxtx.blocks import rows_measured, rows_trained
+
+    model = load_backend("jax", "cpu").open(build_models(["multilayer_transformer"])[0], InputShape(5, 2), 1)
+    layout = model._programs.layout
+    sizes = {time: (jnp.zeros((128, time, 2)), jnp.zeros((10_000, time, 2))) for time in (5, 64, 512)}
+    assert [rows_trained(layout, batch) for batch, _ in sizes.values()] == [128, 16, 2]
+    assert [rows_measured(layout, split) for _, split in sizes.values()] == [4253, 102, 1]
+    elsewhere = replace(layout, one_cpu=False)
+    assert [rows_trained(elsewhere, batch) for batch, _ in sizes.values()] == [128] * 3
+    assert [rows_measured(elsewhere, split) for _, split in sizes.values()] == [13107, 1024, 128]

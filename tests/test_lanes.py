@@ -1,20 +1,22 @@
 """A chunk in stretches: measured beside training or in turn, with the same bytes either way."""
 
+from dataclasses import replace
 from threading import Event
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from benchmarks.speed.work import Work
 from coretx.backend import load_backend
 from coretx.data import Dataset
 from coretx.models.registry import build_models
 from coretx.models.spec import InputShape
 from coretx.training import Population, start, train_chunk
+from jaxtx.blocks import stretch_epochs
 from jaxtx.lanes import Chunk, Lane
 from jaxtx.members import Best, Carry, Path, Schedule
 from jaxtx.optimizer import Adam
-from jaxtx.programs import stretch_epochs
 
 ROWS = 60
 PATIENCE = 20
@@ -50,7 +52,7 @@ def test_member_measured_beside_its_training_equals_one_measured_in_turn(epochs)
 def test_best_epoch_is_that_of_least_validation_loss_in_any_stretch(noise, stretch):
     history, state = train_loop(1, "solo", 25, noise=noise)
     assert state["best_epoch"] == history["loss_val"].argmin()
-    assert state["best_epoch"] // stretch_epochs(25, 3, 337) == stretch
+    assert state["best_epoch"] // 9 == stretch
     assert state["best_loss"] == pytest.approx(history["loss_val"].min(), rel=1e-6)
 
 
@@ -117,7 +119,9 @@ def test_what_measuring_raises_ends_the_chunk(beside):
 
 
 @pytest.mark.parametrize(
-    ("stretches", "parameters", "epochs"), [(1, 500, 25), (3, 500, 9), (3, 6_300_000, 2), (3, 10**9, 1)]
+    ("one_cpu", "width", "epochs"), [(False, 8, 25), (True, 8, 9), (True, 512, 2), (True, 4096, 1)]
 )
-def test_stretch_is_a_part_of_the_chunk_that_memory_holds(stretches, parameters, epochs):
-    assert stretch_epochs(25, stretches, parameters) == epochs
+def test_stretch_is_a_part_of_the_chunk_that_memory_holds(one_cpu, width, epochs):
+    spec = Work("multilayer_transformer", width=width).spec
+    model = load_backend("jax", "cpu").open(spec, InputShape(5, 2), 1)._programs.layout
+    assert stretch_epochs(25, replace(model, one_cpu=one_cpu)) == epochs
