@@ -1,10 +1,12 @@
 """The command line: what it prints, what it refuses, and with which exit code."""
 
+import gc
 import re
 
 import pytest
 
 from coretx.cli import main
+from coretx.experiment import Outcome
 from coretx.models.registry import build_models
 from coretx.tasks.registry import TASKS
 from coretx.version import __version__
@@ -162,6 +164,23 @@ def test_program_ends_with_the_code_and_no_traceback(program, tmp_path):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: unknown task 'sign'")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_collections_are_rare_while_a_run_lasts_and_as_before_after_it(monkeypatch, tmp_path, interrupted):
+    before, during = gc.get_threshold(), []
+
+    def execute(plan):
+        during.append(gc.get_threshold())
+        if interrupted:
+            raise KeyboardInterrupt
+        return Outcome()
+
+    monkeypatch.setattr("coretx.experiment.execute", execute)
+    code = main(["--backend", "torch", "--out", str(tmp_path)])
+    assert code == (130 if interrupted else 0)
+    assert during == [(100_000, *before[1:])]
+    assert gc.get_threshold() == before
 
 
 def test_flags_go_before_the_defaults_of_main_py(capsys, tmp_path):
