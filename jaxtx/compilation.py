@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import jax
@@ -50,20 +51,41 @@ class Program:
         return self.compiled[key]
 
 
-def compiler_options(array: Array, *, once: bool) -> dict[str, Any]:
-    """Return what to tell XLA for programs on this array's device.
+CPU_OPTIONS: Mapping[str, bool | int] = {
+    "xla_cpu_multi_thread_eigen": False,
+    "xla_cpu_use_fusion_emitters": False,
+    "xla_backend_optimization_level": 1,
+    "xla_cpu_parallel_codegen_split_count": 4,
+}
+"""What XLA is told for programs on a CPU.
 
-    On a CPU, products as small as these lose more by being split over threads than they gain: without it the
-    multi-layer transformer takes 2.9 ms a step for 3.7, and compiles in 2.5 s for 4.6 (2 cores, jax 0.10.2). Without
-    its emitters of fusions XLA compiles the rungs in 0.6 to 0.7 of the time, to programs as fast; with LLVM's first
-    level of optimization and 4 modules for LLVM in place of 32, in 0.65 of that, to programs as fast again. Without
-    any, in a fifth, for what runs `once`.
-    """
-    if next(iter(array.devices())).platform != "cpu":
+Products as small as these lose more by being split over threads than they gain: without it the multi-layer transformer
+takes 2.9 ms a step for 3.7, and compiles in 2.5 s for 4.6 (2 cores, jax 0.10.2). Without its emitters of fusions XLA
+compiles the rungs in 0.6 to 0.7 of the time, to programs as fast; with LLVM's first level of optimization and 4 modules
+for LLVM in place of 32, in 0.65 of that, to programs as fast again.
+"""
+
+
+def compiler_options(array: Array, *, once: bool) -> dict[str, Any]:
+    """Return what to tell XLA for programs on this array's device; LLVM is not to optimize what runs `once`."""
+    kind = next(iter(array.devices())).platform
+    if kind != "cpu":
         return {}
-    return {
-        "xla_cpu_multi_thread_eigen": False,
-        "xla_cpu_use_fusion_emitters": False,
-        "xla_backend_optimization_level": 0 if once else 1,
-        "xla_cpu_parallel_codegen_split_count": 4,
-    }
+    return known_options(kind) | ({"xla_backend_optimization_level": 0} if once else {})
+
+
+@cache
+def known_options(kind: str) -> dict[str, Any]:
+    """Return those of CPU_OPTIONS that this XLA has: it refuses a name that it does not know (jax 0.11 has lost one)."""
+    with jax.default_device(jax.local_devices(backend=kind)[0]):
+        nothing = jax.jit(lambda: 0).lower()
+    options = dict(CPU_OPTIONS)
+    while True:
+        try:
+            nothing.compile(options)
+            return options
+        except jax.errors.JaxRuntimeError as error:
+            refused = next((name for name in options if f"'{name}'" in str(error)), None)
+            if refused is None:
+                raise
+            del options[refused]

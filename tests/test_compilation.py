@@ -11,7 +11,7 @@ from coretx.data import Dataset
 from coretx.models.registry import build_models
 from coretx.models.spec import InputShape, Optimizer
 from coretx.training import Population, start, train
-from jaxtx import programs
+from jaxtx import compilation, programs
 
 EPOCHS = 27  # a chunk of 25, and one of 2
 
@@ -50,3 +50,10 @@ def test_another_shape_is_another_trace(traced_once, other):
     train_task("a")
     with pytest.raises(AssertionError, match="is traced > 1 times"):
         train_task("a", **other)
+
+
+def test_options_that_this_xla_lacks_are_left_out(monkeypatch):
+    compilation.known_options.cache_clear()
+    monkeypatch.setattr(compilation, "CPU_OPTIONS", {"xla_cpu_no_such": 1, "xla_backend_optimization_level": 1})
+    assert compilation.known_options("cpu") == {"xla_backend_optimization_level": 1}
+    compilation.known_options.cache_clear()
