@@ -142,7 +142,7 @@ def note_shapes(model: Layout, shape: tuple[int, ...]) -> Mapping[str, tuple[int
             {name: value.shape for name, value in notes.items()}
         )  # jax would return a dict sorted by its keys
 
-    jax.eval_shape(note, jax.ShapeDtypeStruct((model.size,), float), jax.ShapeDtypeStruct((1, *shape), float))
+    jax.eval_shape(note, jax.ShapeDtypeStruct((model.size,), np.float32), jax.ShapeDtypeStruct((1, *shape), np.float32))
     return MappingProxyType(shapes)
 
 
