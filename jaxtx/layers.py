@@ -8,6 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from coretx.models.positions import sinusoids
+from jaxtx import gradients
 
 Note = Callable[[str, Array], None]
 """Called with the name and the value of every intermediate that a forward pass wants to show."""
@@ -36,14 +37,34 @@ def scaled_dot_product(
     return jnp.einsum("bhqk,bkhd->bqhd", weights, value)
 
 
+class Linear(nnx.Linear):
+    """W x + b for every step of a sequence: Flax's own with another gradient, which is faster for many rows."""
+
+    def __call__(self, x: Float[Array, "batch time width"]) -> Float[Array, "batch time out"]:
+        """Return the product for every step."""
+        return gradients.linear(x, self.kernel[...], self.bias[...])
+
+
+class LayerNorm(nnx.Module):
+    """Every step over its own mean and deviation, then scaled and shifted."""
+
+    def __init__(self, width: int, *, rngs: nnx.Rngs) -> None:
+        self.scale = nnx.Param(jnp.ones(width))
+        self.bias = nnx.Param(jnp.zeros(width))
+
+    def __call__(self, x: Float[Array, "batch time width"]) -> Float[Array, "batch time width"]:
+        """Return every step normalised."""
+        return gradients.layer_norm(x, self.scale[...], self.bias[...])
+
+
 class Attention(nnx.Module):
     """Multi-head attention of some steps to others; the heads are concatenated, with no output projection."""
 
     def __init__(self, width: int, heads: int, *, rngs: nnx.Rngs) -> None:
         self.heads = heads
-        self.query = nnx.Linear(width, width, rngs=rngs)
-        self.key = nnx.Linear(width, width, rngs=rngs)
-        self.value = nnx.Linear(width, width, rngs=rngs)
+        self.query = Linear(width, width, rngs=rngs)
+        self.key = Linear(width, width, rngs=rngs)
+        self.value = Linear(width, width, rngs=rngs)
 
     def __call__(
         self, asking: Float[Array, "batch query width"], answering: Float[Array, "batch key width"], note: Note = silent

@@ -1,4 +1,4 @@
-"""The list of faults: 40 that must be found, each in one engine alone, and 4 that cannot be."""
+"""The list of faults: 41 that must be found, each in one engine alone, and 4 that cannot be."""
 
 from coretx.backend import Manifest
 from coretx.models.spec import ModelSpec
@@ -23,9 +23,11 @@ MULTI, SINGLE, SELF, BAHDANAU = (
     "self_attention",
     "bahdanau_attention",
 )
+J_NORM = "gradients.layer_norm(x, self.scale[...], self.bias[...])"
+OWN_NORM = "(x - x.mean(-1, keepdims=True)) / jnp.sqrt({} + {}) * self.scale[...] + self.bias[...]"
 UNBIASED_NORM = (
-    'type("UnbiasedNorm", (nn.LayerNorm,), {"forward": lambda self, x: self.bias + self.weight '
-    "* (x - x.mean(-1, keepdim=True)) / torch.sqrt(x.var(-1, keepdim=True) + 1e-5)})(width)"
+    "self.attention_norm.bias + self.attention_norm.weight * (x - x.mean(-1, keepdim=True)) "
+    "/ torch.sqrt(x.var(-1, keepdim=True) + 1e-5)"
 )
 NO_DECAY_ON_BIASES = (
     "jnp.concatenate([jnp.full(p.span.stop - p.span.start, 0.0 if p.name.endswith('bias') else 1.0) "
@@ -39,11 +41,11 @@ NEAR_STEPS = FAR_STEPS.replace("add_", "sub_")
 
 FORWARD_MUTANTS = (
     Mutant("LayerNorm eps 1e-6 for 1e-5", "jax", MULTI, ("forward/blocks.0.attention.logits", 0),
-           ((J_MULTI + "layer_norm", "epsilon=1e-5", "epsilon=1e-6"),)),
+           ((J_LAYERS + "LayerNorm.__call__", J_NORM, OWN_NORM.format("x.var(-1, keepdims=True)", 1e-6)),)),
     Mutant("LayerNorm variance over n - 1", "torch", MULTI, ("forward/blocks.0.attention.logits", 0),
-           ((T_MULTI + "layer_norm", "nn.LayerNorm(width, eps=1e-5)", UNBIASED_NORM),)),
+           ((T_MULTI + "Block.forward", "self.attention_norm(x)", UNBIASED_NORM),)),
     Mutant("tanh GELU for exact", "jax", MULTI, ("forward/blocks.0.output", 0),
-           ((J_MULTI + "Block.__call__", "approximate=False", "approximate=True"),)),
+           ((J_MULTI + "Block.__call__", "gelu(", "nnx.gelu("),)),
     Mutant("tanh GELU for exact", "torch", MULTI, ("forward/blocks.0.output", 0),
            ((T_MULTI + "Block.forward", 'approximate="none"', 'approximate="tanh"'),)),
     Mutant("residual path left out", "jax", MULTI, ("forward/blocks.0.output", 0),
@@ -86,6 +88,8 @@ FORWARD_MUTANTS = (
            (("jaxtx.models.temporal:Temporal.__call__", "hidden.mean(axis=2)", "hidden.sum(axis=2)"),)),
     Mutant("mean over steps is a sum", "torch", SELF, ("loss", 0),
            (("torchtx.models.self_attention:SelfAttention.forward", "mixed.mean(dim=1)", "mixed.sum(dim=1)"),)),
+    Mutant("bias of the steps without a gradient", "jax", BAHDANAU, ("grad_norm", 0),
+           ((J_LAYERS + "Linear.__call__", "self.bias[...]", "jax.lax.stop_gradient(self.bias[...])"),)),
 )  # fmt: skip
 
 TRAINING_MUTANTS = (
@@ -144,7 +148,8 @@ EQUIVALENT = (
            (("jaxtx.models.self_attention:scaled_dot_product", "query, key) /", "key, query) /"),),
            proof="Both are h, and h h^T is symmetric: the same scores."),
     Mutant("variance as E[x^2] - E[x]^2", "jax", MULTI, ("", 0),
-           ((J_MULTI + "layer_norm", "use_fast_variance=False", "use_fast_variance=True"),),
+           ((J_LAYERS + "LayerNorm.__call__", J_NORM,
+             OWN_NORM.format("(x * x).mean(-1, keepdims=True) - x.mean(-1, keepdims=True) ** 2", 1e-5)),),
            proof="The same number in exact arithmetic; only rounding differs, which the bounds allow."),
     Mutant("last step read for CLS", "torch", MULTI, ("", 0),
            ((T_MULTI + "MultiLayerTransformer.forward", "self.head(x[:, 0])", "self.head(x[:, -1])"),),

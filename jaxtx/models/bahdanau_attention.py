@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from coretx.models import architectures
 from coretx.models.spec import InputShape
-from jaxtx.layers import Note, silent
+from jaxtx.layers import Linear, Note, silent
 
 
 class BahdanauAttention(nnx.Module):
@@ -17,8 +17,8 @@ class BahdanauAttention(nnx.Module):
     """
 
     def __init__(self, spec: architectures.BahdanauAttention, shape: InputShape, *, rngs: nnx.Rngs) -> None:
-        self.embed = nnx.Linear(shape.feature, spec.width, rngs=rngs)
-        self.mix = nnx.Linear(spec.width, spec.width, rngs=rngs)
+        self.embed = Linear(shape.feature, spec.width, rngs=rngs)
+        self.mix = Linear(spec.width, spec.width, rngs=rngs)
         self.head = nnx.Linear(spec.width, 1, rngs=rngs)
 
     def __call__(self, x: Float[Array, "batch time feature"], note: Note = silent) -> Float[Array, " batch"]:

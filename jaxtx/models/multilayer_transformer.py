@@ -1,29 +1,24 @@
 """Pre-norm transformer blocks, read at a CLS step."""
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
 from coretx.models import architectures
 from coretx.models.spec import InputShape
-from jaxtx.layers import Attention, Note, add_positions, prepend, silent, within
-
-
-def layer_norm(width: int, rngs: nnx.Rngs) -> nnx.LayerNorm:
-    """Return a LayerNorm with torch's constants: Flax would take epsilon 1e-6 and E[x^2] - E[x]^2 for the variance."""
-    return nnx.LayerNorm(width, epsilon=1e-5, use_fast_variance=False, rngs=rngs)
+from jaxtx.gradients import gelu
+from jaxtx.layers import Attention, LayerNorm, Linear, Note, add_positions, prepend, silent, within
 
 
 class Block(nnx.Module):
     """x + attention(LN x), then x + W2 gelu(W1 LN x)."""
 
     def __init__(self, spec: architectures.MultiLayerTransformer, *, rngs: nnx.Rngs) -> None:
-        self.attention_norm = layer_norm(spec.width, rngs)
+        self.attention_norm = LayerNorm(spec.width, rngs=rngs)
         self.attention = Attention(spec.width, spec.heads, rngs=rngs)
-        self.feedforward_norm = layer_norm(spec.width, rngs)
-        self.expand = nnx.Linear(spec.width, spec.feedforward, rngs=rngs)
-        self.contract = nnx.Linear(spec.feedforward, spec.width, rngs=rngs)
+        self.feedforward_norm = LayerNorm(spec.width, rngs=rngs)
+        self.expand = Linear(spec.width, spec.feedforward, rngs=rngs)
+        self.contract = Linear(spec.feedforward, spec.width, rngs=rngs)
 
     def __call__(
         self, x: Float[Array, "batch time width"], asking: int, note: Note = silent
@@ -32,7 +27,7 @@ class Block(nnx.Module):
         normed = self.attention_norm(x)
         x = x[:, :asking] + self.attention(normed[:, :asking], normed, note)
         note("attended", x)
-        x = x + self.contract(jax.nn.gelu(self.expand(self.feedforward_norm(x)), approximate=False))
+        x = x + self.contract(gelu(self.expand(self.feedforward_norm(x))))
         note("output", x)
         return x
 
@@ -45,7 +40,7 @@ class MultiLayerTransformer(nnx.Module):
 
     def __init__(self, spec: architectures.MultiLayerTransformer, shape: InputShape, *, rngs: nnx.Rngs) -> None:
         self.position_scale = spec.position_scale
-        self.embed = nnx.Linear(shape.feature, spec.width, rngs=rngs)
+        self.embed = Linear(shape.feature, spec.width, rngs=rngs)
         self.cls = nnx.Param(jnp.zeros(spec.width))
         self.blocks = nnx.List([Block(spec, rngs=rngs) for _ in range(spec.depth)])
         self.head = nnx.Linear(spec.width, 1, rngs=rngs)

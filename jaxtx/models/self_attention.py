@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 
 from coretx.models import architectures
 from coretx.models.spec import InputShape
-from jaxtx.layers import Note, scaled_dot_product, silent
+from jaxtx.layers import Linear, Note, scaled_dot_product, silent
 
 
 class SelfAttention(nnx.Module):
@@ -16,8 +16,8 @@ class SelfAttention(nnx.Module):
     """
 
     def __init__(self, spec: architectures.SelfAttention, shape: InputShape, *, rngs: nnx.Rngs) -> None:
-        self.embed = nnx.Linear(shape.feature, spec.width, rngs=rngs)
-        self.mix = nnx.Linear(spec.width, spec.width, rngs=rngs)
+        self.embed = Linear(shape.feature, spec.width, rngs=rngs)
+        self.mix = Linear(spec.width, spec.width, rngs=rngs)
         self.head = nnx.Linear(spec.width, 1, rngs=rngs)
 
     def __call__(self, x: Float[Array, "batch time feature"], note: Note = silent) -> Float[Array, " batch"]:

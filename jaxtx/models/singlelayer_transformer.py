@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 
 from coretx.models import architectures
 from coretx.models.spec import InputShape
-from jaxtx.layers import Attention, Note, add_positions, prepend, silent
+from jaxtx.layers import Attention, Linear, Note, add_positions, prepend, silent
 
 
 class SingleLayerTransformer(nnx.Module):
@@ -18,7 +18,7 @@ class SingleLayerTransformer(nnx.Module):
     def __init__(self, spec: architectures.SingleLayerTransformer, shape: InputShape, *, rngs: nnx.Rngs) -> None:
         self.position_scale = spec.position_scale
         self.cls = nnx.Param(jnp.zeros(shape.feature))
-        self.embed = nnx.Linear(shape.feature, spec.width, rngs=rngs)
+        self.embed = Linear(shape.feature, spec.width, rngs=rngs)
         self.attention = Attention(spec.width, heads=1, rngs=rngs)
         self.mix = nnx.Linear(spec.width, spec.width, rngs=rngs)
         self.head = nnx.Linear(spec.width, 1, rngs=rngs)

@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 
 from coretx.models import architectures
 from coretx.models.spec import InputShape
-from jaxtx.layers import Note, silent
+from jaxtx.layers import Linear, Note, silent
 
 
 class Temporal(nnx.Module):
@@ -16,7 +16,7 @@ class Temporal(nnx.Module):
     """
 
     def __init__(self, spec: architectures.Temporal, shape: InputShape, *, rngs: nnx.Rngs) -> None:
-        self.embed = nnx.Linear(shape.feature, spec.width, rngs=rngs)
+        self.embed = Linear(shape.feature, spec.width, rngs=rngs)
         self.head = nnx.Linear(shape.time, 1, rngs=rngs)
 
     def __call__(self, x: Float[Array, "batch time feature"], note: Note = silent) -> Float[Array, " batch"]:

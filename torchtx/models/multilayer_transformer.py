@@ -10,19 +10,14 @@ from coretx.models.spec import InputShape
 from torchtx.layers import Attention, Note, add_positions, prepend, silent, within
 
 
-def layer_norm(width: int) -> nn.LayerNorm:
-    """Return a LayerNorm with torch's constants."""
-    return nn.LayerNorm(width, eps=1e-5)
-
-
 class Block(nn.Module):
     """x + attention(LN x), then x + W2 gelu(W1 LN x)."""
 
     def __init__(self, spec: architectures.MultiLayerTransformer) -> None:
         super().__init__()
-        self.attention_norm = layer_norm(spec.width)
+        self.attention_norm = nn.LayerNorm(spec.width)
         self.attention = Attention(spec.width, spec.heads)
-        self.feedforward_norm = layer_norm(spec.width)
+        self.feedforward_norm = nn.LayerNorm(spec.width)
         self.expand = nn.Linear(spec.width, spec.feedforward)
         self.contract = nn.Linear(spec.feedforward, spec.width)
 

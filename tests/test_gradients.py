@@ -1,0 +1,65 @@
+"""Gradients written by hand are those of the plain formulas, alone and over members."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxtx import gradients
+
+
+def plain_linear(x, kernel, bias):
+    return x @ kernel + bias
+
+
+def plain_layer_norm(x, scale, bias):
+    deviation = jnp.sqrt(x.var(-1, keepdims=True) + 1e-5)
+    return (x - x.mean(-1, keepdims=True)) / deviation * scale + bias
+
+
+def plain_gelu(x):
+    return jax.nn.gelu(x, approximate=False)
+
+
+CASES = {
+    "linear, wider": (gradients.linear, plain_linear, ((7, 3, 4), (4, 6), (6,))),
+    "linear, narrower": (gradients.linear, plain_linear, ((7, 3, 6), (6, 4), (4,))),
+    "linear, rows alone": (gradients.linear, plain_linear, ((7, 4), (4, 4), (4,))),
+    "layer norm": (gradients.layer_norm, plain_layer_norm, ((7, 3, 5), (5,), (5,))),
+    "gelu": (gradients.gelu, plain_gelu, ((7, 3, 5),)),
+}
+
+
+def value_and_gradients(function, arrays):
+    """Return a function's value and its gradients by all arguments, each entry of the value weighed differently."""
+
+    def weighed(*arguments):
+        value = function(*arguments)
+        return (value * jnp.cos(jnp.arange(value.size, dtype=value.dtype)).reshape(value.shape)).sum(), value
+
+    slopes, value = jax.grad(weighed, argnums=tuple(range(len(arrays))), has_aux=True)(*arrays)
+    return value, *slopes
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+@pytest.mark.parametrize("name", CASES)
+def test_value_and_gradients_are_those_of_the_formula(name, stacked):
+    ours, plain, shapes = CASES[name]
+    rng = np.random.default_rng(0)
+    with jax.enable_x64(True):
+        arrays = [jnp.asarray(rng.normal(1, 2, (2, *shape) if stacked else shape)) for shape in shapes]
+        found, wanted = (
+            (
+                jax.vmap(lambda *a, f=f: value_and_gradients(f, a))
+                if stacked
+                else lambda *a, f=f: value_and_gradients(f, a)
+            )(*arrays)
+            for f in (ours, plain)
+        )
+        for one, other in zip(found, wanted, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+
+
+def test_layer_norm_of_equal_numbers_is_the_bias():
+    found = gradients.layer_norm(jnp.full((2, 3), 7.0), jnp.full(3, 2.0), jnp.arange(3.0))
+    np.testing.assert_array_equal(found, [[0, 1, 2], [0, 1, 2]])
