@@ -54,6 +54,7 @@ def test_another_shape_is_another_trace(traced_once, other):
 
 def test_options_that_this_xla_lacks_are_left_out(monkeypatch):
     compilation.known_options.cache_clear()
-    monkeypatch.setattr(compilation, "CPU_OPTIONS", {"xla_cpu_no_such": 1, "xla_backend_optimization_level": 1})
+    options = {"cpu": {"xla_cpu_no_such": 1, "xla_backend_optimization_level": 1}}
+    monkeypatch.setattr(compilation, "OPTIONS", options)
     assert compilation.known_options("cpu") == {"xla_backend_optimization_level": 1}
     compilation.known_options.cache_clear()
