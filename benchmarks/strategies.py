@@ -9,16 +9,19 @@ member then comes out bit for bit as it would alone.
 """
 
 import json
-import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import tyro
 
-from coretx.backend import load_backend
+from benchmarks.speed.worker import cores
+from coretx.backend import Backend, load_backend
 from coretx.data import LONGEST_CHUNK, Dataset, prepare_data
 from coretx.models.registry import build_models
 from coretx.models.spec import InputShape, ModelSpec
@@ -33,40 +36,76 @@ GAIN = 1.1
 """How much faster stacking must be."""
 
 
+@dataclass(frozen=True)
+class Cell:
+    """A model with so many members, in both ways: each a function that trains a chunk and tells its microseconds."""
+
+    name: str
+    members: int
+    ways: Mapping[str, Callable[[], float]]
+
+
 def main(device: str = "cpu", members: tuple[int, ...] = (2, 8, 32)) -> None:
     """Measure loop and vmap for every rung of the ladder; other kinds of device in the file stay as they are."""
     backend = load_backend("jax", device)
     task = get_task(TASK, TASKS)
-    shape = InputShape(task.sequence_length, task.feature_dim)
     data = {"train": prepare_data(1000, 0, task=task), "test": prepare_data(1000, 1, task=task)}
-    clock = time.process_time if backend.device == "cpu" else time.perf_counter
-
-    def chunk(spec: ModelSpec, size: int, strategy: str) -> Callable[[], float]:
-        """Return a function that trains a chunk and tells the microseconds of a member's step."""
-        access = backend.open(spec, shape, size, strategy=strategy)
-        population = Population(spec, 0, task.name, size)
-        start(access, population)
-        return lambda: timed(access, population, data, clock)
-
     found: dict[str, dict[str, dict[str, float | str]]] = {}
-    for spec in build_models():
-        name = type(spec.architecture).__name__
-        for size in members:
-            ways = {strategy: chunk(spec, size, strategy) for strategy in ("loop", "vmap")}
-            for run in ways.values():
-                run()  # compiles
-            samples = {strategy: [] for strategy in ways}
-            for _ in range(REPEATS):
-                for strategy, run in ways.items():
-                    samples[strategy].append(run())
-            best = {strategy: round(min(values), 1) for strategy, values in samples.items()}
-            taken = "vmap" if best["loop"] > GAIN * best["vmap"] else "loop"
-            found.setdefault(name, {})[str(size)] = {"strategy": taken, **best}
-            print(f"{name:24} {size:4} members: loop {best['loop']:8.1f}, vmap {best['vmap']:8.1f} us a step: {taken}")
+    cells = (open_cell(backend, spec, size, data) for spec in build_models() for size in members)
+    for cell in prepared(cells, backend.device):
+        best = measured(cell.ways)
+        taken = "vmap" if best["loop"] > GAIN * best["vmap"] else "loop"
+        found.setdefault(cell.name, {})[str(cell.members)] = {"strategy": taken, **best}
+        figures = f"loop {best['loop']:8.1f}, vmap {best['vmap']:8.1f} us a step: {taken}"
+        print(f"{cell.name:24} {cell.members:4} members: {figures}")
     write(backend.device, backend.device_name, found)
 
 
-def timed(access, population: Population, data: dict[str, Dataset], clock: Callable[[], float]) -> float:
+def open_cell(backend: Backend, spec: ModelSpec, members: int, data: Mapping[str, Dataset]) -> Cell:
+    """Return a model with so many members, opened in both ways, with initial weights."""
+    task = get_task(TASK, TASKS)
+    shape, population = InputShape(task.sequence_length, task.feature_dim), Population(spec, 0, task.name, members)
+    clock = time.process_time if backend.device == "cpu" else time.perf_counter
+    ways = {}
+    for strategy in ("loop", "vmap"):
+        access = backend.open(spec, shape, members, strategy=strategy)
+        start(access, population)
+        ways[strategy] = partial(timed, access, population, data, clock)
+    return Cell(type(spec.architecture).__name__, members, ways)
+
+
+def prepared(cells: Iterable[Cell], device: str) -> Iterator[Cell]:
+    """Yield each cell after the first chunk of its ways, which compiles.
+
+    On a CPU a cell is opened and compiled when its turn comes. Elsewhere, where a program takes one core 10 to 60 s,
+    all are compiled side by side before the first is timed.
+    """
+    if device == "cpu":
+        for cell in cells:
+            for way in cell.ways.values():
+                way()
+            yield cell
+        return
+    # Opened in one thread: cells share programs, and two threads could each build their own.
+    opened = list(cells)
+    # The last rungs are the largest: begun first, none of them compiles alone at the end.
+    ways = [way for cell in reversed(opened) for way in cell.ways.values()]
+    with ThreadPoolExecutor(cores()) as pool:
+        for first in [pool.submit(way) for way in ways]:
+            first.result()
+    yield from opened
+
+
+def measured(ways: Mapping[str, Callable[[], float]]) -> dict[str, float]:
+    """Return the fewest microseconds of each way, the ways taking turns."""
+    samples = {strategy: [] for strategy in ways}
+    for _ in range(REPEATS):
+        for strategy, way in ways.items():
+            samples[strategy].append(way())
+    return {strategy: round(min(values), 1) for strategy, values in samples.items()}
+
+
+def timed(access, population: Population, data: Mapping[str, Dataset], clock: Callable[[], float]) -> float:
     """Return microseconds of `clock` for one step of one member, evaluation and copies included."""
     begun = clock()
     train_chunk(access, population, data["train"], {"test": data["test"]}, range(EPOCHS))
@@ -80,7 +119,7 @@ def write(device: str, device_name: str, found: dict) -> None:
     record["measured"][device] = found
     record.setdefault("where", {})[device] = {
         "device": device_name,
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": cores(),
         "machine": platform.machine(),
         "jax": version("jax"),
         "unit": "microseconds of processor time a member's step" if device == "cpu" else "microseconds a member's step",

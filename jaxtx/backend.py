@@ -43,7 +43,7 @@ class JaxBackend:
         alone = self.device == "cpu" and len(devices) == 1
         self._turn = nullcontext() if alone else threading.Lock()
         cores = len(os.sched_getaffinity(0))
-        turns = max(2, min(4, cores // 2)) if jax.process_count() == 1 else 1
+        turns = max(2, min(8, cores // 2)) if jax.process_count() == 1 else 1
         self.side_by_side = cores if alone else turns
 
     def supports(self, spec: ModelSpec) -> bool:

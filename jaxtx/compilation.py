@@ -75,7 +75,7 @@ took 54 s for 98 and trained as fast; for 1024 members a step took 1.06 of the t
 
 
 def compiler_options(array: Array, *, once: bool) -> dict[str, Any]:
-    """Return what to tell XLA for programs on this array's device; on a CPU LLVM is not to optimize what runs `once`."""
+    """Return what to tell XLA for programs on this array's device: on a CPU no pains for what runs `once`."""
     platform = next(iter(array.devices())).platform
     unhurried = {"xla_backend_optimization_level": 0} if once and platform == "cpu" else {}
     return known_options(platform) | unhurried

@@ -134,7 +134,7 @@ def speed_run(arguments: Arguments, models: tuple[str, ...]) -> tuple[dict[str, 
         epochs=arguments.epochs or CHUNK_EPOCHS,
         n_samples=arguments.n_samples,
         device=arguments.device,
-        restart=not quick,
+        restart=not (quick or on_gpu),
     )
     found = measure(measurement, say)
     wrong = [fault for name, model in found["models"].items() for fault in faults(name, model["contestants"])]

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.speed.comparison import Spread, ratios, spread
 from benchmarks.speed.contestants import MANY
+from benchmarks.speed.worker import LOWER
 
 LADDER_EPOCHS = 1000
 """Epochs of a cell of the ladder: what the cold figures are scaled to."""
@@ -47,6 +48,15 @@ def against(model: Model, result: Result, other: str) -> Spread | None:
     return ratios(rates(model, result), rates(model, base)) if base else None
 
 
+def peak_rate(rates: Mapping[str, float]) -> float:
+    """Return the best rate at the precision that is trained with: a product of lower precision is no peak of it.
+
+    >>> peak_rate({"jax, highest": 4e13, "jax, default": 3e14})
+    40000000000000.0
+    """
+    return max(rate for name, rate in rates.items() if name != f"jax, {LOWER}")
+
+
 def share_of_peak(model: Model, result: Result, run: Mapping[str, Any], evaluation: bool) -> Spread:
     """Return the matrix operations per second as a share of the peak of the same round.
 
@@ -56,9 +66,8 @@ def share_of_peak(model: Model, result: Result, run: Mapping[str, Any], evaluati
     one = model["operations"]
     row = one["forward"] + one["backward"] + evaluation * (one["forward"] + one["scores"])
     done = row * n * epochs * result["members"]
-    return spread(
-        done / sample["seconds"] / max(model["peak"][sample["round"]].values()) for sample in result["samples"]
-    )
+    peaks = model["peak"]
+    return spread(done / sample["seconds"] / peak_rate(peaks[sample["round"]]) for sample in result["samples"])
 
 
 def cold(result: Result, members: int, epochs: int) -> Cold:

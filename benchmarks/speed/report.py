@@ -1,14 +1,24 @@
 """The main measurement as Markdown, made from its JSON alone."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks.speed.comparison import BOUND, geometric_mean, spread
 from benchmarks.speed.contestants import CONTESTANTS
-from benchmarks.speed.derived import LADDER_EPOCHS, against, cold, compile_seconds, find, rates, share_of_peak
+from benchmarks.speed.derived import (
+    LADDER_EPOCHS,
+    against,
+    cold,
+    compile_seconds,
+    find,
+    peak_rate,
+    rates,
+    share_of_peak,
+)
 from benchmarks.speed.markdown import NONE, megabytes, percent, ranged, ratio, seconds, table
 from benchmarks.speed.rounds import SLOW_SECONDS
 from benchmarks.speed.work import RATE_SCALE
+from benchmarks.speed.worker import LOWER, TRAINING
 
 Run = Mapping[str, Any]
 """A JSON file: what was measured, and on what."""
@@ -16,15 +26,17 @@ Run = Mapping[str, Any]
 
 def speed_report(run: Run) -> str:
     """Return what was done, all tables, and what went wrong."""
-    parts = (heading(run), peak(run), method(run), warm_table(run), means(run), cold_table(run), other_table(run))
-    return "\n\n".join([*parts, *filter(None, [trouble(run)])])
+    peaks = [rates for model in run["models"].values() for rates in model["peak"]]
+    said = (heading(run), peak(run, peaks), method(run))
+    tables = (warm_table(run), means(run), cold_table(run), other_table(run))
+    return "\n\n".join([*said, *tables, *filter(None, [trouble(run)])])
 
 
 def heading(run: Run) -> str:
     """Return where, when and on what the figures were measured."""
     machine, versions = run["machine"], run["versions"]
     packages = ", ".join(f"{name} {versions[name]}" for name in ("python", "jax", "torch", "numpy"))
-    accelerator = f", {run['device_name']}" if run["arguments"]["device"] != "cpu" else ""
+    accelerator = "" if on_cpu(run) else f", {run['device_name']}"
     return (
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GB{accelerator}; "
         f"{packages}; commit {run['commit']}, {run['date'][:10]}; load {run['load']:.1f} before the run, which took "
@@ -32,9 +44,22 @@ def heading(run: Run) -> str:
     )
 
 
-def peak(run: Run) -> str:
-    """Return the machine's peak."""
-    rounds = [max(rates.values()) / 1e9 for model in run["models"].values() for rates in model["peak"]]
+def on_cpu(run: Run) -> bool:
+    """Tell whether the JAX engine ran on the CPU."""
+    return run["arguments"]["device"] == "cpu"
+
+
+def peak(run: Run, peaks: Sequence[Mapping[str, float]]) -> str:
+    """Return the machine's peak, from the rates of all rounds."""
+    rounds = [peak_rate(rates) / 1e9 for rates in peaks]
+    if not on_cpu(run):
+        lower = [rates[f"jax, {LOWER}"] / 1e9 for rates in peaks]
+        return (
+            f"Peak of {run['device_name']}: {ranged(spread(rounds), 0)} GFLOP/s in a float32 product of "
+            f"{run['peak_size']} x {run['peak_size']} by jax at precision `{TRAINING}`, with which the engine trains, "
+            f"and {ranged(spread(lower), 0)} at `{LOWER}`, which may round to TF32; a share of the peak is one of "
+            f"`{TRAINING}`, in the same round."
+        )
     return (
         f"Peak: {ranged(spread(rounds), 0)} GFLOP/s in a float32 product of {run['peak_size']} x {run['peak_size']} on "
         "all cores, the best of NumPy, torch and jax in each round; a share of it is that of the same round."
@@ -54,6 +79,8 @@ def method(run: Run) -> str:
         "samples of one round: median (range over the rounds). What takes members one after the other is measured with "
         "one, and its rate stands for any number."
     )
+    if not on_cpu(run):
+        said += " Torch runs on the processor, `eager` on one thread."
     return "\n".join([said, "", *(f"- `{name}`: {CONTESTANTS[name]}" for name in asked["contestants"])])
 
 
@@ -130,6 +157,11 @@ def cold_table(run: Run) -> str:
         f"measured once. A cell of {LADDER_EPOCHS} epochs is that plus the rest at the warm rate (calculated). With "
         f"one member the models compile in {total:.1f} s together."
     )
+    if not on_cpu(run):
+        said += (
+            f" A model's contestants were started side by side on {run['machine']['cores']} cores, so that compile and "
+            "first-chunk times are upper bounds."
+        )
     return f"{said}\n\n{table(head, rows)}"
 
 

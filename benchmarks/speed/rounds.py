@@ -1,9 +1,11 @@
 """The measurement: every contestant of a model in a process of its own, sampled in turn, round by round."""
 
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from benchmarks.speed.work import Work
 from benchmarks.speed.worker import cores
 
 Say = Callable[[str], None]
+Begin = Callable[[], "Entry"]
+"""Starts a contestant: `begin` with its arguments."""
 
 PEAK_SIZE = {"cpu": 2048, "gpu": 8192}
 """Rows of the square matrices whose product is the machine's peak."""
@@ -56,8 +60,8 @@ class Entry:
     work: Work
     process: Process
     start: dict[str, Any]
-    how: str
-    choices: dict[str, float]
+    how: str = ""
+    choices: dict[str, float] = field(default_factory=dict)
     settled: float = 0.0
     passes: int = 1
     samples: list[dict[str, Any]] = field(default_factory=list)
@@ -98,14 +102,15 @@ def measure_model(name: str, measurement: Measurement, peak: Process, folder: Pa
     """Return what was measured of one model: its contestants, the peak of each round, and who could not run."""
     entries: list[Entry] = []
     not_run: dict[str, str] = {}
+    begins: dict[str, Begin] = {}
+    for contestant, members in measurement.entries():
+        work, label = Work(name, members, measurement.epochs, measurement.n_samples), f"{contestant} x {members}"
+        begins[label] = partial(begin, label, contestant, work, measurement, folder / f"{name} {label}")
     with ExitStack() as stack:
-        for contestant, members in measurement.entries():
-            work, label = Work(name, members, measurement.epochs, measurement.n_samples), f"{contestant} x {members}"
-            try:
-                entry = begin(label, contestant, work, measurement, folder / f"{name} {label}")
-            except CannotRun as reason:
-                not_run[label] = str(reason)
-                say(f"{name}, {label}: cannot run: {reason}")
+        for label, entry in started(begins, measurement.device):
+            if isinstance(entry, CannotRun):
+                not_run[label] = str(entry)
+                say(f"{name}, {label}: cannot run: {entry}")
                 continue
             stack.callback(entry.process.close)
             entries.append(entry)
@@ -123,28 +128,59 @@ def measure_model(name: str, measurement: Measurement, peak: Process, folder: Pa
     }
 
 
+def started(begins: Mapping[str, Begin], device: str) -> Iterator[tuple[str, Entry | CannotRun]]:
+    """Yield each contestant by its label, settled, or why it cannot run.
+
+    On a CPU one contestant starts after the other has settled. Elsewhere all have started before the first one settles,
+    since what settles is timed and must have the device to itself.
+    """
+    for label, ready in zip(begins, side_by_side(list(begins.values()), device), strict=True):
+        try:
+            entry = ready()
+            settle(entry)
+        except CannotRun as reason:
+            yield label, reason
+        else:
+            yield label, entry
+
+
+def side_by_side(begins: Sequence[Begin], device: str) -> Sequence[Begin]:
+    """Return the functions as they are on a CPU; elsewhere start all, and return functions that give their entries.
+
+    A program for a GPU takes one core 10 to 60 s to compile, and such a machine has many. On a CPU the contestants
+    would take the cores from each other while their first chunks are timed.
+    """
+    if device == "cpu":
+        return begins
+    with ThreadPoolExecutor(cores()) as pool:
+        return [pool.submit(begin).result for begin in begins]
+
+
 def begin(label: str, contestant: str, work: Work, measurement: Measurement, caches: Path) -> Entry:
-    """Start a contestant with empty caches, choose its setting where there is a choice, and let it settle."""
+    """Start a contestant with empty caches, and a second time from what they hold then where that is measured."""
     first = Setting("fused") if contestant in ("compiled", "ensemble") else Setting()
     process = Process(request(contestant, work, first, measurement.device), caches)
-    try:
-        start = process.started
-        if contestant == "jax" and measurement.restart:
+    start = process.started
+    if contestant == "jax" and measurement.restart:
+        try:
             again = Process(request(contestant, work, first, measurement.device), caches)
-            again.close()
-            start["cached"] = again.started["cold"]
-            start["cached_compile"] = again.started["compile"]
-        options = settings(contestant)
-        choices = {str(option): choose(process, option) for option in options}
-        if options:
-            choose(process, min(options, key=lambda option: choices[str(option)]))
-        settled = process.ask("settle")
-    except CannotRun:
-        process.close()
-        raise
-    return Entry(
-        label, contestant, work, process, start, settled["how"], choices, settled["seconds"], settled["passes"]
-    )
+        except CannotRun:
+            process.close()
+            raise
+        again.close()
+        start["cached"] = again.started["cold"]
+        start["cached_compile"] = again.started["compile"]
+    return Entry(label, contestant, work, process, start)
+
+
+def settle(entry: Entry) -> None:
+    """Choose a contestant's setting where there is a choice, and its passes. Raises CannotRun, its process ended."""
+    options = settings(entry.contestant)
+    entry.choices = {str(option): choose(entry.process, option) for option in options}
+    if options:
+        choose(entry.process, min(options, key=lambda option: entry.choices[str(option)]))
+    settled = entry.process.ask("settle")
+    entry.how, entry.settled, entry.passes = settled["how"], settled["seconds"], settled["passes"]
 
 
 def settings(contestant: str) -> list[Setting]:

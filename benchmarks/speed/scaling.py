@@ -4,15 +4,17 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.speed.comparison import Spread, ratios, spread
+from benchmarks.speed.derived import peak_rate
 from benchmarks.speed.markdown import NONE, percent, ratio, table
 from benchmarks.speed.operations import count
 from benchmarks.speed.processes import CannotRun, Process
-from benchmarks.speed.report import Run, heading
-from benchmarks.speed.rounds import PEAK_SIZE, Entry, Measurement, Say, begin, rounds
+from benchmarks.speed.report import Run, heading, on_cpu, peak
+from benchmarks.speed.rounds import PEAK_SIZE, Entry, Measurement, Say, begin, rounds, started
 from benchmarks.speed.work import Work
 
 LARGE = "multilayer_transformer"
@@ -63,18 +65,17 @@ def measure_axis(axis: Axis, repeats: int, device: str, peak: Process, folder: P
     sizes: list[dict[str, Any]] = []
     not_run: dict[str, str] = {}
     measurement = Measurement((), (), (), repeats, 0, 0, device, restart=False)
+    works = {str(size): work for size, work in zip(axis.sizes, axis.works(), strict=True)}
+    begins = {size: partial(begin, size, "jax", work, measurement, folder / size) for size, work in works.items()}
     with ExitStack() as stack:
-        for size, work in zip(axis.sizes, axis.works(), strict=True):
-            try:
-                entry = begin(str(size), "jax", work, measurement, folder / str(size))
-            except CannotRun as reason:
-                not_run[str(size)] = str(reason)
-                say(f"{axis.name}, {axis.work.model}, {size}: cannot run: {reason}")
+        for size, entry in started(begins, device):
+            if isinstance(entry, CannotRun):
+                not_run[size] = str(entry)
+                say(f"{axis.name}, {axis.work.model}, {size}: cannot run: {entry}")
                 continue
             stack.callback(entry.process.close)
             entries.append(entry)
-            operations = count(work.spec.architecture, work.shape).epoch(work.n_samples, work.n_samples)
-            sizes.append({"size": size, "operations": operations * work.members * work.epochs})
+            sizes.append({"size": int(size), "operations": operations(entry.work)})
             say(f"{axis.name}, {axis.work.model}, {size}: compiled in {entry.start['compile']:.1f} s")
         peaks = rounds(entries, repeats, peak, not_run)
     for size, entry in zip(sizes, entries, strict=True):
@@ -88,6 +89,12 @@ def measure_axis(axis: Axis, repeats: int, device: str, peak: Process, folder: P
         "peak": peaks,
         "not_run": not_run,
     }
+
+
+def operations(work: Work) -> int:
+    """Return the operations of all members in all epochs, evaluation included."""
+    epoch = count(work.spec.architecture, work.shape).epoch(work.n_samples, work.n_samples)
+    return epoch * work.members * work.epochs
 
 
 def costs(size: Mapping[str, Any]) -> dict[int, float]:
@@ -124,12 +131,14 @@ def scaling_report(run: Run) -> str:
         "Time of a sample, evaluation included, per operation of its matrix products. The sizes of an axis are sampled "
         f"in turn, in {run['arguments']['repeats']} rounds; the ratio is between samples of one round."
     )
-    return "\n\n".join([heading(run), said, table(head, rows), *filter(None, ["\n".join(failed)])])
+    peaks = [rates for axis in run["axes"] for rates in axis["peak"]]
+    begun = [heading(run)] if on_cpu(run) else [heading(run), peak(run, peaks)]
+    return "\n\n".join([*begun, said, table(head, rows), *filter(None, ["\n".join(failed)])])
 
 
 def axis_row(axis: Mapping[str, Any]) -> list[str]:
     """Return an axis as a row of the table."""
-    peaks = [max(rates.values()) for rates in axis["peak"]]
+    peaks = [peak_rate(rates) for rates in axis["peak"]]
     by_size = {size["size"]: costs(size) for size in axis["sizes"]}
     shares = [spread(1 / (cost * peaks[k]) for k, cost in found.items()).median for found in by_size.values()]
     found = growth(axis)

@@ -1,7 +1,8 @@
 """What every contestant does: the same rows, batches, initial weights and epochs, made by the core."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from coretx.models.registry import build_models
 from coretx.models.spec import InputShape, ModelSpec
 from coretx.seeds import stream
 from coretx.tasks.registry import get_task
-from coretx.training import History, Population, start, train_chunk
+from coretx.training import ChunkPlan, History, Population, one_ahead, plan_chunk, start, train_plan
 
 CHUNK_EPOCHS = 25
 """Epochs in one call of an engine, as coretx.training chunks the ladder."""
@@ -95,9 +96,14 @@ def begin(access: ModelAccess, work: Work) -> None:
     start(access, work.population)
 
 
-def train(access: ModelAccess, work: Work, data: Mapping[str, Dataset]) -> History:
-    """Train one chunk from the first epoch on, as coretx.training does: what the clock measures."""
-    return train_chunk(access, work.population, data["train"], {"test": data["test"]}, range(work.epochs))
+def plans(work: Work, passes: int) -> Iterator[ChunkPlan]:
+    """Yield the plan of the one chunk so often, each made while the one before it trains, as in coretx.training."""
+    return one_ahead(partial(plan_chunk, work.population, work.n_samples), [range(work.epochs)] * passes)
+
+
+def train(access: ModelAccess, data: Mapping[str, Dataset], plan: ChunkPlan) -> History:
+    """Train one chunk from the first epoch on, as coretx.training does."""
+    return train_plan(access, data["train"], {"test": data["test"]}, plan)
 
 
 def losses(history: History) -> dict[str, Any]:

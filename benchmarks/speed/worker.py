@@ -9,6 +9,7 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -16,13 +17,15 @@ import numpy as np
 
 from benchmarks.speed.comparison import difference
 from benchmarks.speed.contestants import Setting, open_contestant
-from benchmarks.speed.work import Work, begin, losses, train
+from benchmarks.speed.work import Work, begin, losses, plans, train
 from coretx.backend import load_backend
-from coretx.training import first_divergence
+from coretx.training import History, first_divergence
 
 SAMPLE_SECONDS = 0.4
 """A sample repeats its chunk until the passes fill this time."""
 MOST_PASSES = 40
+TRAINING, LOWER = "highest", "default"
+"""Precisions of jax's products: that of the engine's training, and the one that may round float32 factors to TF32."""
 
 
 class Live:
@@ -39,28 +42,26 @@ class Live:
 
     def start(self) -> dict[str, Any]:
         """Train the first chunk, which compiles."""
-        history, first = self._train()
+        (history, first), *_ = self._passes(1)
         self.first, compiled = losses(history), self.access.seconds["compile"]
         measured = sorted(history)
         return {"first": first, "compile": compiled, "losses": self.first, "measured": measured, "how": self.how}
 
     def settle(self) -> dict[str, Any]:
         """Train the chunk once more and choose how many passes a sample takes."""
-        seconds = self._pass()[1]
+        ((_, seconds),) = self._passes(1)
         self.passes = min(MOST_PASSES, max(1, round(SAMPLE_SECONDS / seconds)))
         return {"passes": self.passes, "seconds": seconds, "how": self.how}
 
     def sample(self) -> dict[str, Any]:
         """Train the chunk, several times if it is short: mean seconds of wall and CPU, and how far losses drifted."""
-        walls, cpus, drift = [], [], 0.0
-        for _ in range(self.passes):
-            cpu = time.process_time()
-            history, wall = self._pass()
-            cpus.append(time.process_time() - cpu)
+        walls, drift, cpu = [], 0.0, time.process_time()
+        for history, wall in self._passes(self.passes):
             walls.append(wall)
             again = losses(history)
             drift = max(drift, *(difference(again[name], self.first[name]) for name in again))
-        return {"seconds": sum(walls) / len(walls), "cpu_seconds": sum(cpus) / len(cpus), "drift": drift}
+        cpu = time.process_time() - cpu
+        return {"seconds": sum(walls) / len(walls), "cpu_seconds": cpu / len(walls), "drift": drift}
 
     def choose(self, setting: dict[str, Any], epochs: int) -> dict[str, Any]:
         """Open the contestant again with another setting, and time a short chunk of it after one epoch to warm up."""
@@ -68,7 +69,7 @@ class Live:
         whole, seconds = self.work, []
         for short in (1, min(epochs, whole.epochs)):
             self.work = Work(**{**whole.__dict__, "epochs": short})
-            seconds.append(self._pass()[1])
+            seconds += [wall for _, wall in self._passes(1)]
         self.work = whole
         return {"seconds": seconds[-1] / min(epochs, whole.epochs)}
 
@@ -76,17 +77,22 @@ class Live:
         """Return the most memory that this process has held: the accelerator's, if it runs on one."""
         return {"peak_bytes": peak_memory() if self.device == "cpu" or self.name != "jax" else accelerator_memory()}
 
-    def _pass(self) -> tuple[Any, float]:
-        begin(self.access, self.work)
-        return self._train()
+    def _passes(self, passes: int) -> Iterator[tuple[History, float]]:
+        """Yield histories and seconds of the chunk, trained so often from the same start.
 
-    def _train(self) -> tuple[Any, float]:
-        start = time.perf_counter()
-        history = train(self.access, self.work, self.data)
-        seconds = time.perf_counter() - start
-        if first_divergence(history) is not None:
-            raise FloatingPointError("a loss is not finite: nothing could be compared")
-        return history, seconds
+        The clock runs from when a plan is there to when the next one is: what a chunk takes amid many.
+        """
+        coming = plans(self.work, passes + 1)
+        plan = next(coming)
+        for _ in range(passes):
+            begin(self.access, self.work)
+            start = time.perf_counter()
+            history = train(self.access, self.data, plan)
+            plan = next(coming)
+            seconds = time.perf_counter() - start
+            if first_divergence(history) is not None:
+                raise FloatingPointError("a loss is not finite: nothing could be compared")
+            yield history, seconds
 
 
 class Peak:
@@ -139,7 +145,7 @@ class Peak:
         self.device_name = jax.devices(self.device)[0].device_kind
         values = np.random.default_rng(0).standard_normal((self.size, self.size), dtype=np.float32)
         matrix = jax.device_put(values, jax.devices(self.device)[0])
-        for precision in ("highest",) if self.device == "cpu" else ("highest", "default"):
+        for precision in (TRAINING,) if self.device == "cpu" else (TRAINING, LOWER):
             product = jax.jit(lambda a, precision=precision: jax.numpy.matmul(a, a, precision=precision))
             self.products[f"jax, {precision}"] = lambda product=product: product(matrix).block_until_ready()
 

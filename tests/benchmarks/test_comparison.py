@@ -9,7 +9,7 @@ import torch
 from benchmarks.speed import derived
 from benchmarks.speed.comparison import BOUND, disagreement, faults, geometric_mean, ratios, spread
 from benchmarks.speed.torch_contestants import Ensemble, Original
-from benchmarks.speed.work import Work, begin, losses, train
+from benchmarks.speed.work import Work, begin, losses, plans, train
 from coretx.backend import load_backend
 
 WORK = Work("mlp", members=2)
@@ -44,7 +44,7 @@ def one_row_twice(schedule):
 
 def trained(access, work=WORK):
     begin(access, work)
-    return train(access, work, work.data())
+    return train(access, work.data(), next(plans(work, 1)))
 
 
 def engine(name, work=WORK):

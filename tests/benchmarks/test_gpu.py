@@ -1,0 +1,213 @@
+"""What a run on a GPU does otherwise, tested without one: starts side by side, shares of the right peak, fewer runs."""
+
+import json
+import threading
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from benchmarks import strategies
+from benchmarks.speed import __main__ as command
+from benchmarks.speed import derived, rounds
+from benchmarks.speed.ladder import Ladder, ladder_report, planned
+from benchmarks.speed.processes import CannotRun
+from benchmarks.speed.report import cold_table, peak, speed_report
+from benchmarks.speed.rounds import Entry, started
+from benchmarks.speed.scaling import axis_row, scaling_report
+from benchmarks.speed.work import Work
+from benchmarks.strategies import Cell, prepared
+
+RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "speed" / "results"
+PEAKS = {"jax, highest": 4e13, "jax, default": 3e14}
+ON_GPU = {"arguments": {"device": "gpu"}, "device_name": "NVIDIA H100", "peak_size": 8192}
+BOTH = ("cpu", "gpu")
+
+
+@dataclass
+class Answers:
+    """In place of a contestant's process: notes what it is asked."""
+
+    label: str
+    log: list[str]
+
+    def ask(self, what):
+        self.log.append(f"{what} {self.label}")
+        return {"how": "solo", "seconds": 0.5, "passes": 2}
+
+
+def begin(label, log, meet=lambda: None):
+    meet()
+    log.append(f"start {label}")
+    return Entry(label, "jax", Work("mlp"), Answers(label, log), {})
+
+
+def fail(reason):
+    raise CannotRun(reason)
+
+
+def gpu_run(kind):
+    """Return the committed run of a kind, as if its device had been a GPU."""
+    run = json.loads((RESULTS / f"{kind}.json").read_text())
+    for part in run["axes"] if kind == "scaling" else run["models"].values():
+        part["peak"] = [PEAKS for _ in part["peak"]]
+    return run | ON_GPU | {"arguments": run["arguments"] | ON_GPU["arguments"]}
+
+
+@pytest.fixture
+def two_at_once(monkeypatch):
+    """Return what a thread waits at until another does too, on a machine of two cores."""
+    for module in (rounds, strategies):
+        monkeypatch.setattr(module, "cores", lambda: 2)
+    return threading.Barrier(2, timeout=20).wait
+
+
+def test_contestants_start_side_by_side_on_a_gpu(two_at_once):
+    begins = {label: partial(begin, label, [], two_at_once) for label in ("a", "b")}
+    assert [label for label, _ in started(begins, "gpu")] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("device", "order"),
+    [
+        ("cpu", ["start a", "settle a", "start b", "settle b"]),
+        ("gpu", ["start a", "start b", "settle a", "settle b"]),
+    ],
+)
+def test_contestants_settle_one_after_the_other(device, order):
+    log = []
+    entries = [entry for _, entry in started({label: partial(begin, label, log) for label in ("a", "b")}, device)]
+    starts = log.index("settle a")
+    assert sorted(log[:starts]) + log[starts:] == order
+    assert [(entry.how, entry.settled, entry.passes) for entry in entries] == 2 * [("solo", 0.5, 2)]
+
+
+@pytest.mark.parametrize("device", BOTH)
+def test_a_contestant_that_cannot_start_leaves_the_others(device):
+    begins = {"a": partial(fail, "no memory"), "b": partial(begin, "b", [])}
+    (_, failed), (_, fine) = started(begins, device)
+    assert str(failed) == "no memory"
+    assert fine.label == "b"
+
+
+@pytest.mark.parametrize(("device", "restart"), [("cpu", True), ("gpu", False)])
+def test_jax_starts_again_from_the_cache_on_a_cpu_alone(device, restart, monkeypatch):
+    asked = []
+    monkeypatch.setattr(command, "measure", lambda measurement, say: asked.append(measurement) or {"models": {}})
+    command.speed_run(command.Arguments(device=device), ("mlp",))
+    assert asked[0].restart is restart
+
+
+def test_a_share_is_of_the_precision_that_is_trained_with():
+    assert derived.peak_rate(PEAKS) == 4e13
+    assert derived.peak_rate({"numpy": 1.0, "torch": 3.0, "jax, highest": 2.0}) == 3.0
+    run = gpu_run("speed")
+    model = run["models"]["mlp"]
+    result = derived.find(model, "jax", 1)
+    share = derived.share_of_peak(model, result, run, evaluation=False).median
+    faster = model | {"peak": [PEAKS | {"jax, default": 1e20} for _ in model["peak"]]}
+    slower = model | {"peak": [PEAKS | {"jax, highest": 2e13} for _ in model["peak"]]}
+    assert derived.share_of_peak(faster, result, run, evaluation=False).median == share
+    assert derived.share_of_peak(slower, result, run, evaluation=False).median == pytest.approx(2 * share)
+
+
+def test_scaling_shares_are_of_that_precision_too():
+    axis = gpu_run("scaling")["axes"][0]
+    # As slow as the CPU that the samples are of, so that shares are not all rounded to nothing.
+    slow, fast = {"jax, highest": 4e10}, {"jax, default": 3e11}
+    alone, both = (axis_row(axis | {"peak": [rates for _ in axis["peak"]]}) for rates in (slow, slow | fast))
+    assert both == alone
+
+
+def test_the_peak_names_the_card_and_both_rates():
+    said = peak(ON_GPU, [PEAKS])
+    assert said.startswith("Peak of NVIDIA H100: 40,000 (40,000 to 40,000) GFLOP/s")
+    assert "300,000 (300,000 to 300,000) at `default`" in said
+    assert said.endswith("a share of the peak is one of `highest`, in the same round.")
+    assert said.partition(":")[0] in scaling_report(gpu_run("scaling"))
+
+
+def test_reports_say_what_is_otherwise_on_a_gpu():
+    run = gpu_run("speed")
+    side_by_side = f"started side by side on {run['machine']['cores']} cores, so that compile and first-chunk times are"
+    torch_there = "Torch runs on the processor, `eager` on one thread."
+    on_cpu = speed_report(json.loads((RESULTS / "speed.json").read_text()))
+    for said in (side_by_side, torch_there, "Peak of NVIDIA H100"):
+        assert said in speed_report(run)
+        assert said not in on_cpu
+
+
+def test_a_run_without_restarts_shows_none():
+    run = gpu_run("speed")
+    for model in run["models"].values():
+        for result in model["contestants"]:
+            result["start"] = {k: v for k, v in result["start"].items() if not k.startswith("cached")}
+    row = next(line for line in cold_table(run).splitlines() if line.startswith("| mlp | 1 |"))
+    assert [cell.strip() for cell in row.split("|")][5:7] == ["-", "-"]
+
+
+def test_the_ladder_runs_from_the_cache_on_a_cpu_alone():
+    assert planned(Ladder((), members=(64, 1))) == [(64, True), (1, True), (64, False)]
+    assert planned(Ladder((), members=(64, 1), device="gpu")) == [(64, True), (1, True)]
+
+
+def test_a_ladder_without_a_cached_run_is_told():
+    run = json.loads((RESULTS / "ladder.json").read_text())
+    said = ladder_report(run | ON_GPU | {"runs": [one for one in run["runs"] if one["cold"]]})
+    assert ", NVIDIA H100;" in said
+    assert "| empty |" in said
+    assert "| filled |" not in said
+
+
+def cells(log, meet=lambda: None):
+    """Yield two cells of one way each, which notes when it is opened and run."""
+
+    def way(name):
+        meet()
+        log.append(f"run {name}")
+        return 1.0
+
+    for name in ("a", "b"):
+        log.append(f"open {name}")
+        yield Cell(name, 2, {"loop": partial(way, name)})
+
+
+def test_strategies_compile_side_by_side_on_a_gpu(two_at_once):
+    assert [cell.name for cell in prepared(cells([], two_at_once), "gpu")] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("device", "order"),
+    [
+        ("cpu", ["open a", "run a", "timed a", "open b", "run b", "timed b"]),
+        ("gpu", ["open a", "open b", "run a", "run b", "timed a", "timed b"]),
+    ],
+)
+def test_strategies_are_timed_when_compiled(device, order):
+    log = []
+    for cell in prepared(cells(log), device):
+        log.append(f"timed {cell.name}")
+    if device == "gpu":
+        log[2:4] = sorted(log[2:4])
+    assert log == order
+
+
+def test_a_way_that_fails_stops_the_measurement():
+    with pytest.raises(CannotRun, match="no memory"):
+        list(prepared(iter([Cell("a", 2, {"loop": partial(fail, "no memory")})]), "gpu"))
+
+
+def test_strategies_measure_every_rung_on_a_device(tmp_path, monkeypatch):
+    """The command from end to end on one rung, with the CPU in the part of a GPU where programs are prepared."""
+    path = tmp_path / "strategies.json"
+    (spec,) = strategies.build_models(["logreg"])
+    monkeypatch.setattr(strategies, "RESULT", path)
+    monkeypatch.setattr(strategies, "build_models", lambda: [spec])
+    monkeypatch.setattr(strategies, "prepared", lambda cells, device: prepared(cells, "gpu"))
+    strategies.main("cpu", (2,))
+    record = json.loads(path.read_text())
+    found = record["measured"]["cpu"]["LogisticRegression"]["2"]
+    assert found["strategy"] in ("loop", "vmap")
+    assert min(found["loop"], found["vmap"]) > 0
+    assert record["where"]["cpu"]["device"] == "cpu"
