@@ -42,9 +42,7 @@ class JaxBackend:
         # turns chunk by chunk, so that one compiles while another trains; processes must agree on the order of all.
         alone = self.device == "cpu" and len(devices) == 1
         self._turn = nullcontext() if alone else threading.Lock()
-        cores = len(os.sched_getaffinity(0))
-        turns = max(2, min(8, cores // 2)) if jax.process_count() == 1 else 1
-        self.side_by_side = cores if alone else turns
+        self.side_by_side = len(os.sched_getaffinity(0)) if alone else 2 if jax.process_count() == 1 else 1
 
     def supports(self, spec: ModelSpec) -> bool:
         """Return whether a model class is registered for the spec's architecture."""
