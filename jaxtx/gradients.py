@@ -29,12 +29,17 @@ def flat(x: Float[Array, "*row width"]) -> Float[Array, "rows width"]:
     return x.reshape(-1, x.shape[-1])
 
 
+def along_rows(vector: Float[Array, " width"], x: Float[Array, "*row _"]) -> Float[Array, "*one width"]:
+    """Return the vector with as many axes as x."""
+    return vector.reshape((1,) * (x.ndim - 1) + vector.shape)
+
+
 @jax.custom_vjp
 def linear(
     x: Float[Array, "*row inner"], kernel: Float[Array, "inner outer"], bias: Float[Array, " outer"]
 ) -> Float[Array, "*row outer"]:
     """Return x W + b."""
-    return x @ kernel + bias
+    return x @ kernel + along_rows(bias, x)
 
 
 def linear_forward(x: Array, kernel: Array, bias: Array) -> tuple[Array, tuple[Array, Array]]:
@@ -71,13 +76,13 @@ def layer_norm_forward(x: Array, scale: Array, bias: Array) -> tuple[Array, tupl
     centred = x - row_sums(x) / width
     inverse = jax.lax.rsqrt(row_sums(centred * centred) / width + EPSILON)
     normed = centred * inverse
-    return normed * scale + bias, (normed, inverse, scale)
+    return normed * along_rows(scale, x) + along_rows(bias, x), (normed, inverse, scale)
 
 
 def layer_norm_backward(kept: tuple[Array, Array, Array], slope: Array) -> tuple[Array, Array, Array]:
     """Return the gradients by x, scale and bias: that by x is without mean and without a part along x."""
     normed, inverse, scale = kept
-    width, scaled = normed.shape[-1], slope * scale
+    width, scaled = normed.shape[-1], slope * along_rows(scale, slope)
     along = row_sums(scaled * normed) / width
     by_x = inverse * (scaled - row_sums(scaled) / width - normed * along)
     return by_x, column_sums(slope * normed), column_sums(slope)
