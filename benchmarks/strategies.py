@@ -77,7 +77,7 @@ def open_cell(backend: Backend, spec: ModelSpec, members: int, data: Mapping[str
 def prepared(cells: Iterable[Cell], device: str) -> Iterator[Cell]:
     """Yield each cell after the first chunk of its ways, which compiles.
 
-    On a CPU a cell is opened and compiled when its turn comes. Elsewhere, where a program takes one core 10 to 60 s,
+    On a CPU a cell is opened and compiled when its turn comes. Elsewhere, where a program takes 1 to 18 s to compile,
     all are compiled side by side before the first is timed.
     """
     if device == "cpu":

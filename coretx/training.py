@@ -113,13 +113,12 @@ def train_groups(
     training = dict(enumerate(population.groups))
     chunks = [range(first, min(first + length, epochs)) for first in range(0, epochs, length)]
     for plan in one_ahead(partial(plan_chunk, population, len(data["train"])), chunks):
-        first, chunk = plan.epochs.start, plan.epochs
         metrics = train_plan(access, data["train"], evaluate, plan)
         for i, members in list(training.items()):
             part = {name: values[members] for name, values in metrics.items()}
             groups[i].chunks.append(part)
-            for place in range(len(chunk)):
-                on_epoch[i](EpochRecord(first + place, {name: values[:, place] for name, values in part.items()}))
+            for place, epoch in enumerate(plan.epochs):
+                on_epoch[i](EpochRecord(epoch, {name: values[:, place] for name, values in part.items()}))
             if first_divergence(part) is not None:
                 groups[i].weights = parameters_of(access, training.pop(i))
         if not training:

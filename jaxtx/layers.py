@@ -48,7 +48,7 @@ class Linear(nnx.Linear):
 class LayerNorm(nnx.Module):
     """Every step over its own mean and deviation, then scaled and shifted."""
 
-    def __init__(self, width: int, *, rngs: nnx.Rngs) -> None:
+    def __init__(self, width: int) -> None:
         self.scale = nnx.Param(jnp.ones(width))
         self.bias = nnx.Param(jnp.zeros(width))
 

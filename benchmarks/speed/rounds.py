@@ -147,7 +147,7 @@ def started(begins: Mapping[str, Begin], device: str) -> Iterator[tuple[str, Ent
 def side_by_side(begins: Sequence[Begin], device: str) -> Sequence[Begin]:
     """Return the functions as they are on a CPU; elsewhere start all, and return functions that give their entries.
 
-    A program for a GPU takes one core 10 to 60 s to compile, and such a machine has many. On a CPU the contestants
+    A program for a GPU takes 1 to 18 s to compile, and its machine has many cores. On a CPU the contestants
     would take the cores from each other while their first chunks are timed.
     """
     if device == "cpu":

@@ -36,13 +36,12 @@ class Live:
         self.work = Work(**request["work"])
         self.access, self.how = open_contestant(self.name, self.work, Setting(**request["setting"]), self.device)
         self.data = self.work.data()
-        begin(self.access, self.work)
         self.first: dict[str, Any] = {}
         self.passes = 1
 
     def start(self) -> dict[str, Any]:
         """Train the first chunk, which compiles."""
-        (history, first), *_ = self._passes(1)
+        ((history, first),) = self._passes(1)
         self.first, compiled = losses(history), self.access.seconds["compile"]
         measured = sorted(history)
         return {"first": first, "compile": compiled, "losses": self.first, "measured": measured, "how": self.how}

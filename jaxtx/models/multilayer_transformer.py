@@ -14,9 +14,9 @@ class Block(nnx.Module):
     """x + attention(LN x), then x + W2 gelu(W1 LN x)."""
 
     def __init__(self, spec: architectures.MultiLayerTransformer, *, rngs: nnx.Rngs) -> None:
-        self.attention_norm = LayerNorm(spec.width, rngs=rngs)
+        self.attention_norm = LayerNorm(spec.width)
         self.attention = Attention(spec.width, spec.heads, rngs=rngs)
-        self.feedforward_norm = LayerNorm(spec.width, rngs=rngs)
+        self.feedforward_norm = LayerNorm(spec.width)
         self.expand = Linear(spec.width, spec.feedforward, rngs=rngs)
         self.contract = Linear(spec.feedforward, spec.width, rngs=rngs)
 
