@@ -15,6 +15,7 @@ from coretx.backend import SECTIONS, State, complete_state
 from coretx.data import Dataset, epochs_per_chunk
 from coretx.models.spec import InputShape, ModelSpec
 from jaxtx.blocks import stretch_epochs
+from jaxtx.kept import Shelf
 from jaxtx.lanes import Chunk, Lane, run_lanes
 from jaxtx.members import TRAINED, Best, Carry, Path, Rows, Schedule, quantities
 from jaxtx.optimizer import Adam, adam_constants
@@ -35,12 +36,14 @@ class JaxAccess:
         *,
         placement: Placement,
         dtype: str,
+        shelf: Shelf | None = None,
     ) -> None:
         self.members = members
         self.seconds = {"compile": 0.0, "train": 0.0}
         self._spec = spec
         self._dtype = dtype
         self._placement = placement
+        self._shelf = shelf
         self._definition = model_class, spec.architecture, shape
         with timed(self.seconds, "compile"):
             self._programs = self._build(keep_best=None)
@@ -157,6 +160,7 @@ class JaxAccess:
             results=placement.results,
             one_cpu=placement.one_cpu,
             keep_best=keep_best,
+            shelf=self._shelf,
         )
 
     def _look(self, program: str, *arrays: np.ndarray) -> Any:

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from jax.experimental.compilation_cache import compilation_cache
 
 from coretx.config import DEFAULT_OPTIONS, EngineOptions
 from coretx.errors import UsageError, choices
 from coretx.models.spec import InputShape, ModelSpec
 from jaxtx.access import JaxAccess
+from jaxtx.kept import Shelf, open_shelf
 from jaxtx.models.registry import MODELS
 from jaxtx.placement import Placement, check_strategy, make_mesh, mesh_shape, pick_strategy
 
@@ -28,7 +30,11 @@ class JaxBackend:
     name = "jax"
 
     def __init__(
-        self, devices: Sequence[jax.Device], models: Mapping[type, Any], options: EngineOptions = DEFAULT_OPTIONS
+        self,
+        devices: Sequence[jax.Device],
+        models: Mapping[type, Any],
+        options: EngineOptions = DEFAULT_OPTIONS,
+        shelf: Shelf | None = None,
     ) -> None:
         first = devices[0]
         self.device = "gpu" if first.platform in ("cuda", "rocm") else first.platform
@@ -38,6 +44,7 @@ class JaxBackend:
         self._devices = devices
         self._models = models
         self._options = options
+        self._shelf = shelf
         # One CPU device runs a program in the thread that calls it: a population a core. Elsewhere populations take
         # turns chunk by chunk, so that one compiles while another trains; processes must agree on the order of all.
         alone = self.device == "cpu" and len(devices) == 1
@@ -77,6 +84,7 @@ class JaxBackend:
             members,
             placement=Placement(strategy, mesh, self._options.matmul_precision, self._turn),
             dtype=dtype,
+            shelf=self._shelf,
         )
 
 
@@ -84,11 +92,11 @@ def load(device: str | None, plugin_models: PluginModels, options: EngineOptions
     """Return the engine on all devices of this kind, or of jax's default kind where device is None."""
     if options.distributed:
         join_processes()
-    enable_compilation_cache(options.compile_cache)
     models = dict(MODELS)
     for extra in plugin_models:
         models |= extra()
-    return JaxBackend(find_devices(device), models, options)
+    devices = find_devices(device)
+    return JaxBackend(devices, models, options, keep_programs(devices) if options.compile_cache else forget_programs())
 
 
 def find_devices(kind: str | None) -> list[jax.Device]:
@@ -121,11 +129,28 @@ def join_processes() -> None:
         ) from error
 
 
-def enable_compilation_cache(wanted: bool) -> None:
-    """Keep compiled programs in the user's cache folder, unless the user has set where (JAX_COMPILATION_CACHE_DIR)."""
-    jax.config.update("jax_enable_compilation_cache", wanted)
-    if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        jax.config.update("jax_compilation_cache_dir", str(home / "progressive-tx" / "jax"))
+def keep_programs(devices: Sequence[jax.Device]) -> Shelf | None:
+    """Keep compiled programs in the user's cache folder, or where the user's JAX_COMPILATION_CACHE_DIR says.
+
+    Those for one device are ours to keep, which spares tracing them too; those for several are left to jax's cache.
+    """
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    asked = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
+    folder = Path(asked or home / "progressive-tx" / "jax")
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    alone = len(devices) == 1 and jax.process_count() == 1
+    set_compilation_cache(not alone)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    return open_shelf(folder / "programs", devices[0]) if alone else None
+
+
+def forget_programs() -> None:
+    """Keep no compiled program and look for none."""
+    set_compilation_cache(False)
+
+
+def set_compilation_cache(wanted: bool) -> None:
+    """Turn jax's own cache on or off, whatever it remembers of before."""
+    jax.config.update("jax_enable_compilation_cache", wanted)
+    compilation_cache.reset_cache()

@@ -28,6 +28,16 @@ def rows_trained(model: Layout, x: Float[Array, "batch time feature"]) -> int:
     return next(rows for rows in range(min(most, len(x)), 0, -1) if len(x) % rows == 0)
 
 
+PASSED_ONCE = 2**22
+"""Numbers up to which a pass without LLVM's optimization takes less time than the optimization: 0.1 s and less."""
+
+
+def brief(model: Layout, parameters: Float[Array, "*member parameter"], x: Float[Array, "n time feature"]) -> bool:
+    """Return whether one pass of all members over these rows is not worth optimizing."""
+    members = math.prod(parameters.shape[:-1])
+    return members * len(x) * numbers(model, x) <= PASSED_ONCE
+
+
 def numbers(model: Layout, x: Float[Array, "n time feature"]) -> int:
     """Return how many numbers one row and its intermediates have."""
     return math.prod(x.shape[1:]) + sum(math.prod(shape) for shape in note_shapes(model, x.shape[1:]).values())

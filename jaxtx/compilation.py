@@ -10,12 +10,18 @@ import jax
 from jax.sharding import NamedSharding
 from jaxtyping import Array
 
+from jaxtx.fingerprint import UnknownValueError, fingerprint
+from jaxtx.kept import Shelf
+
+Once = bool | Callable[..., bool]
+
 
 class Program:
     """A function compiled ahead of its first call for each set of argument shapes and places, its compile time apart.
 
     `precision` is that of float32 matrix products, where a device offers less; `out` is where results are left, the
-    place of the arguments if None. A program that runs `once` is worth no optimization by LLVM.
+    place of the arguments if None. A program that runs `once`, which may depend on its arguments, is worth no
+    optimization by LLVM. On a `shelf` compiled programs outlast the process.
     """
 
     def __init__(
@@ -25,11 +31,15 @@ class Program:
         precision: str = "highest",
         out: NamedSharding | None = None,
         *,
-        once: bool = False,
+        once: Once = False,
+        shelf: Shelf | None = None,
     ) -> None:
-        self.function = jax.jit(function, donate_argnums=donate, out_shardings=out)
+        self.source = function
+        self.settings = donate, precision, out
+        self.function = jax.jit(function, donate_argnums=donate, out_shardings=out, keep_unused=True)
         self.precision = precision
         self.once = once
+        self.shelf = shelf
         self.compiled: dict[Any, Callable[..., Any]] = {}
         self._compiling = threading.Lock()
 
@@ -45,13 +55,41 @@ class Program:
             start = time.perf_counter()
             with self._compiling, jax.default_matmul_precision(self.precision):
                 if key not in self.compiled:
-                    options = compiler_options(leaves[0], once=self.once)
-                    self.compiled[key] = self.function.lower(*args).compile(options)
+                    once = self.once(*args) if callable(self.once) else self.once
+                    options = compiler_options(leaves[0], once=once)
+                    self.compiled[key] = self._program(args, key, options)
             seconds["compile"] += time.perf_counter() - start
         return self.compiled[key]
 
+    def _program(self, args: tuple[Any, ...], key: Any, options: dict[str, Any]) -> Callable[..., Any]:
+        """Return the function compiled for these arguments: kept under its code, or under what it lowers to, or now."""
+        shelf = self.shelf
+        if shelf is None:
+            return self.function.lower(*args).compile(options)
+        code = self._code(shelf, key, options)
+        if code is not None and (found := shelf.find(code)) is not None:
+            return found
+        lowered = self.function.lower(*args)
+        name = shelf.key(lowered.as_text(), str(lowered.in_tree), str(lowered.out_tree), options)
+        program = shelf.load(name)
+        if program is None:
+            program = lowered.compile(options)
+            shelf.keep(name, program)
+        if code is not None:
+            shelf.link(code, name)
+        return program
 
-OPTIONS: Mapping[str, Mapping[str, bool | int | str]] = {
+    def _code(self, shelf: Shelf, key: Any, options: dict[str, Any]) -> str | None:
+        """Return the name of what decides which program this is, None where the function reaches what has no name."""
+        try:
+            code = fingerprint(self.source)
+        except UnknownValueError:
+            return None
+        wide = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
+        return shelf.key(code, str(key), str(self.settings), options, wide)
+
+
+OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "cpu": {
         "xla_cpu_multi_thread_eigen": False,
         "xla_cpu_use_fusion_emitters": False,

@@ -37,8 +37,15 @@ def scaled_dot_product(
     return jnp.einsum("bhqk,bkhd->bqhd", weights, value)
 
 
-class Linear(nnx.Linear):
-    """W x + b for every step of a sequence: Flax's own with another gradient, which is faster for many rows."""
+class Linear(nnx.Module):
+    """W x + b for every step of a sequence, with a gradient that is faster than Flax's for many rows.
+
+    It draws no weights: those of the spec take their place.
+    """
+
+    def __init__(self, width: int, out: int) -> None:
+        self.kernel = nnx.Param(jnp.zeros((width, out)))
+        self.bias = nnx.Param(jnp.zeros(out))
 
     def __call__(self, x: Float[Array, "batch time width"]) -> Float[Array, "batch time out"]:
         """Return the product for every step."""
@@ -60,11 +67,11 @@ class LayerNorm(nnx.Module):
 class Attention(nnx.Module):
     """Multi-head attention of some steps to others; the heads are concatenated, with no output projection."""
 
-    def __init__(self, width: int, heads: int, *, rngs: nnx.Rngs) -> None:
+    def __init__(self, width: int, heads: int) -> None:
         self.heads = heads
-        self.query = Linear(width, width, rngs=rngs)
-        self.key = Linear(width, width, rngs=rngs)
-        self.value = Linear(width, width, rngs=rngs)
+        self.query = Linear(width, width)
+        self.key = Linear(width, width)
+        self.value = Linear(width, width)
 
     def __call__(
         self, asking: Float[Array, "batch query width"], answering: Float[Array, "batch key width"], note: Note = silent

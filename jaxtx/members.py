@@ -1,8 +1,11 @@
 """What one member of a population is, does and leaves behind, as arrays; stacked members have a leading member axis."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 Rows = tuple[Float[Array, "_ time feature"], Float[Array, " _"]]
@@ -52,3 +55,13 @@ def quantities(evaluate: Iterable[str], *, attends: bool) -> list[str]:
     """Return the names of what is measured after an epoch, splits in the order of their names: jax sorts a dict's."""
     names = [f"{split}/{name}" for split in sorted(evaluate) for name in SUMS]
     return names + [f"attention/{name}" for name in ("count", "sum", "squares", "maxabs") if attends]
+
+
+def noted(history: dict[str, Array], i: Int[Array, ""], measured: dict[str, Array]) -> dict[str, Array]:
+    """Return the history with what was measured at its place i."""
+    return {name: values.at[i].set(measured[name]) for name, values in history.items()}
+
+
+def keep_better(best: Best, now: Best) -> Best:
+    """Return the later one where its loss is below that of all before it."""
+    return jax.tree.map(partial(jnp.where, now.loss < best.loss), now, best)

@@ -47,9 +47,11 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Layout:
-    """A model's structure and the places of its parameters, in the order of their canonical names."""
+    """A model and the places of its parameters, in the order of their canonical names."""
 
-    graphdef: nnx.GraphDef
+    model_class: type[nnx.Module]
+    architecture: Any
+    shape: InputShape
     parameters: tuple[Parameter, ...]
     one_cpu: bool = False
     """Whether one CPU computes the model: blocks of rows are then made to fit its cache."""
@@ -78,7 +80,8 @@ class Layout:
     def model(self, tensors: tuple[Array, ...]) -> nnx.Module:
         """Return the model with these tensors, inside a traced function."""
         leaves = [(p.path, nnx.Param(tensor)) for p, tensor in zip(self.parameters, tensors, strict=True)]
-        return nnx.merge(self.graphdef, nnx.from_flat_state(leaves))
+        graphdef, _ = split_model(self.model_class, self.architecture, self.shape)
+        return nnx.merge(graphdef, nnx.from_flat_state(leaves))
 
     def vector(self, tensors: Mapping[str, np.ndarray]) -> Float[np.ndarray, "member parameter"]:
         """Return canonical tensors [member, ...] as one vector per member."""
@@ -92,14 +95,21 @@ class Layout:
 
 
 @cache
-def layout(model_class: type[nnx.Module], architecture: Any, shape: InputShape) -> Layout:
-    """Return the layout of a model, without making any weight. UsageError where it holds what the core cannot name."""
+def split_model(model_class: type[nnx.Module], architecture: Any, shape: InputShape) -> tuple[Any, Any]:
+    """Return a model's graphdef and state, without making any weight. UsageError for a state of other variables."""
     model = nnx.eval_shape(lambda: model_class(architecture, shape, rngs=nnx.Rngs(0)))  # type: ignore[call-arg]
     graphdef, state, rest = nnx.split(model, nnx.Param, ...)
     if jax.tree.leaves(rest):
         raise UsageError(
             f"{model_class.__name__} must hold nnx.Param only; it also holds {nnx.to_flat_state(rest)[0][0]}"
         )
+    return graphdef, state
+
+
+@cache
+def layout(model_class: type[nnx.Module], architecture: Any, shape: InputShape) -> Layout:
+    """Return the layout of a model. UsageError where it holds what the core cannot name."""
+    _, state = split_model(model_class, architecture, shape)
     flat = sorted((canonical_name(path), path, value.shape) for path, value in nnx.to_flat_state(state))
     if "head.weight" not in {name for name, _, _ in flat}:
         raise UsageError(f"{model_class.__name__} must call its last linear layer `head`: its weight norm is logged")
@@ -109,7 +119,7 @@ def layout(model_class: type[nnx.Module], architecture: Any, shape: InputShape) 
             raise UsageError(f"{model_class.__name__}: a kernel must have two axes, {name} has shape {tensor_shape}")
         parameters.append(Parameter(path, name, tensor_shape, offset))
         offset += math.prod(tensor_shape)
-    return Layout(graphdef, tuple(parameters))
+    return Layout(model_class, architecture, shape, tuple(parameters))
 
 
 def canonical_name(path: tuple[Any, ...]) -> str:

@@ -17,9 +17,10 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
 
 from coretx.models.spec import InputShape
-from jaxtx.blocks import gradient_in_blocks, in_blocks, join, pool, rows_measured, rows_trained, stretch_epochs
-from jaxtx.compilation import Program
-from jaxtx.members import TRAINED, Best, Carry, Path, Rows, Schedule, quantities
+from jaxtx.blocks import brief, gradient_in_blocks, in_blocks, join, pool, rows_measured, rows_trained, stretch_epochs
+from jaxtx.compilation import Once, Program
+from jaxtx.kept import Shelf
+from jaxtx.members import TRAINED, Best, Carry, Path, Rows, Schedule, keep_better, noted, quantities
 from jaxtx.optimizer import Adam
 from jaxtx.parameters import Layout, attention_names, forward, layout
 
@@ -48,14 +49,16 @@ def programs(
     results: NamedSharding,
     one_cpu: bool,
     keep_best: str | None = None,
+    shelf: Shelf | None = None,
 ) -> Programs:
     """Return the programs of a model; `stacked` ones take and return a leading member axis on all but the data."""
     model = replace(layout(model_class, architecture, shape), one_cpu=one_cpu)
 
-    def member(function: Callable[..., Any], shared: int, donate: tuple[int, ...] = ()) -> Program:
+    def member(function: Callable[..., Any], shared: int, donate: tuple[int, ...] = (), once: Once = False) -> Program:
         """One member's function of (own, *shared) as a program."""
         axes = (0, 0)[: 1 + bool(donate)] + (None,) * shared
-        return Program(jax.vmap(function, in_axes=axes) if stacked else function, donate, precision, results)
+        batched = jax.vmap(function, in_axes=axes) if stacked else function
+        return Program(batched, donate, precision, results, once=once, shelf=shelf)
 
     def logits(parameters: Float[Array, " parameter"], x: Float[Array, "n time feature"]) -> Float[Array, " n"]:
         return in_blocks(model.model(model.split(parameters)), (x,), join, rows_measured(model, x))
@@ -81,10 +84,14 @@ def programs(
     def explain(
         parameters: Float[Array, "*member parameter"], chosen: Int[Array, ""], x: Float[Array, "n time feature"]
     ) -> tuple[Float[Array, "n time feature"], tuple[Array, ...]]:
-        own = parameters[chosen] if stacked else parameters
-        notes = forward(model, model.split(own), x)[1]
-        weights = tuple(notes[name] for name in notes if name.endswith("attention.weights"))
-        return x * input_gradients(own, x), weights
+        tensors = model.split(parameters[chosen] if stacked else parameters)
+
+        def answer(x: Float[Array, "n time feature"]) -> tuple[Float[Array, ""], tuple[Array, ...]]:
+            logits, notes = forward(model, tensors, x)
+            return logits.sum(), tuple(notes[name] for name in notes if name.endswith("attention.weights"))
+
+        slope, weights = jax.grad(answer, has_aux=True)(x)
+        return x * slope, weights
 
     def train(
         carry: Carry, schedule: Schedule, adam: Adam, first: Int[Array, ""], epochs: Int[Array, ""], data: Rows
@@ -100,11 +107,13 @@ def programs(
         model,
         train=member(train, shared=4, donate=(0,)),
         measure=member(measure, shared=3, donate=(0,)),
-        logits=member(logits, shared=1),
+        logits=member(logits, shared=1, once=partial(brief, model)),
         intermediates=member(intermediates, shared=1),
         gradients=member(gradients, shared=3),
         input_gradients=member(input_gradients, shared=1),
-        explain=Program(explain, precision=precision, out=NamedSharding(results.mesh, PartitionSpec()), once=True),
+        explain=Program(
+            explain, precision=precision, out=NamedSharding(results.mesh, PartitionSpec()), once=True, shelf=shelf
+        ),
     )
 
 
@@ -186,11 +195,6 @@ def measure_path(
     zeros = jnp.zeros(len(path.epoch), path.parameters.dtype)
     best, history = jax.lax.fori_loop(0, epochs, one_epoch, (best, dict.fromkeys(names, zeros)))
     return best, jnp.stack([*(history[name] for name in names), zeros])[:-1]  # nothing to measure is an array too
-
-
-def noted(history: dict[str, Array], i: Int[Array, ""], measured: dict[str, Array]) -> dict[str, Array]:
-    """Return the history with what was measured at its place i."""
-    return {name: values.at[i].set(measured[name]) for name, values in history.items()}
 
 
 def train_epoch(
@@ -288,11 +292,6 @@ def attention_sums(
         }
 
     return in_blocks(sums, (x,), pool, rows_measured(model, x))
-
-
-def keep_better(best: Best, now: Best) -> Best:
-    """Return the later one where its loss is below that of all before it."""
-    return jax.tree.map(partial(jnp.where, now.loss < best.loss), now, best)
 
 
 def prefixed(prefix: str, sums: dict[str, Array]) -> dict[str, Array]:

@@ -13,7 +13,10 @@ ENGINE_MODELS = sorted(path.name for path in (ROOT / "jaxtx" / "models").glob("*
 SOURCES = sorted(path.relative_to(ROOT).as_posix() for folder in PACKAGES for path in (ROOT / folder).rglob("*.py"))
 HEAVY = ("jax", "flax", "optax", "torch", "sklearn", "matplotlib", "wandb", "rich", "jinja2")
 MOST_LINES = 300
-ONE_ENGINE = {"parameters.py", "compilation.py", "placement.py", "lanes.py", "optimizer.py", "gradients.py"}
+ONE_ENGINE = {"parameters.py", "compilation.py", "placement.py", "lanes.py", "optimizer.py", "gradients.py"} | {
+    "kept.py",
+    "fingerprint.py",
+}
 """Files that JAX needs and torch does not: NNX's tree needs canonical names, programs are compiled, arrays placed,
 members run beside each other, AdamW is written out, and some gradients are."""
 

@@ -13,12 +13,12 @@ from jaxtx.layers import Attention, LayerNorm, Linear, Note, add_positions, prep
 class Block(nnx.Module):
     """x + attention(LN x), then x + W2 gelu(W1 LN x)."""
 
-    def __init__(self, spec: architectures.MultiLayerTransformer, *, rngs: nnx.Rngs) -> None:
+    def __init__(self, spec: architectures.MultiLayerTransformer) -> None:
         self.attention_norm = LayerNorm(spec.width)
-        self.attention = Attention(spec.width, spec.heads, rngs=rngs)
+        self.attention = Attention(spec.width, spec.heads)
         self.feedforward_norm = LayerNorm(spec.width)
-        self.expand = Linear(spec.width, spec.feedforward, rngs=rngs)
-        self.contract = Linear(spec.feedforward, spec.width, rngs=rngs)
+        self.expand = Linear(spec.width, spec.feedforward)
+        self.contract = Linear(spec.feedforward, spec.width)
 
     def __call__(
         self, x: Float[Array, "batch time width"], asking: int, note: Note = silent
@@ -40,9 +40,9 @@ class MultiLayerTransformer(nnx.Module):
 
     def __init__(self, spec: architectures.MultiLayerTransformer, shape: InputShape, *, rngs: nnx.Rngs) -> None:
         self.position_scale = spec.position_scale
-        self.embed = Linear(shape.feature, spec.width, rngs=rngs)
+        self.embed = Linear(shape.feature, spec.width)
         self.cls = nnx.Param(jnp.zeros(spec.width))
-        self.blocks = nnx.List([Block(spec, rngs=rngs) for _ in range(spec.depth)])
+        self.blocks = nnx.List([Block(spec) for _ in range(spec.depth)])
         self.head = nnx.Linear(spec.width, 1, rngs=rngs)
 
     def __call__(self, x: Float[Array, "batch time feature"], note: Note = silent) -> Float[Array, " batch"]:

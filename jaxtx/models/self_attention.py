@@ -16,8 +16,8 @@ class SelfAttention(nnx.Module):
     """
 
     def __init__(self, spec: architectures.SelfAttention, shape: InputShape, *, rngs: nnx.Rngs) -> None:
-        self.embed = Linear(shape.feature, spec.width, rngs=rngs)
-        self.mix = Linear(spec.width, spec.width, rngs=rngs)
+        self.embed = Linear(shape.feature, spec.width)
+        self.mix = Linear(spec.width, spec.width)
         self.head = nnx.Linear(spec.width, 1, rngs=rngs)
 
     def __call__(self, x: Float[Array, "batch time feature"], note: Note = silent) -> Float[Array, " batch"]:

@@ -18,8 +18,8 @@ class SingleLayerTransformer(nnx.Module):
     def __init__(self, spec: architectures.SingleLayerTransformer, shape: InputShape, *, rngs: nnx.Rngs) -> None:
         self.position_scale = spec.position_scale
         self.cls = nnx.Param(jnp.zeros(shape.feature))
-        self.embed = Linear(shape.feature, spec.width, rngs=rngs)
-        self.attention = Attention(spec.width, heads=1, rngs=rngs)
+        self.embed = Linear(shape.feature, spec.width)
+        self.attention = Attention(spec.width, heads=1)
         self.mix = nnx.Linear(spec.width, spec.width, rngs=rngs)
         self.head = nnx.Linear(spec.width, 1, rngs=rngs)
 

@@ -16,7 +16,7 @@ class Temporal(nnx.Module):
     """
 
     def __init__(self, spec: architectures.Temporal, shape: InputShape, *, rngs: nnx.Rngs) -> None:
-        self.embed = Linear(shape.feature, spec.width, rngs=rngs)
+        self.embed = Linear(shape.feature, spec.width)
         self.head = nnx.Linear(shape.time, 1, rngs=rngs)
 
     def __call__(self, x: Float[Array, "batch time feature"], note: Note = silent) -> Float[Array, " batch"]:

@@ -1,0 +1,175 @@
+"""Compiled programs kept on disk: found before tracing, never for other code, and equal to what is compiled anew."""
+
+import filecmp
+import logging
+import os
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from coretx.backend import load_backend
+from coretx.config import EngineOptions
+from coretx.data import Dataset
+from coretx.models.registry import build_models
+from coretx.models.spec import InputShape
+from coretx.training import Population, start, train
+from jaxtx import programs
+from jaxtx.compilation import Program
+from jaxtx.kept import Shelf, open_shelf, surroundings
+
+SLOPE = 2.0
+
+
+def make():
+    """Return a function that tells when it is traced; jax would trace one and the same function only once."""
+
+    def sloped(x):
+        logging.getLogger(__name__).info("traced")
+        return jnp.sin(x) * SLOPE
+
+    return sloped
+
+
+@pytest.fixture
+def shelf(tmp_path, caplog):
+    """An empty shelf; `load_backend` has turned jax's own cache off."""
+    load_backend("jax", "cpu")
+    caplog.set_level(logging.INFO)
+    return open_shelf(tmp_path / "programs", jax.devices("cpu")[0])
+
+
+def run(shelf, function=None, size=3, **settings):
+    """Return what a program of its own makes of `size` numbers."""
+    with jax.enable_x64(settings.pop("wide", False)):
+        x = jax.device_put(np.linspace(0, 1, size), jax.devices("cpu")[0])
+        return np.asarray(Program(function or make(), shelf=shelf, **settings)({"compile": 0.0}, x))
+
+
+def traces(caplog):
+    """Return how often a function was traced."""
+    return [record.name for record in caplog.records].count(__name__)
+
+
+def kept(shelf):
+    """Return how many programs are on the shelf, and under how many codes."""
+    return len([*shelf.folder.glob("*.program")]), len([*shelf.folder.glob("*.code")])
+
+
+def test_program_is_found_without_a_trace(shelf, caplog):
+    first, again = run(shelf), run(shelf)
+    assert traces(caplog) == 1
+    assert kept(shelf) == (1, 1)
+    np.testing.assert_array_equal(first, again)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"size": 4}, {"wide": True}, {"once": True}, {"precision": "default"}],
+    ids=lambda other: next(iter(other)),
+)
+def test_other_arguments_or_settings_are_another_program(shelf, other, caplog):
+    run(shelf)
+    run(shelf, **other)
+    assert traces(caplog) == 2
+
+
+def test_other_code_is_another_program(shelf, monkeypatch):
+    run(shelf)
+    monkeypatch.setitem(globals(), "SLOPE", 3.0)
+    np.testing.assert_allclose(run(shelf), 3 * np.sin(np.linspace(0, 1, 3)), rtol=1e-6)
+    assert kept(shelf) == (2, 2)
+
+
+def test_other_code_for_the_same_program_is_traced_and_not_compiled(shelf):
+    def sloped(x):
+        slope = SLOPE
+        return jnp.sin(x) * slope
+
+    np.testing.assert_array_equal(run(shelf), run(shelf, sloped))
+    assert kept(shelf) == (1, 2)
+
+
+def test_function_that_reaches_what_has_no_name_is_traced_each_time(shelf, caplog):
+    thing = object()
+
+    for _ in range(2):
+        sloped = make()
+        run(shelf, lambda x, sloped=sloped: sloped(x) if thing else x)
+    assert traces(caplog) == 2
+    assert kept(shelf) == (1, 0)
+
+
+@pytest.mark.parametrize("damage", [b"", b"nothing of use", None])
+def test_damaged_program_is_compiled_again(shelf, damage, caplog):
+    first = run(shelf)
+    (file,) = shelf.folder.glob("*.program")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-9] + b"elsewhere" if damage is None else damage)
+    np.testing.assert_array_equal(run(shelf), first)
+    assert traces(caplog) == 2
+    run(shelf)
+    assert traces(caplog) == 2
+
+
+def test_folder_that_refuses_is_told_of(tmp_path, shelf):
+    (tmp_path / "file").touch()
+    refusing = replace(shelf, folder=tmp_path / "file" / "programs")
+    with pytest.warns(UserWarning, match="compiled programs are not kept: .*--no-compile-cache does without"):
+        assert run(refusing).shape == (3,)
+
+
+def test_other_surroundings_are_other_programs(shelf, monkeypatch):
+    device = shelf.device
+    assert surroundings(device) == shelf.surroundings
+    monkeypatch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", "") + " --xla_cpu_enable_fast_math=true")
+    assert surroundings(device) != shelf.surroundings
+    monkeypatch.undo()
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "0.0")
+    assert surroundings(device) != shelf.surroundings
+
+
+@pytest.mark.parametrize("strategy", ["solo", "vmap"])
+def test_what_is_loaded_computes_what_was_compiled(shelf, strategy, monkeypatch):
+    monkeypatch.setattr("jaxtx.backend.open_shelf", lambda folder, device: shelf)
+    fresh = trained(strategy, EngineOptions(compile_cache=False))
+    assert not shelf.folder.exists()
+    compiled = trained(strategy, EngineOptions())
+    assert kept(shelf)[0] == 4  # training, measuring, logits, explanation
+    monkeypatch.setattr(Shelf, "keep", None)  # whoever compiles now fails
+    loaded = trained(strategy, EngineOptions())
+    for one, two, three in zip(fresh, compiled, loaded, strict=True):
+        np.testing.assert_array_equal(one, two)
+        np.testing.assert_array_equal(one, three)
+
+
+def trained(strategy, options):
+    """Return the state after training a rung with programs of its own, and what it makes of its rows."""
+    programs.programs.cache_clear()
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((20, 5, 2), dtype=np.float32)
+    rows = Dataset(x, (x[:, 0].sum(axis=1) > 0).astype(np.float32))
+    (spec,) = build_models(["self_attention"])
+    members = 1 if strategy == "solo" else 2
+    access = load_backend("jax", "cpu", (), options).open(spec, InputShape(5, 2), members, "float32", strategy)
+    population = Population(replace(spec, optimizer=replace(spec.optimizer, epochs=3)), 0, "t", members)
+    start(access, population)
+    train(access, population, {"train": rows, "val": rows, "test": rows}, lambda record: None)
+    programs.programs.cache_clear()
+    return [*access.state().values(), access.logits(x), access.explain(x)[0]]
+
+
+def test_second_run_traces_no_program_and_leaves_the_same_bytes(program, tmp_path):
+    arguments = ("--models", "mlp", "bahdanau_attention", "--n-samples", 60, "--epochs", 2, "--wandb", "disabled")
+    cache, found = tmp_path / "cache", []
+    for run in ("first", "second"):
+        done = program(*arguments, "--out", tmp_path / run, JAX_COMPILATION_CACHE_DIR=str(cache))
+        assert done.returncode == 0, done.stderr
+        found.append({file: file.stat().st_mtime_ns for file in cache.rglob("*.*")})
+    assert [file.suffix for file in found[0]].count(".code") == 8
+    assert found[0] == found[1]
+    first, second = (sorted((tmp_path / run / "artifacts").rglob("*.safetensors")) for run in ("first", "second"))
+    assert len(first) == len(second) == 6
+    assert all(filecmp.cmp(one, two, shallow=False) for one, two in zip(first, second, strict=True))
