@@ -21,7 +21,8 @@ class Program:
 
     `precision` is that of float32 matrix products, where a device offers less; `out` is where results are left, the
     place of the arguments if None. A program that runs `once`, which may depend on its arguments, is worth no
-    optimization by LLVM. On a `shelf` compiled programs outlast the process.
+    optimization by LLVM. `stacked` arguments, each along its axis, are mapped over. On a `shelf` compiled programs
+    outlast the process.
     """
 
     def __init__(
@@ -32,11 +33,13 @@ class Program:
         out: NamedSharding | None = None,
         *,
         once: Once = False,
+        stacked: tuple[int | None, ...] = (),
         shelf: Shelf | None = None,
     ) -> None:
         self.source = function
-        self.settings = donate, precision, out
-        self.function = jax.jit(function, donate_argnums=donate, out_shardings=out, keep_unused=True)
+        self.settings = donate, precision, out, stacked
+        batched = jax.vmap(function, in_axes=stacked) if stacked else function
+        self.function = jax.jit(batched, donate_argnums=donate, out_shardings=out, keep_unused=True)
         self.precision = precision
         self.once = once
         self.shelf = shelf

@@ -109,18 +109,20 @@ WRAPPED = ("__wrapped__", "func", "args", "keywords", "fget", "fset", "__func__"
 
 
 def library_name(value: Any) -> str | None:
-    """Return the name of what is a library's: a function, a class or a module of one."""
+    """Return the name of what is a library's and found there under that name: a module, a class, a function."""
     if isinstance(value, types.ModuleType):
-        name = value.__name__
-    elif isinstance(value, types.BuiltinFunctionType) and isinstance(value.__self__, type):
-        name = f"builtins.{value.__qualname__}"
-    else:
-        module = getattr(value, "__module__", None)
-        qualified = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
-        if not isinstance(module, str) or not isinstance(qualified, str):
-            return None
-        name = f"{module}.{qualified}"
-    return name if name.partition(".")[0] in LIBRARIES else None
+        return value.__name__ if value.__name__.partition(".")[0] in LIBRARIES else None
+    if isinstance(value, types.BuiltinFunctionType) and isinstance(value.__self__, type):
+        return f"builtins.{value.__qualname__}"
+    module = getattr(value, "__module__", None)
+    name = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
+    if not isinstance(module, str) or not isinstance(name, str) or module.partition(".")[0] not in LIBRARIES:
+        return None
+    found = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    # What a library has made of another function, as jax.vmap does, may bear that function's name.
+    return f"{module}.{name}" if found is value or isinstance(value, type) else None
 
 
 class Code(NamedTuple):

@@ -56,9 +56,8 @@ def programs(
 
     def member(function: Callable[..., Any], shared: int, donate: tuple[int, ...] = (), once: Once = False) -> Program:
         """One member's function of (own, *shared) as a program."""
-        axes = (0, 0)[: 1 + bool(donate)] + (None,) * shared
-        batched = jax.vmap(function, in_axes=axes) if stacked else function
-        return Program(batched, donate, precision, results, once=once, shelf=shelf)
+        axes = (0, 0)[: 1 + bool(donate)] + (None,) * shared if stacked else ()
+        return Program(function, donate, precision, results, once=once, stacked=axes, shelf=shelf)
 
     def logits(parameters: Float[Array, " parameter"], x: Float[Array, "n time feature"]) -> Float[Array, " n"]:
         return in_blocks(model.model(model.split(parameters)), (x,), join, rows_measured(model, x))

@@ -5,12 +5,16 @@ import os
 import subprocess
 import sys
 import types
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
+from beartype import beartype
+from jaxtyping import Float, jaxtyped
 
 from coretx.backend import load_backend
 from coretx.config import EngineOptions
@@ -101,6 +105,29 @@ def test_value_that_a_function_closes_over_shows():
     one, other = np.arange(3), np.array([0, 1, 3])
     assert fingerprint(closed(one)) == fingerprint(closed(one.copy())) != fingerprint(closed(other))
     assert fingerprint(functools.partial(max, 1)) != fingerprint(functools.partial(max, 2))
+
+
+@pytest.mark.parametrize("wrap", [jax.grad, jax.jit, jax.checkpoint, functools.cache, staticmethod])
+def test_function_inside_a_librarys_wrapper_shows(wrap):
+    def made(number):
+        return wrap(lambda x: number * x)
+
+    assert fingerprint(made(1)) == fingerprint(made(1)) != fingerprint(made(2))
+    assert fingerprint(jax.grad(abs, argnums=0)) != fingerprint(jax.grad(abs, argnums=1))
+
+
+def test_function_under_type_checks_is_itself_or_refused():
+    """As the test suite checks them: by a wrapper of jaxtyping and beartype around a function of ours."""
+
+    def made(number):
+        def function(x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+            return number * x
+
+        return jaxtyped(typechecker=beartype)(function)
+
+    for wrap in (lambda function: function, jax.vmap):
+        with suppress(UnknownValueError):
+            assert fingerprint(wrap(made(1))) != fingerprint(wrap(made(2)))
 
 
 def test_patched_function_shows(monkeypatch):

@@ -67,7 +67,7 @@ def test_program_is_found_without_a_trace(shelf, caplog):
 
 @pytest.mark.parametrize(
     "other",
-    [{"size": 4}, {"wide": True}, {"once": True}, {"precision": "default"}],
+    [{"size": 4}, {"wide": True}, {"once": True}, {"precision": "default"}, {"stacked": (0,)}],
     ids=lambda other: next(iter(other)),
 )
 def test_other_arguments_or_settings_are_another_program(shelf, other, caplog):
@@ -162,7 +162,8 @@ def trained(strategy, options):
 
 
 def test_second_run_traces_no_program_and_leaves_the_same_bytes(program, tmp_path):
-    arguments = ("--models", "mlp", "bahdanau_attention", "--n-samples", 60, "--epochs", 2, "--wandb", "disabled")
+    """Of one rung the 8 members are stacked, of the other they are not (jaxtx/strategies.json)."""
+    arguments = ("--models", "logreg", "mlp", "--members", 8, "--n-samples", 60, "--epochs", 2, "--wandb", "disabled")
     cache, found = tmp_path / "cache", []
     for run in ("first", "second"):
         done = program(*arguments, "--out", tmp_path / run, JAX_COMPILATION_CACHE_DIR=str(cache))
