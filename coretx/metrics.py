@@ -95,7 +95,7 @@ def split_scores(logits: Float[np.ndarray, "member n"], y: Float[np.ndarray, " n
 
     The areas under curves are nan, and the curves absent, for a split with one class.
     """
-    from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
+    from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_curve
 
     logits, positives = logits.astype(np.float64), int((y > 0.5).sum())
     ranked = 0 < positives < len(y)
@@ -111,7 +111,7 @@ def split_scores(logits: Float[np.ndarray, "member n"], y: Float[np.ndarray, " n
         positives=positives,
         loss=cross_entropy(logits, y),
         accuracy=((logits > 0) == (y > 0.5)).mean(axis=1),
-        auc=np.array([roc_auc_score(y, scores) for scores in logits]) if ranked else undefined,
+        auc=np.array([auc(curve.x, curve.y) for curve in roc]) if ranked else undefined,
         average_precision=np.array([average_precision_score(y, scores) for scores in logits]) if ranked else undefined,
         confusion=confusion_matrix(logits, y),
         roc=tuple(roc),

@@ -114,9 +114,10 @@ class JaxAccess:
         lane = self._lanes[0 if self._placement.stacked else member]
         with self._width():
             shared = self._put(self._placement.put_shared, (np.int32(member), x))
+            arguments = lane.carry.parameters, *shared
+            compiled = self._programs.explain.ready(self.seconds, *arguments)
             with self._placement.turn:
-                found = self._programs.explain(self.seconds, lane.carry.parameters, *shared)
-                attribution, weights = self._placement.fetch(found)
+                attribution, weights = self._placement.fetch(compiled(*arguments))
         return attribution, dict(zip(names, weights, strict=True))
 
     def state(self) -> dict[str, np.ndarray]:
@@ -168,8 +169,9 @@ class JaxAccess:
         with self._width():
             shared = self._put(self._placement.put_shared, arrays)
             run: Program = getattr(self._programs, program)
+            compiled = run.ready(self.seconds, self._lanes[0].carry.parameters, *shared)
             with self._placement.turn:
-                return self._join([run(self.seconds, lane.carry.parameters, *shared) for lane in self._lanes])
+                return self._join([compiled(lane.carry.parameters, *shared) for lane in self._lanes])
 
     def _chunk(
         self, programs: Programs, schedule: Schedule, epochs: range, data: Rows, evaluate: dict[str, Rows]

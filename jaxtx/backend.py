@@ -46,10 +46,10 @@ class JaxBackend:
         self._options = options
         self._shelf = shelf
         # One CPU device runs a program in the thread that calls it: a population a core. Elsewhere populations take
-        # turns chunk by chunk, so that one compiles while another trains; processes must agree on the order of all.
-        alone = self.device == "cpu" and len(devices) == 1
+        # turns chunk by chunk, so that some compile while another trains; processes must agree on the order of all.
+        alone, cores = self.device == "cpu" and len(devices) == 1, len(os.sched_getaffinity(0))
         self._turn = nullcontext() if alone else threading.Lock()
-        self.side_by_side = len(os.sched_getaffinity(0)) if alone else 2 if jax.process_count() == 1 else 1
+        self.side_by_side = cores if alone else min(4, max(2, cores // 4)) if jax.process_count() == 1 else 1
 
     def supports(self, spec: ModelSpec) -> bool:
         """Return whether a model class is registered for the spec's architecture."""
