@@ -10,10 +10,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from coretx.backend import ModelAccess
-from coretx.data import Dataset, batch_order, epochs_per_chunk
+from coretx.data import Dataset, epochs_per_chunk
 from coretx.metrics import epoch_metrics, split_scores
 from coretx.models.init import initial_parameters
 from coretx.models.spec import ModelSpec, Optimizer
+from coretx.orders import batch_orders
 from coretx.results import EpochRecord, Predictions, SplitScores
 
 History = dict[str, Float[np.ndarray, "member epoch"]]
@@ -147,24 +148,21 @@ class ChunkPlan(NamedTuple):
 def plan_chunk(population: Population, n: int, epochs: range) -> ChunkPlan:
     """Return what every member does in these epochs of n rows."""
     spec, groups = population.spec, len(population.optimizers)
-    orders = [
-        batch_order(
-            n,
-            spec.optimizer.batch_size,
-            epochs,
-            seed=population.seed,
-            task=population.task,
-            model=spec.name,
-            member=member,
-        )
-        for member in range(population.members)
-    ]
+    rows, weights = batch_orders(
+        n,
+        spec.optimizer.batch_size,
+        epochs,
+        seed=population.seed,
+        task=population.task,
+        model=spec.name,
+        members=population.members,
+    )
     rates = [learning_rates(optimizer, epochs) for optimizer in population.optimizers]
     decays = [optimizer.weight_decay for optimizer in population.optimizers]
     return ChunkPlan(
         epochs,
-        rows=np.stack([rows for rows, _ in orders] * groups),
-        weights=np.stack([weights for _, weights in orders] * groups),
+        rows=np.concatenate([rows] * groups),
+        weights=np.concatenate([weights] * groups),
         learning_rate=np.repeat(rates, population.members, axis=0),
         weight_decay=np.repeat(decays, population.members),
     )

@@ -1,0 +1,102 @@
+"""The batch orders of many members, drawn in helping processes where the machine has the cores.
+
+An order is a permutation of a stream of its own, 20 to 40 us: with 64 members a chunk takes as long to draw as a GPU
+needs to train it, and threads that draw would keep the interpreter from those that log. A helper is this module as a
+program: it reads a line that says what to draw and answers with the numbers alone.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from coretx.data import batch_order
+
+MANY = 2**20
+"""Row numbers in a chunk from which helpers are asked: what is fewer is drawn here in 20 ms."""
+CORES_PER_HELPER = 4
+"""A helper has work for a fourth of the time, and a machine with few cores needs them for training."""
+MOST_HELPERS = 8
+
+
+def batch_orders(
+    n: int, batch_size: int, epochs: range, *, seed: int, task: str, model: str, members: int
+) -> tuple[Int[np.ndarray, "member epoch step batch"], Float[np.ndarray, "member epoch step batch"]]:
+    """Return the rows and the weights of every batch of these epochs, for members 0, 1, ...: see `batch_order`."""
+    stream = {"n": n, "batch_size": batch_size, "seed": seed, "task": task, "model": model}
+    _, weights = batch_order(n, batch_size, epochs[:1], seed=seed, task=task, model=model, member=0)
+    count = len(os.sched_getaffinity(0)) // CORES_PER_HELPER
+    if count < 2 or members < 2 or members * len(epochs) * n < MANY:
+        rows = draw(range(members), epochs, stream)
+    else:
+        parts = [range(part[0], part[-1] + 1) for part in np.array_split(range(members), min(count, members))]
+        shape = (len(epochs), *weights.shape[1:])
+        rows = np.empty((members, *shape), np.int32)
+        list(helpers(min(count, MOST_HELPERS)).map(lambda part: ask(part, epochs, stream, rows[part.start :]), parts))
+    return rows, np.repeat(np.broadcast_to(weights, (1, len(epochs), *weights.shape[1:])), members, axis=0)
+
+
+def draw(members: range, epochs: range, stream: dict[str, Any]) -> Int[np.ndarray, "member epoch step batch"]:
+    """Return the rows of these members."""
+    return np.stack([batch_order(epochs=epochs, member=member, **stream)[0] for member in members])
+
+
+def ask(
+    members: range, epochs: range, stream: dict[str, Any], rows: Int[np.ndarray, "member epoch step batch"]
+) -> None:
+    """Let this thread's helper draw the rows of these members; draw them here where it is gone."""
+    wanted = rows[: len(members)].reshape(-1).view(np.uint8)
+    request = {"members": [members.start, members.stop], "epochs": [epochs.start, epochs.stop], "stream": stream}
+    try:
+        helper = own_helper()
+        assert helper.stdin is not None, "a pipe"
+        assert helper.stdout is not None, "a pipe"
+        helper.stdin.write(json.dumps(request).encode() + b"\n")
+        helper.stdin.flush()
+        came = 0
+        while more := helper.stdout.readinto(wanted[came:]):  # type: ignore[attr-defined]
+            came += more
+    except OSError:
+        came = 0
+    if came < len(wanted):
+        rows[: len(members)] = draw(members, epochs, stream)
+
+
+@cache
+def helpers(count: int) -> ThreadPoolExecutor:
+    """Return as many threads, each with a helper of its own, for all populations together."""
+    return ThreadPoolExecutor(count, "orders")
+
+
+OWN = threading.local()
+"""The helper of each thread."""
+
+
+def own_helper() -> subprocess.Popen[bytes]:
+    """Return this thread's helper, started at the first call; it ends when its input does, as this process ends."""
+    if not hasattr(OWN, "helper"):
+        code = "import sys; sys.path.insert(0, sys.argv[1]); from coretx.orders import serve; serve()"
+        OWN.helper = subprocess.Popen(
+            [sys.executable, "-c", code, str(Path(__file__).parents[1])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the one who asks
+        )
+    return OWN.helper
+
+
+def serve() -> None:
+    """Answer requests until there are no more."""
+    for line in sys.stdin.buffer:
+        request = json.loads(line)
+        rows = draw(range(*request["members"]), range(*request["epochs"]), request["stream"])
+        sys.stdout.buffer.write(rows.tobytes())
+        sys.stdout.buffer.flush()
