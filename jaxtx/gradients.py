@@ -1,7 +1,7 @@
-"""Three functions of a transformer with gradients written by hand: XLA's CPU compiler makes slow loops of its own.
+"""Four functions of a transformer with gradients written by hand: XLA's CPU compiler makes slow loops of its own.
 
 What costs there is a sum over rows or over a short last axis: of 768 rows of 32 numbers it takes 50 to 200 us, and a
-product with ones 5. All sums here are such products. See docs/performance.md for what each of the three brought.
+product with ones 5. Most sums here are such products. See docs/performance.md for what each of the four brought.
 """
 
 import jax
@@ -111,3 +111,41 @@ def gelu_backward(kept: tuple[Array, Array], slope: Array) -> tuple[Array]:
 
 
 gelu.defvjp(gelu_forward, gelu_backward)
+
+
+@jax.custom_vjp
+def mix(
+    logits: Float[Array, "batch head query key"], value: Float[Array, "batch key head width"]
+) -> Float[Array, "batch query head width"]:
+    """Return softmax(logits) over the keys times the values."""
+    return mix_forward(logits, value)[0]
+
+
+def mix_forward(logits: Array, value: Array) -> tuple[Array, tuple[Array, Array, Array, Array]]:
+    """Return the value, and what its gradient needs: exponents, values with a last 1, their mix, 1 over the sums.
+
+    One product sums exponents and mixes values, which are divided afterwards: they are fewer than the weights.
+    """
+    exponents = jnp.exp(logits - jax.lax.stop_gradient(logits.max(axis=-1, keepdims=True)))
+    values = with_last(value.swapaxes(1, 2), 1.0)
+    mixed = exponents @ values
+    inverse = 1 / mixed[..., -1:]
+    mixed = mixed[..., :-1] * inverse
+    return mixed.swapaxes(1, 2), (exponents, values, mixed, inverse)
+
+
+def mix_backward(kept: tuple[Array, Array, Array, Array], slope: Array) -> tuple[Array, Array]:
+    """Return the gradients by logits and values: with weights w and slopes s, w (s v - s (w v)), one product more."""
+    exponents, values, mixed, inverse = kept
+    slopes = slope.swapaxes(1, 2) * inverse
+    by_value = exponents.swapaxes(2, 3) @ slopes
+    along = jnp.concatenate([slopes, -(slopes * mixed).sum(axis=-1, keepdims=True)], axis=-1)
+    return exponents * (along @ values.swapaxes(2, 3)), by_value.swapaxes(1, 2)
+
+
+mix.defvjp(mix_forward, mix_backward)
+
+
+def with_last(x: Float[Array, "*row width"], last: float) -> Float[Array, "*row width+1"]:
+    """Return x with one more number at the end of the last axis."""
+    return jnp.concatenate([x, jnp.full((*x.shape[:-1], 1), last, x.dtype)], axis=-1)

@@ -30,11 +30,10 @@ def scaled_dot_product(
     note: Note,
 ) -> Float[Array, "batch query head value_dim"]:
     """Return softmax(q k^T / sqrt(head_dim)) v (Vaswani et al., 2017, eq. 1)."""
-    logits = jnp.einsum("bqhd,bkhd->bhqk", query, key) / key.shape[-1] ** 0.5
+    logits = jnp.einsum("bqhd,bkhd->bhqk", query / key.shape[-1] ** 0.5, key)
     note("attention.logits", logits)
-    weights = jax.nn.softmax(logits, axis=-1)
-    note("attention.weights", weights)
-    return jnp.einsum("bhqk,bkhd->bqhd", weights, value)
+    note("attention.weights", jax.nn.softmax(logits, axis=-1))
+    return gradients.mix(logits, value)
 
 
 class Linear(nnx.Module):

@@ -25,6 +25,8 @@ MULTI, SINGLE, SELF, BAHDANAU = (
 )
 J_NORM = "gradients.layer_norm(x, self.scale[...], self.bias[...])"
 OWN_NORM = "(x - x.mean(-1, keepdims=True)) / jnp.sqrt({} + {}) * self.scale[...] + self.bias[...]"
+J_MIX, J_WEIGHTS = "gradients.mix(logits, value)", "jax.nn.softmax(logits, axis={})"
+OWN_MIX = 'jnp.einsum("bhqk,bkhd->bqhd", {}, value)'
 UNBIASED_NORM = (
     "self.attention_norm.bias + self.attention_norm.weight * (x - x.mean(-1, keepdim=True)) "
     "/ torch.sqrt(x.var(-1, keepdim=True) + 1e-5)"
@@ -60,12 +62,16 @@ FORWARD_MUTANTS = (
            ((T_LAYERS + "scaled_dot_product", "key.shape[-1] ** 0.5", "(key.shape[-1] * key.shape[-2]) ** 0.5"),)),
     Mutant("scores not divided by sqrt(head_dim)", "jax", SINGLE, ("forward/attention.logits", 0),
            ((J_LAYERS + "scaled_dot_product", " / key.shape[-1] ** 0.5", ""),)),
+    Mutant("values mixed by exponents, not divided by their sum", "jax", SINGLE, ("forward/attended", 0),
+           ((J_LAYERS + "scaled_dot_product", J_MIX, OWN_MIX.format("jnp.exp(logits)")),)),
     Mutant("queries and keys swapped", "jax", SINGLE, ("forward/attention.logits", 0),
-           ((J_LAYERS + "scaled_dot_product", "query, key) /", "key, query) /"),)),
+           ((J_LAYERS + "scaled_dot_product", "query / key.shape[-1] ** 0.5, key)",
+             "key / key.shape[-1] ** 0.5, query)"),)),
     Mutant("softmax over the queries", "torch", SINGLE, ("forward/attention.weights", 0),
            ((T_LAYERS + "scaled_dot_product", "softmax(logits, dim=-1)", "softmax(logits, dim=-2)"),)),
     Mutant("softmax over the queries", "jax", SINGLE, ("forward/attention.weights", 0),
-           ((J_LAYERS + "scaled_dot_product", "softmax(logits, axis=-1)", "softmax(logits, axis=-2)"),)),
+           ((J_LAYERS + "scaled_dot_product", f"{J_WEIGHTS.format(-1)})\n    return {J_MIX}",
+             f"{J_WEIGHTS.format(-2)})\n    return {OWN_MIX.format(J_WEIGHTS.format(-2))}"),)),
     Mutant("positions shifted by one", "torch", SINGLE, ("forward/hidden", 0),
            ((T_SINGLE + "add_positions", "sinusoids(*x.shape[1:])", "sinusoids(x.shape[1] + 1, x.shape[2])[1:]"),)),
     Mutant("CLS at the end", "jax", SINGLE, ("forward/hidden", 0),
@@ -145,7 +151,8 @@ def mutants_of(spec: ModelSpec, manifest: Manifest) -> tuple[Mutant, ...]:
 
 EQUIVALENT = (
     Mutant("queries and keys swapped", "jax", SELF, ("", 0),
-           (("jaxtx.models.self_attention:scaled_dot_product", "query, key) /", "key, query) /"),),
+           (("jaxtx.models.self_attention:scaled_dot_product", "query / key.shape[-1] ** 0.5, key)",
+             "key / key.shape[-1] ** 0.5, query)"),),
            proof="Both are h, and h h^T is symmetric: the same scores."),
     Mutant("variance as E[x^2] - E[x]^2", "jax", MULTI, ("", 0),
            ((J_LAYERS + "LayerNorm.__call__", J_NORM,

@@ -21,7 +21,13 @@ def plain_gelu(x):
     return jax.nn.gelu(x, approximate=False)
 
 
+def plain_mix(logits, value):
+    return jnp.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(logits, axis=-1), value)
+
+
 CASES = {
+    "attention": (gradients.mix, plain_mix, ((7, 2, 3, 5), (7, 5, 2, 4))),
+    "attention of one step": (gradients.mix, plain_mix, ((2, 1, 1, 1), (2, 1, 1, 3))),
     "linear, wider": (gradients.linear, plain_linear, ((7, 3, 4), (4, 6), (6,))),
     "linear, narrower": (gradients.linear, plain_linear, ((7, 3, 6), (6, 4), (4,))),
     "linear, rows alone": (gradients.linear, plain_linear, ((7, 4), (4, 4), (4,))),
@@ -63,3 +69,10 @@ def test_value_and_gradients_are_those_of_the_formula(name, stacked):
 def test_layer_norm_of_equal_numbers_is_the_bias():
     found = gradients.layer_norm(jnp.full((2, 3), 7.0), jnp.full(3, 2.0), jnp.arange(3.0))
     np.testing.assert_array_equal(found, [[0, 1, 2], [0, 1, 2]])
+
+
+def test_attention_to_scores_that_exponents_would_not_hold_is_finite():
+    logits, value = jnp.array([[[[1e4, -1e4, 1e4]]]]), jnp.arange(6.0).reshape(1, 3, 1, 2)
+    found, wanted = (value_and_gradients(f, (logits, value)) for f in (gradients.mix, plain_mix))
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
