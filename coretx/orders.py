@@ -13,7 +13,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -31,16 +31,16 @@ def batch_orders(
     n: int, batch_size: int, epochs: range, *, seed: int, task: str, model: str, members: int
 ) -> tuple[Int[np.ndarray, "member epoch step batch"], Float[np.ndarray, "member epoch step batch"]]:
     """Return the rows and the weights of every batch of these epochs, for members 0, 1, ...: see `batch_order`."""
-    stream = {"n": n, "batch_size": batch_size, "seed": seed, "task": task, "model": model}
+    stream = {"n": n, "batch_size": batch_size, "seed": int(seed), "task": task, "model": model}
     _, weights = batch_order(n, batch_size, epochs[:1], seed=seed, task=task, model=model, member=0)
-    count = len(os.sched_getaffinity(0)) // CORES_PER_HELPER
+    count = min(cores() // CORES_PER_HELPER, MOST_HELPERS)
     if count < 2 or members < 2 or members * len(epochs) * n < MANY:
         rows = draw(range(members), epochs, stream)
     else:
         parts = [range(part[0], part[-1] + 1) for part in np.array_split(range(members), min(count, members))]
         shape = (len(epochs), *weights.shape[1:])
         rows = np.empty((members, *shape), np.int32)
-        list(helpers(min(count, MOST_HELPERS)).map(lambda part: ask(part, epochs, stream, rows[part.start :]), parts))
+        list(helpers(count).map(lambda part: ask(part, epochs, stream, rows[part.start :]), parts))
     return rows, np.repeat(np.broadcast_to(weights, (1, len(epochs), *weights.shape[1:])), members, axis=0)
 
 
@@ -52,7 +52,10 @@ def draw(members: range, epochs: range, stream: dict[str, Any]) -> Int[np.ndarra
 def ask(
     members: range, epochs: range, stream: dict[str, Any], rows: Int[np.ndarray, "member epoch step batch"]
 ) -> None:
-    """Let this thread's helper draw the rows of these members; draw them here where it is gone."""
+    """Let this thread's helper draw the rows of these members; draw them here where it is gone or draws others.
+
+    Its first order is compared with the one drawn here: what has come between, or other code, would show there.
+    """
     wanted = rows[: len(members)].reshape(-1).view(np.uint8)
     request = {"members": [members.start, members.stop], "epochs": [epochs.start, epochs.stop], "stream": stream}
     try:
@@ -66,7 +69,10 @@ def ask(
             came += more
     except OSError:
         came = 0
-    if came < len(wanted):
+    first = batch_order(epochs=epochs[:1], member=members[0], **stream)[0][0]
+    if came < len(wanted) or not np.array_equal(rows[0, 0], first):
+        OWN.helper.kill()
+        del OWN.helper
         rows[: len(members)] = draw(members, epochs, stream)
 
 
@@ -79,13 +85,21 @@ def helpers(count: int) -> ThreadPoolExecutor:
 OWN = threading.local()
 """The helper of each thread."""
 
+HELPER = """
+import os, sys
+answers = os.fdopen(os.dup(1), "wb")
+os.dup2(2, 1)  # whatever else is printed is no answer
+sys.path.insert(0, sys.argv[1])
+from coretx.orders import serve
+serve(answers)
+"""
+
 
 def own_helper() -> subprocess.Popen[bytes]:
     """Return this thread's helper, started at the first call; it ends when its input does, as this process ends."""
     if not hasattr(OWN, "helper"):
-        code = "import sys; sys.path.insert(0, sys.argv[1]); from coretx.orders import serve; serve()"
         OWN.helper = subprocess.Popen(
-            [sys.executable, "-c", code, str(Path(__file__).parents[1])],
+            [sys.executable, "-P", "-c", HELPER, str(Path(__file__).parents[1])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for the one who asks
@@ -93,10 +107,14 @@ def own_helper() -> subprocess.Popen[bytes]:
     return OWN.helper
 
 
-def serve() -> None:
+def serve(answers: BinaryIO) -> None:
     """Answer requests until there are no more."""
     for line in sys.stdin.buffer:
         request = json.loads(line)
-        rows = draw(range(*request["members"]), range(*request["epochs"]), request["stream"])
-        sys.stdout.buffer.write(rows.tobytes())
-        sys.stdout.buffer.flush()
+        answers.write(draw(range(*request["members"]), range(*request["epochs"]), request["stream"]).tobytes())
+        answers.flush()
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,5 +1,6 @@
 """Functions compiled ahead, with the time it takes kept apart."""
 
+import inspect
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -10,7 +11,7 @@ import jax
 from jax.sharding import NamedSharding
 from jaxtyping import Array
 
-from jaxtx.fingerprint import UnknownValueError, fingerprint
+from jaxtx.fingerprint import fingerprint
 from jaxtx.kept import Shelf
 
 Once = bool | Callable[..., bool]
@@ -22,7 +23,7 @@ class Program:
     `precision` is that of float32 matrix products, where a device offers less; `out` is where results are left, the
     place of the arguments if None. A program that runs `once`, which may depend on its arguments, is worth no
     optimization by LLVM. `stacked` arguments, each along its axis, are mapped over. On a `shelf` compiled programs
-    outlast the process.
+    outlast the process; `about` is the class of the model that is compiled.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Program:
         *,
         once: Once = False,
         stacked: tuple[int | None, ...] = (),
+        about: type | None = None,
         shelf: Shelf | None = None,
     ) -> None:
         self.source = function
@@ -42,6 +44,7 @@ class Program:
         self.function = jax.jit(batched, donate_argnums=donate, out_shardings=out, keep_unused=True)
         self.precision = precision
         self.once = once
+        self.about = about
         self.shelf = shelf
         self.compiled: dict[Any, Callable[..., Any]] = {}
         self._compiling = threading.Lock()
@@ -83,13 +86,23 @@ class Program:
         return program
 
     def _code(self, shelf: Shelf, key: Any, options: dict[str, Any]) -> str | None:
-        """Return the name of what decides which program this is, None where the function reaches what has no name."""
+        """Return the name of what decides which program this is; None where nothing can tell.
+
+        So it is where code reaches what has no name, and where the model's class is not what it was when this process
+        first traced it: jax and Flax remember parts of a trace, and what is made of new code may hold some of the old.
+        """
         try:
-            code = fingerprint(self.source)
-        except UnknownValueError:
+            first, now = FIRST.get(self.about), fingerprint(self.about)
+            code = fingerprint((inspect.unwrap(Program.__init__), self.source))
+        except Exception:  # what a plugin's code may do to the walk costs the shortcut, no more
             return None
-        wide = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
-        return shelf.key(code, str(key), str(self.settings), options, wide)
+        if FIRST.setdefault(self.about, first or now) != now:
+            return None
+        return shelf.key(code, now, str(key), str(self.settings), options)
+
+
+FIRST: dict[Any, str] = {}
+"""The digest of each model class when a program of it was first wanted."""
 
 
 OPTIONS: Mapping[str, Mapping[str, Any]] = {

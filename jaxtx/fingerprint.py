@@ -5,6 +5,7 @@ the digest of what would be run. Of libraries the names alone are taken, their v
 """
 
 import dataclasses
+import dis
 import enum
 import functools
 import hashlib
@@ -13,17 +14,32 @@ import types
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 LIBRARIES = {"jax", "jaxlib", "flax", "optax", "numpy", "jaxtyping", "beartype"} | sys.stdlib_module_names
 """Packages whose functions are taken by name."""
 
-PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...), np.generic, np.dtype, enum.Enum)
-COMMON = {str, int, type(None)}
-"""Most of what there is to see."""
+PLAIN = {type(None), bool, int, float, complex, str, bytes, type(...), range, slice}
+"""Types whose values are what they print; what is derived from them may be more."""
 
-INNER = (property, classmethod, staticmethod, functools.partial, functools.cached_property)
-"""What wraps functions, which its attributes name."""
+UNSEEN = {
+    *("getattr", "globals", "vars", "eval", "exec", "__import__", "import_module"),
+    *("environ", "getenv", "argv", "open", "load", "loadtxt", "read_text", "read_bytes"),
+}
+"""Names of what finds a function or a number by other ways than the code tells."""
+
+WRAPPERS: dict[type, tuple[str, ...]] = {
+    property: ("fget", "fset", "fdel"),
+    classmethod: ("__func__",),
+    staticmethod: ("__func__",),
+    functools.partial: ("func", "args", "keywords"),
+    functools.cached_property: ("func",),
+    type(functools.cache(len)): ("__wrapped__",),
+    jax.custom_vjp: ("__wrapped__", "nondiff_argnums", "fwd", "bwd"),
+    jax.custom_jvp: ("__wrapped__", "nondiff_argnums", "jvp"),
+}
+"""What wraps functions, and the attributes that say which and how."""
 
 
 class UnknownValueError(TypeError):
@@ -33,12 +49,25 @@ class UnknownValueError(TypeError):
 def fingerprint(function: Any) -> str:
     """Return the digest of a function, a class or a value. UnknownValueError where it reaches what has none.
 
-    >>> fingerprint(lambda x: x + 1) == fingerprint(lambda x: x + 1), fingerprint(lambda x: x + 2)[:0]
-    (True, '')
+    Two functions may have different digests and do the same; equal digests mean equal code and constants.
+
+    >>> fingerprint(lambda x: x + 1) == fingerprint(lambda x: x + 1) != fingerprint(lambda x: x + 2)
+    True
     """
     walk = Walk()
     walk.take(function)
     return walk.digest.hexdigest()
+
+
+class Code(NamedTuple):
+    """What one function's code is, functions inside it included."""
+
+    digest: str
+    names: tuple[str, ...]
+    """All that it looks up."""
+    finds: str
+    """What it does that hides from `names` what it uses; nothing, mostly."""
+    code: types.CodeType
 
 
 class Walk:
@@ -50,7 +79,7 @@ class Walk:
 
     def take(self, value: Any) -> None:
         """Add a value to the digest."""
-        if type(value) in COMMON or isinstance(value, PLAIN):
+        if type(value) in PLAIN:
             return self._write(type(value).__name__, repr(value))
         if id(value) in self.seen:
             return self._write("again", self.seen[id(value)][0])
@@ -60,7 +89,7 @@ class Walk:
         self._write(type(value).__name__)
         for part in self._parts(value):
             self.take(part)
-        return None
+        return self._write("end")
 
     def _write(self, *words: Any) -> None:
         self.digest.update(repr(words).encode())
@@ -72,40 +101,52 @@ class Walk:
                 code = described(value.__code__)
                 yield from (value.__qualname__, code.digest, value.__defaults__, value.__kwdefaults__)
                 yield from (cell.cell_contents for cell in value.__closure__ or ())
-                if value.__globals__["__name__"].partition(".")[0] not in LIBRARIES:
+                yield from (part for item in vars(value).items() if item[0] != "__wrapped__" for part in item)
+                if value.__globals__.get("__name__", "").partition(".")[0] not in LIBRARIES:
+                    if code.finds:
+                        raise UnknownValueError(f"{value.__qualname__} uses {code.finds}: what it finds, nothing tells")
                     yield from reached(code.names, value.__globals__)
             case type():
-                yield from (value.__module__, value.__qualname__, value.__bases__)
+                yield from (type(value), value.__module__, value.__qualname__, value.__bases__)
                 for name, attribute in sorted(vars(value).items()):
-                    if isinstance(attribute, (types.FunctionType, *INNER, *PLAIN, tuple)) and name not in FREE:
+                    if name not in FREE and not name.startswith(("__dataclass_", "_pytree__", "_abc_")):
                         yield from (name, attribute)
-            case dict() | types.MappingProxyType():
-                yield from (part for item in value.items() for part in item)
-            case tuple() | list():
-                yield from (type(value), len(value)) if hasattr(value, "_fields") else (len(value),)
+            case enum.Enum():
+                yield from (type(value), value.name)
+            case tuple() if hasattr(value, "_fields"):
+                yield from (type(value), *value)
+            case _ if type(value) in (tuple, list):
                 yield from value
-            case set() | frozenset():
+            case _ if type(value) in (dict, types.MappingProxyType):
+                yield from (part for item in value.items() for part in item)
+            case _ if type(value) in (set, frozenset):
                 yield from sorted(fingerprint(item) for item in value)
-            case np.ndarray():
-                yield from (value.dtype, value.shape, value.tobytes())
-            case types.ModuleType():
-                yield value.__name__
+            case np.dtype() | np.generic():
+                yield from (type(value), str(value))
+            case np.ndarray() if type(value) is np.ndarray and not value.dtype.hasobject:
+                yield from (str(value.dtype), value.shape, value.tobytes())
             case types.MethodType():
                 yield from (value.__func__, value.__self__)
             case _ if dataclasses.is_dataclass(value):
                 yield type(value)
                 yield from (getattr(value, field.name) for field in dataclasses.fields(value))
-            case _ if names := [name for name in WRAPPED if hasattr(value, name)]:
-                yield from (getattr(value, name) for name in names)
+                yield from (part for item in sorted(getattr(value, "__dict__", {}).items()) for part in item)
+            case _ if type(value) in WRAPPERS:
+                yield from (getattr(value, name, None) for name in WRAPPERS[type(value)])
+            case _ if type(value) in DESCRIPTORS:
+                pass
             case _:
                 raise UnknownValueError(f"nothing tells what a {type(value).__qualname__} is in another process")
 
 
-FREE = {"__doc__", "__module__", "__qualname__", "__annotations__", "__firstlineno__", "__static_attributes__"}
+FREE = {
+    *("__doc__", "__module__", "__qualname__", "__dict__", "__weakref__", "__annotations__", "__match_args__"),
+    *("__firstlineno__", "__static_attributes__", "__orig_bases__", "__slots__"),
+}
 """Attributes of a class on which no result depends, or that are taken anyhow."""
 
-WRAPPED = ("__wrapped__", "func", "args", "keywords", "fget", "fset", "__func__", "fwd", "bwd")
-"""Where wrappers keep functions: Python's own, and the last two of jax.custom_vjp."""
+DESCRIPTORS = {types.MemberDescriptorType, types.GetSetDescriptorType, type(vars(Code)["digest"])}
+"""What Python itself makes of a class's slots and of the fields of a named tuple, whose names are taken."""
 
 
 def library_name(value: Any) -> str | None:
@@ -118,6 +159,8 @@ def library_name(value: Any) -> str | None:
     name = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
     if not isinstance(module, str) or not isinstance(name, str) or module.partition(".")[0] not in LIBRARIES:
         return None
+    if "<locals>" in name:
+        return None
     found = sys.modules.get(module)
     for part in name.split("."):
         found = getattr(found, part, None)
@@ -125,14 +168,7 @@ def library_name(value: Any) -> str | None:
     return f"{module}.{name}" if found is value or isinstance(value, type) else None
 
 
-class Code(NamedTuple):
-    """What one function's code is, functions inside it included."""
-
-    digest: str
-    names: tuple[str, ...]
-    """All that it looks up."""
-    code: types.CodeType
-
+IMPORT = dis.opmap["IMPORT_NAME"]
 
 CODES: dict[int, Code] = {}
 """What has been described, by the id of a code object, which cannot change and is held."""
@@ -143,18 +179,30 @@ def described(code: types.CodeType) -> Code:
     if id(code) not in CODES:
         inner = [described(part) for part in code.co_consts if isinstance(part, types.CodeType)]
         constants = [part for part in code.co_consts if not isinstance(part, types.CodeType)]
-        words = (code.co_code, code.co_names, code.co_varnames, code.co_freevars, code.co_flags)
+        words = [getattr(code, name) for name in WORDS]
         digest = fingerprint((words, constants, [part.digest for part in inner]))
         names = {*code.co_names, *(name for part in inner for name in part.names)}
-        CODES[id(code)] = Code(digest, tuple(sorted(names)), code)
+        finds = "import" if IMPORT in code.co_code[::2] else next(iter(sorted(UNSEEN.intersection(code.co_names))), "")
+        finds = next((part.finds for part in inner if part.finds), finds)
+        CODES[id(code)] = Code(digest, tuple(sorted(names)), finds, code)
     return CODES[id(code)]
 
 
+WORDS = (
+    *("co_code", "co_exceptiontable", "co_names", "co_varnames", "co_freevars", "co_cellvars", "co_flags"),
+    *("co_argcount", "co_posonlyargcount", "co_kwonlyargcount"),
+)
+"""What a code object is made of, its constants apart."""
+
+
 def reached(names: tuple[str, ...], namespace: dict[str, Any]) -> Iterator[Any]:
-    """Yield those of the names that are global, each with its value; of a module of ours what they may mean in it."""
+    """Yield those of the names that are there, each with its value; of a module of ours what they may mean in it."""
     for name in names:
         if name in namespace:
             value = namespace[name]
-            yield from (name, value)
+            yield name
             if isinstance(value, types.ModuleType) and library_name(value) is None:
-                yield from (part for inner in names if hasattr(value, inner) for part in (inner, getattr(value, inner)))
+                yield value.__name__
+                yield from reached(tuple(part for part in names if part != name), vars(value))
+            else:
+                yield value

@@ -23,7 +23,7 @@ from typing import Any
 import jax
 from jax.experimental.serialize_executable import deserialize_and_load, serialize
 
-LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy")
+LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy", "ml_dtypes")
 """What a program depends on besides its own code."""
 
 
@@ -55,12 +55,20 @@ class Shelf:
         try:
             payload, arguments, results = pickle.loads(pickled)
             return deserialize_and_load(payload, arguments, results, self.device.client, [self.device])
-        except jax.errors.JaxRuntimeError:
+        except (
+            Exception
+        ):  # a driver of another version, a class that has moved: it is compiled, as if it were not there
             return None
 
     def keep(self, name: str, compiled: jax.stages.Compiled) -> None:
-        """Keep a program that was compiled, not loaded: XLA serializes what it has loaded into what cannot run."""
-        pickled = pickle.dumps(serialize(compiled))
+        """Keep a program that was compiled, not loaded: XLA serializes what it has loaded into what cannot run.
+
+        One that calls back into Python cannot be kept, and is not.
+        """
+        try:
+            pickled = pickle.dumps(serialize(compiled))
+        except Exception:  # each kind of callback and each release of jax has errors of its own
+            return
         self._write(f"{name}.program", hashlib.sha256(pickled).digest() + pickled)
 
     def link(self, code: str, name: str) -> None:
@@ -68,8 +76,9 @@ class Shelf:
         self._write(f"{code}.code", name.encode())
 
     def key(self, *parts: Any) -> str:
-        """Return a name for what all these parts decide, in these surroundings."""
-        return hashlib.sha256(repr((self.surroundings, parts)).encode()).hexdigest()
+        """Return a name for what all these parts decide, in these surroundings and under jax's settings of now."""
+        settings = sorted((name, str(value)) for name, value in jax.config.values.items() if "cache" not in name)
+        return hashlib.sha256(repr((self.surroundings, settings, parts)).encode()).hexdigest()
 
     def _write(self, name: str, content: bytes) -> None:
         """Write a file as a whole or not at all; a folder that refuses is told of, and costs the time of compiling."""
@@ -88,18 +97,20 @@ def open_shelf(folder: Path, device: jax.Device) -> Shelf:
 
 
 def surroundings(device: jax.Device) -> str:
-    """Return all that a program depends on but its code and arguments: libraries, settings, the kind of processor.
+    """Return all that a program depends on but its code and arguments: libraries, flags, the kind of processor.
 
     A library counts by its version and by when its newest file was changed, so that one edited in place is noticed.
     """
     versions = [(name, importlib.metadata.version(name)) for name in LIBRARIES]
+    if device.platform != "cpu":  # its compiler and its kernels come in packages of their own
+        there = [(part.name, part.version) for part in importlib.metadata.distributions()]
+        versions += sorted(part for part in there if part[0].startswith(("jax", "nvidia", "libtpu")))
     loaded = [module for name, module in [*sys.modules.items()] if name.partition(".")[0] in LIBRARIES]
     files = {file for module in loaded if (file := getattr(module, "__file__", None))}
-    settings = {name: value for name, value in jax.config.values.items() if "cache" not in name}
     flags = {name: value for name, value in os.environ.items() if name.startswith(("XLA_", "LIBTPU_"))}
     parts = (
         (sys.version, versions, newest(files)),
-        (sorted(settings.items()), sorted(flags.items())),
+        sorted(flags.items()),
         (device.platform, device.device_kind, device.id, device.client.platform_version),
         processor(),
     )

@@ -57,7 +57,7 @@ def programs(
     def member(function: Callable[..., Any], shared: int, donate: tuple[int, ...] = (), once: Once = False) -> Program:
         """One member's function of (own, *shared) as a program."""
         axes = (0, 0)[: 1 + bool(donate)] + (None,) * shared if stacked else ()
-        return Program(function, donate, precision, results, once=once, stacked=axes, shelf=shelf)
+        return Program(function, donate, precision, results, once=once, stacked=axes, about=model_class, shelf=shelf)
 
     def logits(parameters: Float[Array, " parameter"], x: Float[Array, "n time feature"]) -> Float[Array, " n"]:
         return in_blocks(model.model(model.split(parameters)), (x,), join, rows_measured(model, x))
@@ -102,6 +102,7 @@ def programs(
     ) -> tuple[Best, Float[Array, "quantity epoch"]]:
         return measure_path(model, best, path, epochs, data, evaluate, keep_best)
 
+    whole = NamedSharding(results.mesh, PartitionSpec())
     return Programs(
         model,
         train=member(train, shared=4, donate=(0,)),
@@ -110,9 +111,7 @@ def programs(
         intermediates=member(intermediates, shared=1),
         gradients=member(gradients, shared=3),
         input_gradients=member(input_gradients, shared=1),
-        explain=Program(
-            explain, precision=precision, out=NamedSharding(results.mesh, PartitionSpec()), once=True, shelf=shelf
-        ),
+        explain=Program(explain, (), precision, whole, once=True, about=model_class, shelf=shelf),
     )
 
 

@@ -25,7 +25,8 @@ from coretx.training import Population, start, train
 from jaxtx.fingerprint import UnknownValueError, Walk, fingerprint
 
 SOURCE = """
-import functools, jax
+import enum, functools, jax, types
+from dataclasses import dataclass
 from typing import NamedTuple
 RATE = 0.5
 TABLE = {"a": (1, 2), "b": {3, 4}}
@@ -34,8 +35,34 @@ class Pair(NamedTuple):
     one: int
     two: int = 2
 
-class Layer:
+outer, inner = types.ModuleType("outer"), types.ModuleType("outer.inner")
+outer.inner = inner
+outer.inner.tripled = lambda x: 3 * x
+NESTED = {"c": {}, "d": 3}
+
+class Kind(enum.Enum):
+    ONE = 1
+    def apply(self):
+        return self.value
+
+@dataclass(frozen=True)
+class Settings:
+    kind: Kind = Kind.ONE
+
+@dataclass
+class More:
+    rate: float = 0.1
+    def __post_init__(self):
+        self.bias = 0.5
+MORE = More()
+
+class Base:
+    def raised(self, x):
+        return 9 * x
+
+class Layer(Base):
     slope = 3
+    table = {1: [2]}
     def __init__(self, width):
         self.width = width
     def __call__(self, x):
@@ -62,19 +89,31 @@ def remembered(x, step=5):
 
 def root(x):
     "What it does."
-    return bent(Layer(6)(x)) + remembered(7)(x) + RATE + len(TABLE) + Pair(8).two + jax.numpy.exp(x)
+    deep = outer.inner.tripled(x) + len(NESTED) + Settings().kind.apply() + MORE.bias
+    return deep + bent(Layer(6)(x)) + remembered(7)(x) + RATE + len(TABLE) + Pair(8).two + jax.numpy.exp(x)
+root.note = 1
 """
 EDITS = {
     "a constant of the module": ("RATE = 0.5", "RATE = 0.25"),
     "a part of a table": ("{3, 4}", "{3, 5}"),
     "a default of a tuple": ("two: int = 2", "two: int = 3"),
     "an attribute of a class": ("slope = 3", "slope = 2"),
+    "a table in a class": ("{1: [2]}", "{1: [3]}"),
+    "an attribute of a function": ("root.note = 1", "root.note = 2"),
     "a method": ("self.inner(x) + ", "self.inner(x) - "),
     "a property": ("self.width / 2", "self.width / 3"),
     "a static method": ("4 * x", "5 * x"),
     "a gradient by hand": ("2 * x * slope", "3 * x * slope"),
     "a value with a gradient by hand": ("return x * x", "return x + x"),
     "a default argument": ("step=5", "step=6"),
+    "a function of a module in a module": (
+        "outer.inner.tripled = lambda x: 3 * x",
+        "outer.inner.tripled = lambda x: 4 * x",
+    ),
+    "a method of an enumeration": ("return self.value", "return -self.value"),
+    "an attribute of a dataclass that is no field": ("self.bias = 0.5", "self.bias = 0.25"),
+    "what is inside a table": ('{"c": {}, "d": 3}', '{"c": {"d": 3}}'),
+    "a method of a base class": ("return 9 * x", "return 8 * x"),
     "a function inside a cached one": ("x + y + step", "x - y + step"),
     "a number in the function": ("Layer(6)", "Layer(7)"),
     "a library's function": ("numpy.exp(x)", "numpy.log(x)"),
@@ -107,7 +146,7 @@ def test_value_that_a_function_closes_over_shows():
     assert fingerprint(functools.partial(max, 1)) != fingerprint(functools.partial(max, 2))
 
 
-@pytest.mark.parametrize("wrap", [jax.grad, jax.jit, jax.checkpoint, functools.cache, staticmethod])
+@pytest.mark.parametrize("wrap", [jax.grad, jax.checkpoint, jax.custom_jvp, functools.cache, staticmethod])
 def test_function_inside_a_librarys_wrapper_shows(wrap):
     def made(number):
         return wrap(lambda x: number * x)
@@ -139,9 +178,38 @@ def test_patched_function_shows(monkeypatch):
     assert fingerprint(function) == before
 
 
-def test_value_that_another_process_could_not_have_is_refused():
-    with pytest.raises(UnknownValueError, match="nothing tells what a object is in another process"):
-        fingerprint((object(),))
+def importing():
+    from coretx.seeds import stream
+
+    return stream
+
+
+class Worded(str):
+    """A text that may do more."""
+
+
+class Plain:
+    """Whose instances may hold anything."""
+
+    def __init__(self):
+        self.func, self.number = len, 3
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ((object(),), "nothing tells what a object is in another process"),
+        (Plain(), "nothing tells what a Plain is in another process"),
+        (jax.jit(lambda x: x), "nothing tells what a PjitFunction is in another process"),
+        (importing, "importing uses import: what it finds, nothing tells"),
+        (lambda x: getattr(jax.numpy, "exp")(x), "uses getattr: what it finds, nothing tells"),  # noqa: B009
+        (lambda x: x if os.environ.get("HALF") else x / 2, "uses environ: what it finds, nothing tells"),
+        (Worded("a"), "nothing tells what a Worded is in another process"),
+    ],
+)
+def test_what_another_process_could_have_otherwise_is_refused(value, why):
+    with pytest.raises(UnknownValueError, match=why):
+        fingerprint(value)
 
 
 def in_a_process(code, **environment):

@@ -44,7 +44,7 @@ def shelf(tmp_path, caplog):
 def run(shelf, function=None, size=3, **settings):
     """Return what a program of its own makes of `size` numbers."""
     with jax.enable_x64(settings.pop("wide", False)):
-        x = jax.device_put(np.linspace(0, 1, size), jax.devices("cpu")[0])
+        x = jax.device_put(np.linspace(0, 1, size, dtype=np.float32), jax.devices("cpu")[0])
         return np.asarray(Program(function or make(), shelf=shelf, **settings)({"compile": 0.0}, x))
 
 
@@ -67,13 +67,47 @@ def test_program_is_found_without_a_trace(shelf, caplog):
 
 @pytest.mark.parametrize(
     "other",
-    [{"size": 4}, {"wide": True}, {"once": True}, {"precision": "default"}, {"stacked": (0,)}],
+    [{"size": 4}, {"wide": True}, {"once": True}, {"precision": "default"}, {"stacked": (0,)}, {"donate": (0,)}],
     ids=lambda other: next(iter(other)),
 )
 def test_other_arguments_or_settings_are_another_program(shelf, other, caplog):
     run(shelf)
     run(shelf, **other)
     assert traces(caplog) == 2
+
+
+def test_other_settings_of_jax_are_another_program(shelf, caplog):
+    run(shelf)
+    with jax.default_prng_impl("rbg"):
+        run(shelf)
+    assert traces(caplog) == 2
+
+
+def test_class_that_has_changed_since_it_was_traced_is_neither_found_nor_kept(shelf, monkeypatch, caplog):
+    """What jax and Flax remember of a trace may be of the class before."""
+
+    class Model:
+        slope = 3
+
+    run(shelf, about=Model)
+    run(shelf, about=Model)
+    assert traces(caplog) == 1
+    monkeypatch.setattr(Model, "slope", 4)
+    run(shelf, about=Model)
+    run(shelf, about=Model)
+    assert traces(caplog) == 3
+    assert kept(shelf)[1] == 1
+
+
+def test_program_that_calls_back_is_compiled_each_time(shelf, caplog):
+    def calling(x):
+        logging.getLogger(__name__).info("traced")
+        jax.debug.callback(print, x.sum())
+        return x
+
+    for _ in range(2):
+        np.testing.assert_array_equal(run(shelf, lambda x: calling(x)), np.linspace(0, 1, 3, dtype=np.float32))
+    assert kept(shelf)[0] == 0
 
 
 def test_other_code_is_another_program(shelf, monkeypatch):

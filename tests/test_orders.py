@@ -16,7 +16,7 @@ STREAM = {"seed": 3, "task": "t", "model": "m"}
 def helped(monkeypatch):
     """As on a machine with cores enough, however few row numbers there are."""
     monkeypatch.setattr(orders, "MANY", 0)
-    monkeypatch.setattr("os.sched_getaffinity", lambda process: range(12))
+    monkeypatch.setattr(orders, "cores", lambda: 12)
     orders.helpers.cache_clear()
     yield
     orders.helpers(3).shutdown()
@@ -30,7 +30,8 @@ def wanted(n, epochs, members):
 
 
 @pytest.mark.parametrize(("n", "epochs", "members"), [(20, range(4), 5), (7, range(3, 5), 2), (64, range(1), 3)])
-def test_helpers_draw_what_is_drawn_without_them(helped, n, epochs, members):
+def test_helpers_draw_what_is_drawn_without_them(helped, n, epochs, members, monkeypatch):
+    monkeypatch.setattr(orders, "draw", None)  # nothing is drawn here
     found = orders.batch_orders(n, 8, epochs, members=members, **STREAM)
     for one, other in zip(found, wanted(n, epochs, members), strict=True):
         assert one.dtype == other.dtype
@@ -38,14 +39,18 @@ def test_helpers_draw_what_is_drawn_without_them(helped, n, epochs, members):
 
 
 def test_few_numbers_are_drawn_here(monkeypatch):
-    monkeypatch.setattr("os.sched_getaffinity", lambda process: range(12))
+    monkeypatch.setattr(orders, "cores", lambda: 12)
     monkeypatch.setattr(orders, "helpers", None)  # whoever asks fails
     found = orders.batch_orders(20, 8, range(4), members=3, **STREAM)
     np.testing.assert_array_equal(found[0], wanted(20, range(4), 3)[0])
 
 
-@pytest.mark.parametrize("command", ["import sys; sys.exit()", "import sys; sys.stdout.write('half'); input()"])
-def test_what_a_helper_that_is_gone_did_not_draw_is_drawn_here(helped, monkeypatch, command):
+OTHER = "import sys; input(); sys.stdout.buffer.write(bytes(4 * 2 * 4 * 24)); sys.stdout.flush(); input()"
+"""Answers with as many numbers as are wanted of two members: 4 epochs of 3 batches of 8 each, all 0."""
+
+
+@pytest.mark.parametrize("command", ["import sys; sys.exit()", "import sys; sys.stdout.write('half'); input()", OTHER])
+def test_what_a_helper_did_not_draw_is_drawn_here(helped, monkeypatch, command):
     started = []
 
     def start(arguments, **settings):
@@ -61,10 +66,8 @@ def test_what_a_helper_that_is_gone_did_not_draw_is_drawn_here(helped, monkeypat
 
 def test_helpers_end_with_the_one_who_asks():
     code = """
-import os
-os.sched_getaffinity = lambda process: range(12)
 from coretx import orders
-orders.MANY = 0
+orders.MANY, orders.cores = 0, lambda: 12
 started, Popen = [], orders.subprocess.Popen
 orders.subprocess.Popen = lambda *given, **more: started.append(Popen(*given, **more)) or started[-1]
 orders.batch_orders(20, 8, range(4), seed=0, task="t", model="m", members=3)
