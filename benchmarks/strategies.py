@@ -20,9 +20,9 @@ from pathlib import Path
 
 import tyro
 
-from benchmarks.speed.worker import cores
 from coretx.backend import Backend, load_backend
 from coretx.data import LONGEST_CHUNK, Dataset, prepare_data
+from coretx.machine import cores
 from coretx.models.registry import build_models
 from coretx.models.spec import InputShape, ModelSpec
 from coretx.tasks.registry import TASKS, get_task

@@ -202,15 +202,19 @@ def batch_order(
     Each epoch is a permutation of its own stream, so any epoch can be made without those before it. The last batch
     is filled up with row 0 at weight 0, that one shape may serve every n.
     """
-    batch = min(batch_size, n)
-    steps = -(-n // batch)
-    rows = np.zeros((len(epochs), steps * batch), np.int32)
+    weights = batch_weights(n, batch_size)
+    rows = np.zeros((len(epochs), weights.size), np.int32)
     for place, epoch in enumerate(epochs):
         rows[place, :n] = stream(seed, task, model, member, f"batches of epoch {epoch}").permutation(n)
-    weights = np.zeros_like(rows, np.float32)
-    weights[:, :n] = 1.0
-    shape = (len(epochs), steps, batch)
-    return rows.reshape(shape), weights.reshape(shape)
+    return rows.reshape(len(epochs), *weights.shape), np.tile(weights, (len(epochs), 1, 1))
+
+
+def batch_weights(n: int, batch_size: int) -> Float[np.ndarray, "step batch"]:
+    """Return the weight of each row of an epoch's batches: 1, and 0 where the last one is filled up."""
+    batch = min(batch_size, n)
+    weights = np.zeros((-(-n // batch), batch), np.float32)
+    weights.reshape(-1)[:n] = 1.0
+    return weights
 
 
 LONGEST_CHUNK = 25

@@ -6,7 +6,6 @@ program: it reads a line that says what to draw and answers with the numbers alo
 """
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -18,7 +17,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from jaxtyping import Float, Int
 
-from coretx.data import batch_order
+from coretx.data import batch_order, batch_weights
+from coretx.machine import cores
 
 MANY = 2**20
 """Row numbers in a chunk from which helpers are asked: what is fewer is drawn here in 20 ms."""
@@ -32,16 +32,15 @@ def batch_orders(
 ) -> tuple[Int[np.ndarray, "member epoch step batch"], Float[np.ndarray, "member epoch step batch"]]:
     """Return the rows and the weights of every batch of these epochs, for members 0, 1, ...: see `batch_order`."""
     stream = {"n": n, "batch_size": batch_size, "seed": int(seed), "task": task, "model": model}
-    _, weights = batch_order(n, batch_size, epochs[:1], seed=seed, task=task, model=model, member=0)
+    weights = batch_weights(n, batch_size)
     count = min(cores() // CORES_PER_HELPER, MOST_HELPERS)
     if count < 2 or members < 2 or members * len(epochs) * n < MANY:
         rows = draw(range(members), epochs, stream)
     else:
         parts = [range(part[0], part[-1] + 1) for part in np.array_split(range(members), min(count, members))]
-        shape = (len(epochs), *weights.shape[1:])
-        rows = np.empty((members, *shape), np.int32)
-        list(helpers(count).map(lambda part: ask(part, epochs, stream, rows[part.start :]), parts))
-    return rows, np.repeat(np.broadcast_to(weights, (1, len(epochs), *weights.shape[1:])), members, axis=0)
+        rows = np.empty((members, len(epochs), *weights.shape), np.int32)
+        list(helpers(count).map(lambda part: ask(part, epochs, stream, rows[part.start : part.stop]), parts))
+    return rows, np.tile(weights, (members, len(epochs), 1, 1))
 
 
 def draw(members: range, epochs: range, stream: dict[str, Any]) -> Int[np.ndarray, "member epoch step batch"]:
@@ -56,7 +55,6 @@ def ask(
 
     Its first order is compared with the one drawn here: what has come between, or other code, would show there.
     """
-    wanted = rows[: len(members)].reshape(-1).view(np.uint8)
     request = {"members": [members.start, members.stop], "epochs": [epochs.start, epochs.stop], "stream": stream}
     try:
         helper = own_helper()
@@ -64,16 +62,16 @@ def ask(
         assert helper.stdout is not None, "a pipe"
         helper.stdin.write(json.dumps(request).encode() + b"\n")
         helper.stdin.flush()
-        came = 0
-        while more := helper.stdout.readinto(wanted[came:]):  # type: ignore[attr-defined]
-            came += more
+        answer = helper.stdout.read(rows.nbytes)
     except OSError:
-        came = 0
-    first = batch_order(epochs=epochs[:1], member=members[0], **stream)[0][0]
-    if came < len(wanted) or not np.array_equal(rows[0, 0], first):
-        OWN.helper.kill()
-        del OWN.helper
-        rows[: len(members)] = draw(members, epochs, stream)
+        answer = b""
+    if len(answer) == rows.nbytes:
+        rows[:] = np.frombuffer(answer, rows.dtype).reshape(rows.shape)
+        first, _ = batch_order(epochs=epochs[:1], member=members[0], **stream)
+        if np.array_equal(rows[0, :1], first):
+            return
+    dismiss_helper()
+    rows[:] = draw(members, epochs, stream)
 
 
 @cache
@@ -107,14 +105,17 @@ def own_helper() -> subprocess.Popen[bytes]:
     return OWN.helper
 
 
+def dismiss_helper() -> None:
+    """End this thread's helper, if it has one; the next call starts another."""
+    if hasattr(OWN, "helper"):
+        OWN.helper.kill()
+        OWN.helper.communicate()
+        del OWN.helper
+
+
 def serve(answers: BinaryIO) -> None:
     """Answer requests until there are no more."""
     for line in sys.stdin.buffer:
         request = json.loads(line)
         answers.write(draw(range(*request["members"]), range(*request["epochs"]), request["stream"]).tobytes())
         answers.flush()
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

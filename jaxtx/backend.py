@@ -15,6 +15,7 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from coretx.config import DEFAULT_OPTIONS, EngineOptions
 from coretx.errors import UsageError, choices
+from coretx.machine import cores
 from coretx.models.spec import InputShape, ModelSpec
 from jaxtx.access import JaxAccess
 from jaxtx.kept import Shelf, open_shelf
@@ -47,9 +48,9 @@ class JaxBackend:
         self._shelf = shelf
         # One CPU device runs a program in the thread that calls it: a population a core. Elsewhere populations take
         # turns chunk by chunk, so that some compile while another trains; processes must agree on the order of all.
-        alone, cores = self.device == "cpu" and len(devices) == 1, len(os.sched_getaffinity(0))
+        alone = self.device == "cpu" and len(devices) == 1
         self._turn = nullcontext() if alone else threading.Lock()
-        self.side_by_side = cores if alone else min(4, max(2, cores // 4)) if jax.process_count() == 1 else 1
+        self.side_by_side = cores() if alone else min(4, max(2, cores() // 4)) if jax.process_count() == 1 else 1
 
     def supports(self, spec: ModelSpec) -> bool:
         """Return whether a model class is registered for the spec's architecture."""
@@ -96,7 +97,7 @@ def load(device: str | None, plugin_models: PluginModels, options: EngineOptions
     for extra in plugin_models:
         models |= extra()
     devices = find_devices(device)
-    return JaxBackend(devices, models, options, keep_programs(devices) if options.compile_cache else forget_programs())
+    return JaxBackend(devices, models, options, keep_programs(devices, options.compile_cache))
 
 
 def find_devices(kind: str | None) -> list[jax.Device]:
@@ -129,28 +130,19 @@ def join_processes() -> None:
         ) from error
 
 
-def keep_programs(devices: Sequence[jax.Device]) -> Shelf | None:
+def keep_programs(devices: Sequence[jax.Device], wanted: bool) -> Shelf | None:
     """Keep compiled programs in the user's cache folder, or where the user's JAX_COMPILATION_CACHE_DIR says.
 
-    Those for one device are ours to keep, which spares tracing them too; those for several are left to jax's cache.
+    Those for one device are ours to keep, which spares tracing them too; those for several are left to jax's cache,
+    which is told to look at its settings again.
     """
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     asked = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
     folder = Path(asked or home / "progressive-tx" / "jax")
+    ours = len(devices) == 1 and jax.process_count() == 1
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    alone = len(devices) == 1 and jax.process_count() == 1
-    set_compilation_cache(not alone)
+    jax.config.update("jax_enable_compilation_cache", wanted and not ours)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-    return open_shelf(folder / "programs", devices[0]) if alone else None
-
-
-def forget_programs() -> None:
-    """Keep no compiled program and look for none."""
-    set_compilation_cache(False)
-
-
-def set_compilation_cache(wanted: bool) -> None:
-    """Turn jax's own cache on or off, whatever it remembers of before."""
-    jax.config.update("jax_enable_compilation_cache", wanted)
     compilation_cache.reset_cache()
+    return open_shelf(folder / "programs", devices[0]) if wanted and ours else None

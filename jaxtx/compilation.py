@@ -49,12 +49,11 @@ class Program:
         self.compiled: dict[Any, Callable[..., Any]] = {}
         self._compiling = threading.Lock()
 
-    def __call__(self, seconds: dict[str, float], *args: Any) -> Any:
-        """Run, and add the time that compiling took, if it had to, to seconds["compile"]."""
-        return self.ready(seconds, *args)(*args)
-
     def ready(self, seconds: dict[str, float], *args: Any) -> Callable[..., Any]:
-        """Return the function compiled for arguments like these; a second thread waits for the first's compiler."""
+        """Return the function compiled for arguments like these; add the time that took to seconds["compile"].
+
+        A second thread waits for the first's compiler.
+        """
         leaves, structure = jax.tree.flatten(args)
         key = structure, tuple((leaf.shape, leaf.dtype, leaf.sharding) for leaf in leaves)
         if key not in self.compiled:
@@ -92,13 +91,13 @@ class Program:
         first traced it: jax and Flax remember parts of a trace, and what is made of new code may hold some of the old.
         """
         try:
-            first, now = FIRST.get(self.about), fingerprint(self.about)
+            model = fingerprint(self.about)
             code = fingerprint((inspect.unwrap(Program.__init__), self.source))
         except Exception:  # what a plugin's code may do to the walk costs the shortcut, no more
             return None
-        if FIRST.setdefault(self.about, first or now) != now:
+        if FIRST.setdefault(self.about, model) != model:
             return None
-        return shelf.key(code, now, str(key), str(self.settings), options)
+        return shelf.key(code, model, str(key), str(self.settings), options)
 
 
 FIRST: dict[Any, str] = {}

@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-LIBRARIES = {"jax", "jaxlib", "flax", "optax", "numpy", "jaxtyping", "beartype"} | sys.stdlib_module_names
-"""Packages whose functions are taken by name."""
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "jaxtyping", "beartype")
+LIBRARIES = {*PACKAGES} | sys.stdlib_module_names
+"""Packages whose functions are taken by name: their versions are the caller's, and Python's."""
 
 PLAIN = {type(None), bool, int, float, complex, str, bytes, type(...), range, slice}
 """Types whose values are what they print; what is derived from them may be more."""

@@ -126,8 +126,9 @@ def mix_forward(logits: Array, value: Array) -> tuple[Array, tuple[Array, Array,
 
     One product sums exponents and mixes values, which are divided afterwards: they are fewer than the weights.
     """
-    exponents = jnp.exp(logits - jax.lax.stop_gradient(logits.max(axis=-1, keepdims=True)))
-    values = with_last(value.swapaxes(1, 2), 1.0)
+    exponents = jnp.exp(logits - logits.max(axis=-1, keepdims=True))
+    values = value.swapaxes(1, 2)
+    values = jnp.concatenate([values, jnp.ones_like(values[..., :1])], axis=-1)
     mixed = exponents @ values
     inverse = 1 / mixed[..., -1:]
     mixed = mixed[..., :-1] * inverse
@@ -144,8 +145,3 @@ def mix_backward(kept: tuple[Array, Array, Array, Array], slope: Array) -> tuple
 
 
 mix.defvjp(mix_forward, mix_backward)
-
-
-def with_last(x: Float[Array, "*row width"], last: float) -> Float[Array, "*row width+1"]:
-    """Return x with one more number at the end of the last axis."""
-    return jnp.concatenate([x, jnp.full((*x.shape[:-1], 1), last, x.dtype)], axis=-1)

@@ -23,8 +23,8 @@ from typing import Any
 import jax
 from jax.experimental.serialize_executable import deserialize_and_load, serialize
 
-LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy", "ml_dtypes")
-"""What a program depends on besides its own code."""
+from coretx.machine import cores
+from jaxtx.fingerprint import PACKAGES
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,7 @@ class Shelf:
         try:
             payload, arguments, results = pickle.loads(pickled)
             return deserialize_and_load(payload, arguments, results, self.device.client, [self.device])
-        except (
-            Exception
-        ):  # a driver of another version, a class that has moved: it is compiled, as if it were not there
+        except Exception:  # a driver of another version, a class that has moved: as if it were not there
             return None
 
     def keep(self, name: str, compiled: jax.stages.Compiled) -> None:
@@ -101,11 +99,12 @@ def surroundings(device: jax.Device) -> str:
 
     A library counts by its version and by when its newest file was changed, so that one edited in place is noticed.
     """
-    versions = [(name, importlib.metadata.version(name)) for name in LIBRARIES]
+    used = [name for name in (*PACKAGES, "ml_dtypes") if name in sys.modules]
+    versions = [(name, importlib.metadata.version(name)) for name in used]
     if device.platform != "cpu":  # its compiler and its kernels come in packages of their own
         there = [(part.name, part.version) for part in importlib.metadata.distributions()]
         versions += sorted(part for part in there if part[0].startswith(("jax", "nvidia", "libtpu")))
-    loaded = [module for name, module in [*sys.modules.items()] if name.partition(".")[0] in LIBRARIES]
+    loaded = [module for name, module in [*sys.modules.items()] if name.partition(".")[0] in used]
     files = {file for module in loaded if (file := getattr(module, "__file__", None))}
     flags = {name: value for name, value in os.environ.items() if name.startswith(("XLA_", "LIBTPU_"))}
     parts = (
@@ -130,4 +129,4 @@ def processor() -> tuple[object, ...]:
     except OSError:
         lines = [f"flags: {platform.node()}"]  # elsewhere a folder may not be shared among machines
     told = sorted({line for line in lines if line.startswith(names)})
-    return platform.machine(), platform.processor(), len(os.sched_getaffinity(0)), told
+    return platform.machine(), platform.processor(), cores(), told

@@ -4,7 +4,6 @@ A chunk goes in stretches of epochs. What a stretch leaves behind is measured in
 that is alone on its device can train the next stretch meanwhile: with one member, another core would stand idle.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import NamedTuple
 import jax
 from jaxtyping import Array, Int
 
+from coretx.machine import cores
 from jaxtx.members import Best, Carry, Path, Rows, Schedule
 from jaxtx.optimizer import Adam
 
@@ -77,4 +77,4 @@ def done(value: Array) -> Future[Array]:
 @cache
 def threads() -> ThreadPoolExecutor:
     """Return the threads in which lanes run: as many as cores, for all populations together."""
-    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), "lane")
+    return ThreadPoolExecutor(cores(), "lane")

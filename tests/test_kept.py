@@ -45,7 +45,7 @@ def run(shelf, function=None, size=3, **settings):
     """Return what a program of its own makes of `size` numbers."""
     with jax.enable_x64(settings.pop("wide", False)):
         x = jax.device_put(np.linspace(0, 1, size, dtype=np.float32), jax.devices("cpu")[0])
-        return np.asarray(Program(function or make(), shelf=shelf, **settings)({"compile": 0.0}, x))
+        return np.asarray(Program(function or make(), shelf=shelf, **settings).ready({"compile": 0.0}, x)(x))
 
 
 def traces(caplog):

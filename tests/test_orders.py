@@ -79,3 +79,12 @@ print(*[helper.pid for helper in started])
     assert pids
     for pid in pids:  # a helper reads the end of its input
         subprocess.run(["timeout", "10", "tail", f"--pid={pid}", "-f", "/dev/null"], check=True)
+
+
+def test_helper_that_cannot_be_started_is_done_without(helped, monkeypatch):
+    def refused(*given, **settings):
+        raise OSError("no more processes")
+
+    monkeypatch.setattr("subprocess.Popen", refused)
+    found = orders.batch_orders(20, 8, range(4), members=6, **STREAM)
+    np.testing.assert_array_equal(found[0], wanted(20, range(4), 6)[0])

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.speed.worker import cores
 from coretx import provenance
+from coretx.machine import cores
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "torch", "numpy")
 

@@ -19,6 +19,7 @@ from benchmarks.speed.comparison import difference
 from benchmarks.speed.contestants import Setting, open_contestant
 from benchmarks.speed.work import Work, begin, losses, plans, train
 from coretx.backend import load_backend
+from coretx.machine import cores
 from coretx.training import History, first_divergence
 
 SAMPLE_SECONDS = 0.4
@@ -147,11 +148,6 @@ class Peak:
         for precision in (TRAINING,) if self.device == "cpu" else (TRAINING, LOWER):
             product = jax.jit(lambda a, precision=precision: jax.numpy.matmul(a, a, precision=precision))
             self.products[f"jax, {precision}"] = lambda product=product: product(matrix).block_until_ready()
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def peak_memory() -> int:
