@@ -16,10 +16,9 @@ from coretx.plugins import Catalogue
 from coretx.progress import Progress
 from coretx.reports import publish
 from coretx.results import Ceiling, CellConfig, EpochRecord, ModelResult, RunRecord
+from coretx.runlog.apart import WandbApart
 from coretx.runlog.base import RunLog, Tee
 from coretx.runlog.jsonl import JsonLinesLog
-from coretx.runlog.session import Session
-from coretx.runlog.wandb import WandbLog
 from coretx.splits import assert_disjoint, count_splits, draw_splits, measure_overlap, scarcity
 from coretx.store import cell_path, load_result, save_result
 from coretx.version import __version__
@@ -62,7 +61,8 @@ def execute(plan: Plan) -> Outcome:
             progress.note(note)
         planned = [cell.config for task_run in plan.runs for cell in task_run.cells.values()]
         progress.start(len(planned), planned)
-        Experiment(plan.config, plan.catalogue, progress, outcome).run(plan.runs)
+        with WandbApart(plan.config.wandb, plan.config.out, progress.note) as wandb:
+            Experiment(plan.config, plan.catalogue, progress, outcome, wandb).run(plan.runs)
         outcome.results.sort(key=lambda result: planned.index(result.config))
         out, tasks = plan.config.out, dict.fromkeys(result.config.task for result in outcome.results)
         progress.summary(
@@ -121,7 +121,7 @@ class Experiment:
     catalogue: Catalogue
     progress: Progress
     outcome: Outcome
-    session: Session = field(default_factory=Session)
+    wandb: WandbApart
     ceilings: dict[str, Mapping[str, Ceiling]] = field(default_factory=dict)
     """By task: they belong to it, and not to a draw of data."""
 
@@ -196,10 +196,9 @@ class Experiment:
         configs = {prefix: cell.config for prefix, cell in task_run.cells.items()}
         known = (configs, measure_overlap(task, data, n, seed, protocol), provenance.commit(), __version__, counts)
         record = RunRecord(task.name, task.display_title, seed, n, *known)
-        wandb = WandbLog(self.config.wandb, self.config.out, self.progress.note, self.session)
         if task.name not in self.ceilings:
             self.ceilings[task.name] = ceilings(task, "test" if protocol == "disjoint" else None)
-        log = Tee([JsonLinesLog(self.config.out / "artifacts" / task.name / "runs"), wandb])
+        log = Tee([JsonLinesLog(self.config.out / "artifacts" / task.name / "runs"), self.wandb.log()])
         return OpenRun(task_run, data, lengths, record, log, self.ceilings[task.name], groups, len(configs))
 
     def fresh(self, run: OpenRun, cells: Mapping[str, Cell]) -> dict[str, Cell]:

@@ -7,17 +7,16 @@ program: it reads a line that says what to draw and answers with the numbers alo
 
 import json
 import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from coretx.data import batch_order, batch_weights
+from coretx.helpers import start_helper
 from coretx.machine import cores
 
 MANY = 2**20
@@ -83,25 +82,11 @@ def helpers(count: int) -> ThreadPoolExecutor:
 OWN = threading.local()
 """The helper of each thread."""
 
-HELPER = """
-import os, sys
-answers = os.fdopen(os.dup(1), "wb")
-os.dup2(2, 1)  # whatever else is printed is no answer
-sys.path.insert(0, sys.argv[1])
-from coretx.orders import serve
-serve(answers)
-"""
-
 
 def own_helper() -> subprocess.Popen[bytes]:
-    """Return this thread's helper, started at the first call; it ends when its input does, as this process ends."""
+    """Return this thread's helper, started at the first call."""
     if not hasattr(OWN, "helper"):
-        OWN.helper = subprocess.Popen(
-            [sys.executable, "-P", "-c", HELPER, str(Path(__file__).parents[1])],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for the one who asks
-        )
+        OWN.helper = start_helper(__name__)
     return OWN.helper
 
 
@@ -113,9 +98,9 @@ def dismiss_helper() -> None:
         del OWN.helper
 
 
-def serve(answers: BinaryIO) -> None:
-    """Answer requests until there are no more."""
-    for line in sys.stdin.buffer:
+def serve(requests: BinaryIO, answers: BinaryIO) -> None:
+    """Answer requests, a line each, until there are no more."""
+    for line in requests:
         request = json.loads(line)
         answers.write(draw(range(*request["members"]), range(*request["epochs"]), request["stream"]).tobytes())
         answers.flush()

@@ -8,10 +8,6 @@ from jaxtyping import Float
 from coretx.metrics import mean_pr, mean_roc, split_scores
 from coretx.results import Curve, EpochRecord, Predictions, SplitScores
 
-MAX_PLOTS = 2
-"""How often a cell draws its line plots before its last epoch: each is six tables that hold all epochs so far. With 5
-of them at 1000 epochs they took a third of the processor time of a cell's log; the scalars are logged after every epoch
-in any case."""
 MAX_POINTS = 400
 """Points of one line: as many as a panel has pixels, about, and as a curve of a page has."""
 PASSING_POINTS = 100
@@ -24,15 +20,15 @@ CURVES = ("roc", "pr")
 
 
 def plot_epochs(epochs: int) -> frozenset[int]:
-    """Return the epochs, counted from 0, after which the line plots are drawn; the last is always among them.
+    """Return the epochs, counted from 0, after which the line plots are drawn: the middle one and the last.
 
-    All of them up to 2, else the first, the middle and the last.
+    A drawing is six tables that hold all epochs so far, 10 ms each; the scalars are logged after every epoch in any
+    case.
 
-    >>> sorted(plot_epochs(2)), sorted(plot_epochs(1000))
-    ([0, 1], [0, 500, 999])
+    >>> sorted(plot_epochs(1)), sorted(plot_epochs(1000))
+    ([0], [500, 999])
     """
-    drawn = min(epochs, MAX_PLOTS)
-    return frozenset(epochs * k // drawn for k in range(drawn)) | {epochs - 1}
+    return frozenset({epochs // 2, epochs - 1})
 
 
 def thin(curve: Curve, limit: int = MAX_POINTS) -> Curve:

@@ -22,6 +22,16 @@ ENVIRONMENT_MODES: Mapping[str, Resolved] = {
 """What WANDB_MODE may say, and what it means here; online still needs a login."""
 
 
+def environment() -> str:
+    """Return what WANDB_MODE says, "" where it is not set."""
+    return os.environ.get("WANDB_MODE", "").strip().lower()
+
+
+def meant(wanted: Mode) -> Resolved | None:
+    """Return the mode that is wanted, before any login: `auto` asks WANDB_MODE; None for a word that is no mode."""
+    return ENVIRONMENT_MODES.get(environment()) if wanted == "auto" else wanted
+
+
 @dataclass
 class Session:
     """What the logs of one program share, so that a login is tried once and a line is said once.
@@ -39,13 +49,11 @@ class Session:
         """Settle the mode, once: `auto` obeys WANDB_MODE; online without a login becomes offline."""
         if self.mode is not None:
             return
-        environment = os.environ.get("WANDB_MODE", "").strip().lower()
-        meant = ENVIRONMENT_MODES.get(environment)
-        if meant is None:
+        word, mode = environment(), meant(wanted)
+        if word not in ENVIRONMENT_MODES:
             del os.environ["WANDB_MODE"]  # wandb itself refuses to start under a word it does not know
-        mode = meant if wanted == "auto" else wanted
         if mode is None:
-            self.fall_back(f"WANDB_MODE={environment} is none of online, offline, disabled")
+            self.fall_back(f"WANDB_MODE={word} is none of online, offline, disabled")
         elif mode == "online" and not logged_in():
             self.fall_back("not logged in")
         else:

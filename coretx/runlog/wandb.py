@@ -180,8 +180,7 @@ class WandbLog:
         return handle
 
     def _init(self, mode: Literal["online", "offline"]) -> Any:
-        import wandb  # 0.6 s, and --wandb disabled must do without
-
+        wandb = import_wandb()
         with suppress(OSError):  # then wandb takes its temporary folder, and `where` says so
             self._folder.mkdir(parents=True, exist_ok=True)
         return wandb.init(
@@ -195,10 +194,17 @@ class WandbLog:
         )
 
 
-def _logged_in() -> bool:
-    """Return whether W&B has credentials, without a prompt and without asking the server."""
+def import_wandb() -> Any:
+    """Return the package, imported at need: 0.6 s. Unless asked it reports no timings of itself, a seventh of a row."""
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     import wandb
 
+    return wandb
+
+
+def _logged_in() -> bool:
+    """Return whether W&B has credentials, without a prompt and without asking the server."""
+    wandb = import_wandb()
     wandb.setup(settings=wandb.Settings(silent=True, mode="online"))  # or WANDB_MODE=offline answers for --wandb online
     return wandb.login(prompt=False, verify=False)
 
@@ -279,8 +285,7 @@ def _split_panels(prefix: str, split: str, result: ModelResult) -> dict[str, Any
 
 def _panel(kind: str, rows: list[list[Any]], strings: dict[str, str]) -> Any:
     """Return the panel that wandb.plot builds, without its need of pandas, of predictions, or of thrice the time."""
-    import wandb
-
+    wandb = import_wandb()
     definition, fields = PANELS[kind]
     table = wandb.Table(columns=list(fields.values()), data=rows, optional=False)  # optional: 30 us a row, not 11
     return wandb.plot_table(definition, table, fields, strings)

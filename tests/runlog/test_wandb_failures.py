@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from coretx.runlog.session import Session
-from coretx.runlog.wandb import WandbLog
+from coretx.runlog.wandb import WandbLog, import_wandb
 
 PROGRAM = """
 import sys
@@ -191,3 +191,12 @@ def test_online_run_says_its_address(make, said, tmp_path, monkeypatch):
 def test_importing_the_log_does_not_import_wandb():
     code = "import sys, coretx.runlog.wandb; sys.exit('wandb' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)
+
+
+@pytest.mark.parametrize(("asked", "told"), [(None, "false"), ("true", "true")])
+def test_wandb_reports_nothing_of_itself_unless_asked(monkeypatch, asked, told):
+    monkeypatch.delenv("WANDB_ERROR_REPORTING", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("WANDB_ERROR_REPORTING", asked)
+    import_wandb()
+    assert os.environ["WANDB_ERROR_REPORTING"] == told
