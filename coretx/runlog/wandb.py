@@ -287,7 +287,8 @@ def _panel(kind: str, rows: list[list[Any]], strings: dict[str, str]) -> Any:
     """Return the panel that wandb.plot builds, without its need of pandas, of predictions, or of thrice the time."""
     wandb = import_wandb()
     definition, fields = PANELS[kind]
-    table = wandb.Table(columns=list(fields.values()), data=rows, optional=False)  # optional: 30 us a row, not 11
+    table = wandb.Table(columns=list(fields.values()), data=rows[:1], optional=False)
+    table.data.extend(rows[1:])  # they are like the first: W&B would find out the types of each, in 27 us
     return wandb.plot_table(definition, table, fields, strings)
 
 
