@@ -40,7 +40,7 @@ def train_cells(
     """Train cells that differ in their optimizer's rates alone, as one population, and return all that each leaves.
 
     `lengths` has rows of other lengths, on which the weights that are reported are evaluated too. Files and logs are
-    the parent's. Seconds are those of the population up to its scores, in equal parts.
+    the parent's. Seconds are those of the population, all that its engine compiles and does, in equal parts.
     """
     begun = time.perf_counter()
     first = cells[0]
@@ -57,11 +57,17 @@ def train_cells(
         best = predict(access, data)
         predictions = {name: replace(part, last_logits=last[name].logits) for name, part in best.items()}
     at_lengths = answer_lengths(first.backend, first.spec, first.config, access, lengths)
+    failures = [divergence_message(group.history) for group in groups]
+    explanations = [
+        None if failure else explain(access, predictions["test"], members.start)
+        for failure, members in zip(failures, population.groups, strict=True)
+    ]
     seconds = access.seconds | {"total": time.perf_counter() - begun}
     provenance = cell_provenance(first, {name: value / len(cells) for name, value in seconds.items()})
     results = []
-    for cell, group, members in zip(cells, groups, population.groups, strict=True):
-        failure = divergence_message(group.history)
+    for cell, group, members, failure, explanation in zip(
+        cells, groups, population.groups, failures, explanations, strict=True
+    ):
         chosen = best_epoch is not None and failure is None
         own = {} if failure else {name: split.of_members(members) for name, split in predictions.items()}
         results.append(
@@ -76,7 +82,7 @@ def train_cells(
                 predictions=own,
                 failure=failure,
                 best_epoch=best_epoch[members] if best_epoch is not None and chosen else None,
-                explanation=None if failure else explain(access, predictions["test"], members.start),
+                explanation=explanation,
                 lengths=() if failure else score_lengths(first.task, lengths, at_lengths, members),
                 last_scores=score({name: last[name].of_members(members) for name in last}) if chosen else {},
             )

@@ -17,6 +17,8 @@ from coretx import experiment, splits
 from coretx.cli import main
 from coretx.config import RunConfig
 from coretx.data import prepare_data
+from coretx.explanations import explain
+from coretx.plan import make_plan
 from coretx.store import load_result
 from coretx.workers import SideBySide
 
@@ -466,3 +468,18 @@ def test_dearest_rungs_begin_first_where_cells_train_side_by_side(engine, tmp_pa
     together = engine == "jax"
     assert begun == [(model, together) for model in (models[::-1] if together else models)]
     assert [result.config.model for result in outcome.results] == list(models)
+
+
+def test_a_cells_seconds_hold_all_that_its_engine_compiles(engine, monkeypatch):
+    accesses = []
+
+    def slow(access, predictions, member):
+        accesses.append(access)
+        access.seconds["compile"] += 1000.0
+        return explain(access, predictions, member)
+
+    monkeypatch.setattr("coretx.cells.explain", slow)
+    plan = make_plan(RunConfig(backend=engine.name, models=("mlp",), n_samples=(40,), epochs=1, wandb="disabled"))
+    (result,) = experiment.follow(plan, experiment.Outcome()).results
+    assert result.provenance.seconds["compile"] == pytest.approx(accesses[0].seconds["compile"], abs=1e-3)
+    assert result.provenance.seconds["compile"] >= 1000

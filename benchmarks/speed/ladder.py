@@ -44,8 +44,11 @@ def measure_ladder(ladder: Ladder, say: Say) -> dict[str, Any]:
             found = command_line(ladder, members, ladder.epochs, caches)
             runs.append({"members": members, "cold": cold} | found)
             say(told(runs[-1]))
-        eager = eager_seconds(ladder, Path(folder), say) if ladder.device == "cpu" else None
-    return {"side_by_side": side_by_side(ladder.device), "epochs": ladder.epochs, "runs": runs, "eager": eager}
+        on_cpu = ladder.device == "cpu"
+        alone = compiled_alone(ladder, Path(folder) / "alone", say) if on_cpu else None
+        eager = eager_seconds(ladder, Path(folder), say) if on_cpu else None
+    about = {"side_by_side": side_by_side(ladder.device), "epochs": ladder.epochs}
+    return about | {"runs": runs, "alone": alone, "eager": eager}
 
 
 def planned(ladder: Ladder) -> list[tuple[int, bool]]:
@@ -113,6 +116,39 @@ def told(run: dict[str, Any]) -> str:
     )
 
 
+ALONE = """
+import json, sys
+from coretx.config import RunConfig
+from coretx.experiment import Outcome, follow
+from coretx.plan import make_plan
+
+given = {name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(sys.argv[1]).items()}
+outcome = follow(make_plan(RunConfig(backend="jax", epochs=2, **given)), Outcome())
+print(sum(result.provenance.seconds["compile"] for result in outcome.results))
+"""
+
+
+def compiled_alone(ladder: Ladder, caches: Path, say: Say) -> dict[str, float]:
+    """Return the seconds that all programs of one member take where nothing runs beside them, cell after cell.
+
+    Under `empty` from nothing, under `filled` from the cache. In the command line other cells train meanwhile.
+    """
+    given = {"tasks": ladder.tasks, "models": ladder.models, "n_samples": [ladder.n_samples], "device": ladder.device}
+    found = {}
+    for cache in ("empty", "filled"):
+        done = subprocess.run(
+            [sys.executable, "-c", ALONE, json.dumps(given)],
+            cwd=ROOT,
+            env=environment(caches),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        found[cache] = float(done.stdout.splitlines()[-1])
+        say(f"programs alone, cache {cache}: {found[cache]:.1f} s")
+    return found
+
+
 def eager_seconds(ladder: Ladder, folder: Path, say: Say) -> float:
     """Return the seconds that eager torch would train for one member of every cell, from a chunk of each.
 
@@ -163,4 +199,9 @@ def ladder_report(run: Run) -> str:
         "waiting. Eager's time is calculated from a measured chunk of every model on every input shape: one thread, "
         "cell after cell, training alone."
     )
+    if alone := run.get("alone"):
+        said += (
+            f" With nothing beside them, cell after cell, all programs of one member take {alone['empty']:.1f} s from "
+            f"nothing and {alone['filled']:.1f} s from the cache."
+        )
     return "\n\n".join([heading(run), said, table(head, rows)])

@@ -18,6 +18,7 @@ class MLP(nnx.Module):
 
     def __call__(self, x: Float[Array, "batch time feature"], note: Note = silent) -> Float[Array, " batch"]:
         """Return one logit per row."""
-        hidden = jnp.tanh(self.hidden(x.reshape(x.shape[0], 1, -1)))[:, 0]
+        flat = x.reshape(x.shape[0], 1, -1)  # of [batch, width] XLA makes a loop that takes twice as long on a CPU
+        hidden = jnp.tanh(self.hidden(flat))[:, 0]
         note("hidden", hidden)
         return self.head(hidden)[:, 0]

@@ -30,6 +30,6 @@ class SingleLayerTransformer(nnx.Module):
         note("hidden", hidden)
         attended = self.attention(hidden, hidden, note)
         note("attended", attended)
-        mixed = jnp.tanh(self.mix(attended[:, :1]))[:, 0]
+        mixed = jnp.tanh(self.mix(attended[:, :1]))[:, 0]  # one step, and not none: see MLP
         note("mixed", mixed)
         return self.head(mixed)[:, 0]

@@ -142,8 +142,12 @@ def test_ladder_times_the_command_line():
     cold, again = found["runs"]
     assert (cold["cells"], cold["members"], cold["cold"], again["cold"]) == (1, 2, True, False)
     assert cold["wall"] > cold["compile"] > again["compile"] > 0
+    assert found["alone"]["empty"] > found["alone"]["filled"] > 0
     assert found["eager"] > 0
-    assert "| 2 | empty | 1 of 2 epochs |" in ladder_report(HEAD | found)
+    report = ladder_report(HEAD | found)
+    assert "| 2 | empty | 1 of 2 epochs |" in report
+    assert f"take {found['alone']['empty']:.1f} s from nothing and {found['alone']['filled']:.1f} s" in report
+    assert "With nothing beside them" not in ladder_report(HEAD | found | {"alone": None})
 
 
 def test_rest_is_what_no_worker_compiled_or_trained():
