@@ -1,11 +1,11 @@
 """A verdict per step, added up over positions."""
 
-import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
 from coretx.models import architectures
 from coretx.models.spec import InputShape
+from jaxtx.gradients import tanh
 from jaxtx.layers import Linear, Note, silent
 
 
@@ -21,7 +21,7 @@ class Temporal(nnx.Module):
 
     def __call__(self, x: Float[Array, "batch time feature"], note: Note = silent) -> Float[Array, " batch"]:
         """Return one logit per row."""
-        hidden = jnp.tanh(self.embed(x))
+        hidden = tanh(self.embed(x))
         note("hidden", hidden)
         verdicts = hidden.mean(axis=2)  # [batch, time]
         note("verdicts", verdicts)
