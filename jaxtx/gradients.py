@@ -4,20 +4,10 @@ What costs there is a sum over rows or over a short last axis: of 768 rows of 32
 product with ones 5. Most sums here are such products. See docs/performance.md for what each of them brought.
 """
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-FIRST = (((0,), (0,)), ((), ()))
-"""A product summed over the first axis of both matrices, as `dot_general` is told.
-
-XLA's CPU compiler has Eigen compute it. `a.T @ b` of small matrices becomes a product summed over the last axis of one
-and the first of the other, for which it has LLVM write code: no faster, and 40 ms to compile.
-"""
-LAST = (((2,), (1,)), ((), ()))
-"""The same over the last axis of [batch, time, width] and of a matrix."""
 EPSILON = 1e-5
 """Added to the variance by torch's LayerNorm; Flax would take 1e-6."""
 SMALL = 0.25**2
@@ -65,32 +55,13 @@ def linear_backward(kept: tuple[Array, Array], slope: Array) -> tuple[Array, Arr
     rows, slopes = flat(x), flat(slope)
     if kernel.shape[0] > kernel.shape[1]:
         # XLA's CPU product is twice as slow the other way round; the barrier keeps XLA from turning it.
-        by_kernel = jax.lax.optimization_barrier(jax.lax.dot_general(slopes, rows, FIRST)).T
+        by_kernel = jax.lax.optimization_barrier(slopes.T @ rows).T
     else:
-        by_kernel = jax.lax.dot_general(rows, slopes, FIRST)
-    return jax.lax.dot_general(slope, kernel, LAST), by_kernel, column_sums(slope)
+        by_kernel = rows.T @ slopes
+    return slope @ kernel.T, by_kernel, column_sums(slope)
 
 
 linear.defvjp(linear_forward, linear_backward)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(1,))
-def repeat(vector: Float[Array, " width"], rows: int) -> Float[Array, "rows width"]:
-    """Return the vector so many times."""
-    return jnp.broadcast_to(vector, (rows, len(vector)))
-
-
-def repeat_forward(vector: Array, rows: int) -> tuple[Array, None]:
-    """Return the value; its gradient needs nothing."""
-    return repeat(vector, rows), None
-
-
-def repeat_backward(rows: int, kept: None, slope: Array) -> tuple[Array]:
-    """Return the gradient by the vector."""
-    return (column_sums(slope),)
-
-
-repeat.defvjp(repeat_forward, repeat_backward)
 
 
 @jax.custom_vjp
@@ -148,9 +119,9 @@ gelu.defvjp(gelu_forward, gelu_backward)
 def tanh(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """Return the hyperbolic tangent, in float32 to 2e-7 of itself.
 
-    Of several steps, [batch, time, width], XLA's CPU compiler makes a loop of single numbers of its own, which takes three
-    times as long and errs more. (1 - e) / (1 + e) with e = exp(-2 |x|) loses what is small; there stands the series
-    (Abramowitz and Stegun, "Handbook of Mathematical Functions", 1964, 4.5.64).
+    Of several steps, [batch, time, width], XLA's CPU compiler makes a loop over single numbers of its own, which takes
+    three times as long and errs more. (1 - e) / (1 + e) with e = exp(-2 |x|) loses what is small; there stands the
+    series (Abramowitz and Stegun, "Handbook of Mathematical Functions", 1964, 4.5.64).
     """
     if x.dtype != jnp.float32:
         return jnp.tanh(x)

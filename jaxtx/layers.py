@@ -85,7 +85,7 @@ class Attention(nnx.Module):
 
 def prepend(cls: Float[Array, " width"], x: Float[Array, "batch time width"]) -> Float[Array, "batch time+1 width"]:
     """Return x with the vector cls as a new first step."""
-    return jnp.concatenate([gradients.repeat(cls, x.shape[0])[:, None], x], axis=1)
+    return jnp.concatenate([jnp.broadcast_to(cls, (x.shape[0], 1, x.shape[2])), x], axis=1)
 
 
 def add_positions(x: Float[Array, "batch time width"], scale: float) -> Float[Array, "batch time width"]:

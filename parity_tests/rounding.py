@@ -15,6 +15,7 @@ import numpy as np
 from jax import lax
 
 from coretx.backend import Backend
+from jaxtx import gradients
 from parity_tests.bounds import TANH_ULPS
 
 
@@ -39,10 +40,10 @@ def slope(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Ar
 
 @cache
 def rough(model_class: type) -> type:
-    """Return the model with jnp.tanh rougher wherever its forward pass calls it."""
+    """Return the model with tanh rougher wherever its forward pass calls it: XLA's, or the engine's own."""
 
     def forward(self: Any, *args: Any) -> Any:
-        with patch.object(jnp, "tanh", rough_tanh):
+        with patch.object(jnp, "tanh", rough_tanh), patch.object(gradients, "tanh", rough_tanh):
             return model_class.__call__(self, *args)
 
     return type(f"Rough{model_class.__name__}", (model_class,), {"__call__": forward})

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from jaxtx import gradients
 from parity_tests.bounds import TANH_ULPS
 from parity_tests.rounding import rough_tanh
 
@@ -27,10 +28,12 @@ def test_tanh_of_the_copies_is_as_rough_as_that_of_xla(dtype):
     exact = np.tanh(x.astype(WIDER[dtype]))
     assert ulps(torch.tanh(torch.from_numpy(x)), exact, dtype) < 1
     with jax.enable_x64(dtype == "float64"):
-        smooth, rough = np.asarray(jax.jit(jnp.tanh)(x)), np.asarray(jax.jit(rough_tanh)(x))
+        functions = (jnp.tanh, rough_tanh, gradients.tanh)
+        smooth, rough, own = (np.asarray(jax.jit(function)(x)) for function in functions)
     assert smooth.dtype == rough.dtype == dtype
     assert 0.75 * TANH_ULPS < ulps(smooth, exact, dtype) < TANH_ULPS
     assert 0.75 * TANH_ULPS < ulps(rough, smooth, dtype) < TANH_ULPS + 1
+    assert (own == smooth).all() if dtype == "float64" else 1 < ulps(own, exact, dtype) < TANH_ULPS / 2
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -33,6 +33,7 @@ CASES = {
     "linear, rows alone": (gradients.linear, plain_linear, ((7, 4), (4, 4), (4,))),
     "layer norm": (gradients.layer_norm, plain_layer_norm, ((7, 3, 5), (5,), (5,))),
     "gelu": (gradients.gelu, plain_gelu, ((7, 3, 5),)),
+    "tanh": (gradients.tanh, jnp.tanh, ((7, 3, 5),)),
 }
 
 
@@ -76,3 +77,20 @@ def test_attention_to_scores_that_exponents_would_not_hold_is_finite():
     found, wanted = (value_and_gradients(f, (logits, value)) for f in (gradients.mix, plain_mix))
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+def test_tanh_in_float32_is_right_to_three_units_in_the_last_place():
+    """Between the series, the exponents and where the two meet; and its slope is that of its own value."""
+    x = np.concatenate([np.linspace(-10, 10, 200_001), np.logspace(-30, -1, 10_000), [0.25, -0.25]]).astype(np.float32)
+    exact = np.tanh(x.astype(np.float64))
+    found = jax.jit(gradients.tanh)(x)
+    assert found.dtype == np.float32
+    assert (np.abs(found - exact) <= 3 * np.spacing(np.abs(exact).astype(np.float32))).all()
+    slopes = jax.vmap(jax.grad(gradients.tanh))(x)
+    np.testing.assert_allclose(slopes, 1 - exact**2, atol=4e-7)
+
+
+def test_tanh_of_what_is_no_ordinary_number():
+    found = jax.jit(gradients.tanh)(np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 200, -200], np.float32))
+    np.testing.assert_array_equal(found, np.array([0.0, -0.0, 1, -1, np.nan, 1, -1], np.float32))
+    np.testing.assert_array_equal(np.signbit(found), [False, True, False, True, False, False, True])
