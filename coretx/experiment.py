@@ -9,8 +9,8 @@ from coretx.ceilings import alarm, ceilings
 from coretx.cells import reproducing_command, train_cells
 from coretx.config import RunConfig
 from coretx.data import Dataset
-from coretx.groups import Group, find_groups, score_groups
-from coretx.lengths import draw_lengths
+from coretx.draws import Drawn, draw_all
+from coretx.groups import Group, score_groups
 from coretx.plan import Cell, Plan, TaskRun, make_plan
 from coretx.plugins import Catalogue
 from coretx.progress import Progress
@@ -19,7 +19,7 @@ from coretx.results import Ceiling, CellConfig, EpochRecord, ModelResult, RunRec
 from coretx.runlog.apart import WandbApart
 from coretx.runlog.base import RunLog, Tee
 from coretx.runlog.jsonl import JsonLinesLog
-from coretx.splits import assert_disjoint, count_splits, draw_splits, measure_overlap, scarcity
+from coretx.splits import count_splits, draw_splits, measure_overlap, scarcity
 from coretx.store import cell_path, load_result, save_result
 from coretx.version import __version__
 from coretx.workers import Event, SideBySide
@@ -73,13 +73,10 @@ def execute(plan: Plan) -> Outcome:
 
 def follow(plan: Plan, outcome: Outcome) -> Outcome:
     """Train what the leading process trains, in its order: it alone writes and shows."""
-    for task_run in plan.runs:
-        task, n, seed, protocol = task_run.task, task_run.n_samples, task_run.seed, plan.config.split
-        data = draw_splits(task, n, seed, protocol)
-        lengths = draw_lengths(task, plan.config.eval_lengths, n, seed, protocol)
+    for task_run, drawn in zip(plan.runs, draw_all(plan.runs, plan.config), strict=True):
         for cells in task_run.populations:
             told = [lambda record: None] * len(cells)
-            outcome.results += train_cells(list(cells.values()), data, told, lengths)
+            outcome.results += train_cells(list(cells.values()), drawn.data, told, drawn.lengths)
     return outcome
 
 
@@ -127,7 +124,8 @@ class Experiment:
 
     def run(self, runs: Sequence[TaskRun]) -> None:
         """Train every cell that is not reused and keep what comes of it; the dashboard is written in any case."""
-        opened = [self.open(task_run) for task_run in runs]
+        drawn = draw_all(runs, self.config)
+        opened = [self.open(task_run, own) for task_run, own in zip(runs, drawn, strict=True)]
         by_run = [[Job(self.fresh(run, cells), run) for cells in run.task_run.populations] for run in opened]
         backends = [cell.backend for jobs in by_run for job in jobs for cell in job.cells.values()]
         workers = min((backend.side_by_side for backend in backends), default=1)
@@ -179,27 +177,22 @@ class Experiment:
         publish.publish_task(out, task, order)
         publish.publish_rungs(out, task, catalogue.models(), ids)
 
-    def open(self, task_run: TaskRun) -> OpenRun:
-        """Draw a run's data and prepare its log, which says nothing before the first cell starts."""
-        task, n, seed, protocol = task_run.task, task_run.n_samples, task_run.seed, self.config.split
-        data = draw_splits(task, n, seed, protocol)
-        if protocol == "disjoint":
-            assert_disjoint(task, data)
-        counts = count_splits(task, data, n, seed, protocol)
-        groups = find_groups(task, data["test"])
-        lengths = draw_lengths(task, self.config.eval_lengths, n, seed, protocol)
+    def open(self, task_run: TaskRun, drawn: Drawn) -> OpenRun:
+        """Prepare a run and its log, which says nothing before the first cell starts."""
+        task, n, protocol = task_run.task, task_run.n_samples, self.config.split
+        data, lengths = drawn.data, drawn.lengths
         if any(len(split) < n for split in data.values()):
             self.progress.note(scarcity(task.name, n, data))
         for length, rows in lengths.items():
             if len(rows) < n:
                 self.progress.note(f"{task.name}: {n} rows of {length} steps were asked for, there are {len(rows)}")
         configs = {prefix: cell.config for prefix, cell in task_run.cells.items()}
-        known = (configs, measure_overlap(task, data, n, seed, protocol), provenance.commit(), __version__, counts)
-        record = RunRecord(task.name, task.display_title, seed, n, *known)
+        known = (configs, drawn.overlap, provenance.commit(), __version__, drawn.counts)
+        record = RunRecord(task.name, task.display_title, task_run.seed, n, *known)
         if task.name not in self.ceilings:
             self.ceilings[task.name] = ceilings(task, "test" if protocol == "disjoint" else None)
         log = Tee([JsonLinesLog(self.config.out / "artifacts" / task.name / "runs"), self.wandb.log()])
-        return OpenRun(task_run, data, lengths, record, log, self.ceilings[task.name], groups, len(configs))
+        return OpenRun(task_run, data, lengths, record, log, self.ceilings[task.name], drawn.groups, len(configs))
 
     def fresh(self, run: OpenRun, cells: Mapping[str, Cell]) -> dict[str, Cell]:
         """Return the cells, or none where the results of all are there already and may be kept, which is said."""

@@ -163,8 +163,9 @@ def _shuffled(values: Int[np.ndarray, " n"], modulus: int, rng: np.random.Genera
 def _states(
     true: Int[np.ndarray, " n"], without_carries: Int[np.ndarray, " n"]
 ) -> tuple[Int[np.ndarray, "state 2"], Float[np.ndarray, " state"]]:
-    states, counts = np.unique(np.stack([true, without_carries], axis=1), axis=0, return_counts=True)
-    return states, counts / len(true)
+    base = int(without_carries.max()) + 1
+    numbers, counts = np.unique(true * base + without_carries, return_counts=True)  # of pairs: twelve times as long
+    return np.stack(np.divmod(numbers, base), axis=1), counts / len(true)
 
 
 def _closest_table(
