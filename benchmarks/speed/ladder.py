@@ -94,8 +94,14 @@ def children_seconds() -> float:
 def side_by_side(device: str) -> int:
     """Return how many cells the engine trains at once, asked in a process of its own."""
     code = f"from coretx.backend import load_backend; print(load_backend('jax', {device!r}).side_by_side)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    return int(done.stdout)
+    return int(printed(code))
+
+
+def printed(code: str, *arguments: str, variables: dict[str, str] | None = None) -> str:
+    """Return the last line that this code prints, in a process of its own."""
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1]
 
 
 def rest(run: dict[str, Any], workers: int) -> float:
@@ -136,15 +142,7 @@ def compiled_alone(ladder: Ladder, caches: Path, say: Say) -> dict[str, float]:
     given = {"tasks": ladder.tasks, "models": ladder.models, "n_samples": [ladder.n_samples], "device": ladder.device}
     found = {}
     for cache in ("empty", "filled"):
-        done = subprocess.run(
-            [sys.executable, "-c", ALONE, json.dumps(given)],
-            cwd=ROOT,
-            env=environment(caches),
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        found[cache] = float(done.stdout.splitlines()[-1])
+        found[cache] = float(printed(ALONE, json.dumps(given), variables=environment(caches)))
         say(f"programs alone, cache {cache}: {found[cache]:.1f} s")
     return found
 

@@ -115,7 +115,7 @@ def test_a_process_that_ends_early_is_said_and_the_rest_of_the_run_is_not_sent(m
 
 def test_what_cannot_be_sent_ends_the_log_and_not_the_run(make, tmp_path, said):
     with WandbApart("offline", tmp_path, said.append) as logs:
-        logs.call("start", 0, lambda: None)  # no function of a function can be pickled
+        logs.call("start", 0, lambda: None)  # what is made within a function cannot be pickled
         tell(logs.log(), make)
     assert len(said) == 1
     assert said[0].startswith("W&B: its process is not reached (")
@@ -147,7 +147,7 @@ def test_the_log_is_closed_though_the_program_was_killed(tmp_path, read_back):
             program.stdin.write("\n")
             program.stdin.flush()
         os.kill(program.pid, signal.SIGKILL)
-    (run,) = wait_for(lambda: read_back(tmp_path))
+    (run,) = read_back(tmp_path)
     assert run.exit_code == 130
     assert run.rows
 
@@ -155,14 +155,6 @@ def test_the_log_is_closed_though_the_program_was_killed(tmp_path, read_back):
 def select_ready(stream, seconds=0.2):
     """Return whether a line can be read soon."""
     return bool(select.select([stream], [], [], seconds)[0])
-
-
-def wait_for(found, seconds=20):
-    """Return what is found as soon as that is something."""
-    deadline = time.monotonic() + seconds
-    while not (result := found()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return result
 
 
 def test_inputs_of_the_rows_stay_here(make):
