@@ -95,7 +95,7 @@ def split_scores(logits: Float[np.ndarray, "member n"], y: Float[np.ndarray, " n
 
     The areas under curves are nan, and the curves absent, for a split with one class.
     """
-    from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_curve
+    from sklearn.metrics import auc, precision_recall_curve, roc_curve
 
     logits, positives = logits.astype(np.float64), int((y > 0.5).sum())
     ranked = 0 < positives < len(y)
@@ -112,11 +112,21 @@ def split_scores(logits: Float[np.ndarray, "member n"], y: Float[np.ndarray, " n
         loss=cross_entropy(logits, y),
         accuracy=((logits > 0) == (y > 0.5)).mean(axis=1),
         auc=np.array([auc(curve.x, curve.y) for curve in roc]) if ranked else undefined,
-        average_precision=np.array([average_precision_score(y, scores) for scores in logits]) if ranked else undefined,
+        average_precision=np.array([average_precision(curve) for curve in pr]) if ranked else undefined,
         confusion=confusion_matrix(logits, y),
         roc=tuple(roc),
         pr=tuple(pr),
     )
+
+
+def average_precision(curve: Curve) -> float:
+    """Return the mean precision over the positives, each at the threshold that first finds it, from a curve of recalls
+    that rise: the sum of (R_k - R_(k-1)) P_k, as scikit-learn's `average_precision_score`.
+
+    >>> average_precision(Curve(x=np.array([0.0, 0.5, 1.0, 1.0]), y=np.array([1.0, 1.0, 0.75, 0.5])))
+    0.875
+    """
+    return float(np.sum(np.diff(curve.x) * curve.y[1:]))
 
 
 def wilson_interval(share: float, n: int, z: float = 1.959964) -> tuple[float, float]:

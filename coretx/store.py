@@ -1,16 +1,16 @@
 """Cells on disk: one JSON that is the truth; weights, predictions and explanation beside it, named by digest."""
 
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 from safetensors.numpy import load, save
 
 from coretx.durable import sha256, write_bytes
+from coretx.encoding import as_json
 from coretx.intervals import Summary, summaries
 from coretx.metrics import split_scores
 from coretx.parts import Explanation, GroupScore, LengthScore
@@ -25,7 +25,7 @@ from coretx.results import (
     SplitScores,
 )
 
-FORMAT = 3
+FORMAT = 4
 LAYERED = ("attention", "attention_sums")
 """The parts of an explanation that have an array for each layer."""
 
@@ -56,12 +56,12 @@ def save_result(result: ModelResult, out: Path) -> Path:
         "view": result.view,
         "ceilings": {view: asdict(ceiling) for view, ceiling in result.ceilings.items()},
         "alarm": result.alarm,
-        "best_epoch": None if result.best_epoch is None else result.best_epoch.tolist(),
+        "best_epoch": result.best_epoch,
         "last_scores": {split: _score_values(scores) for split, scores in result.last_scores.items()},
-        "groups": [_lists(group.__dict__) for group in result.groups],
-        "lengths": [_lists(score.__dict__) for score in result.lengths],
+        "groups": [group.__dict__ for group in result.groups],
+        "lengths": [score.__dict__ for score in result.lengths],
         "last_intervals": {split: _summaries(summaries(result, split, last=True)) for split in result.last_scores},
-        "history": {name: _finite(values) for name, values in result.history.items()},
+        "history": result.history,
         "provenance": asdict(result.provenance),
         "sha256": {name: sha256(data) for name, data in arrays.items()},
     }
@@ -110,7 +110,7 @@ def load_predictions(path: Path) -> dict[str, Predictions] | None:
     Faster than `load_result`: of the record, its format and the digest of the predictions alone are looked at.
     """
     try:
-        record = json.loads(path.read_bytes())
+        record = orjson.loads(path.read_bytes())
         data = path.with_suffix(".predictions.safetensors").read_bytes()
         whole = record["format"] == FORMAT and sha256(data) == record["sha256"]["predictions"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -121,25 +121,25 @@ def load_predictions(path: Path) -> dict[str, Predictions] | None:
 def load_ceilings(path: Path) -> dict[str, Ceiling] | None:
     """Return the ceilings that a cell's record names, by view; None where it cannot be read."""
     try:
-        record = json.loads(path.read_bytes())
+        record = orjson.loads(path.read_bytes())
         return {view: Ceiling(**values) for view, values in record["ceilings"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-SEAL = b',\n "digest": '
+SEAL = b',\n  "digest": '
 
 
 def sealed(record: Mapping[str, Any]) -> bytes:
     """Return the record as JSON whose last entry is the SHA-256 of what it would be without that entry."""
-    text = json.dumps(record, indent=1, allow_nan=False).encode()
+    text = as_json(record, indented=True)
     return text.removesuffix(b"\n}") + SEAL + f'"{sha256(text)}"\n}}\n'.encode()
 
 
 def unsealed(data: bytes) -> dict[str, Any]:
     """Return the record; ValueError where a single byte of it is not what was written."""
     text, seal, _ = data.rpartition(SEAL)
-    record = json.loads(text + b"\n}")
+    record = orjson.loads(text + b"\n}")
     if not seal or data != sealed(record):
         raise ValueError("the record is not what was written")
     return record
@@ -188,11 +188,6 @@ def _counts(values: Mapping[str, Any]) -> SplitCounts:
     return SplitCounts(rows, distinct_rows, distinct_keys, values["keys"], values["small_space"])
 
 
-def _lists(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the record with a list in the place of each array."""
-    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}
-
-
 def _arrays(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the record with an array in the place of each list."""
     return {name: np.array(value) if isinstance(value, list) else value for name, value in values.items()}
@@ -200,17 +195,10 @@ def _arrays(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _score_values(scores: SplitScores) -> dict[str, Any]:
     """Return the numbers of a split, without the curves, which follow from the predictions."""
-    values = {name: _finite(getattr(scores, name)) for name in ("loss", "accuracy", "auc", "average_precision")}
-    return {"n": scores.n, "positives": scores.positives, **values, "confusion": scores.confusion.tolist()}
+    values = {name: getattr(scores, name) for name in ("loss", "accuracy", "auc", "average_precision")}
+    return {"n": scores.n, "positives": scores.positives, **values, "confusion": scores.confusion}
 
 
 def _summaries(found: Mapping[str, Summary]) -> dict[str, Any]:
     """Return mean, deviation and 95 % intervals of each score: they follow from the predictions too."""
     return {name: asdict(summary) for name, summary in found.items()}
-
-
-def _finite(values: np.ndarray) -> Any:
-    """Return nested lists with None for every number that is not finite: JSON has no other word for it."""
-    if values.ndim > 1:
-        return [_finite(row) for row in values]
-    return [float(value) if math.isfinite(value) else None for value in values]

@@ -7,6 +7,7 @@ import hypothesis.extra.numpy
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score
 
 from coretx.metrics import calibration, confusion_matrix, cross_entropy, epoch_metrics, mean_pr, mean_roc, split_scores
 from coretx.results import Curve
@@ -60,6 +61,16 @@ def test_average_precision_of_a_known_ranking():
     """Ranked 1, 0, 1, 0: precision 1 at recall 1/2, then 2/3 at recall 1."""
     scores = split_scores(np.array([[4.0, 3.0, 2.0, 1.0]]), np.array([1.0, 0.0, 1.0, 0.0]))
     assert scores.average_precision[0] == pytest.approx((1 + 2 / 3) / 2)
+
+
+@hypothesis.given(
+    logits=hypothesis.extra.numpy.arrays(np.float64, (1, 12), elements=st.sampled_from([-1.0, 0.0, 0.5, 2.0, 3.0])),
+    y=hypothesis.extra.numpy.arrays(np.float64, 12, elements=st.sampled_from([0.0, 1.0])),
+)
+def test_average_precision_is_that_of_scikit_learn_where_scores_tie(logits, y):
+    hypothesis.assume(0 < y.sum() < 12)
+    found = split_scores(logits, y).average_precision[0]
+    assert found == pytest.approx(average_precision_score(y, logits[0]), rel=1e-14)
 
 
 def test_curves_run_from_corner_to_corner():

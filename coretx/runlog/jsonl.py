@@ -1,14 +1,11 @@
 """The log that is always on: one JSON object a line, readable with nothing but a text editor."""
 
-import json
-import math
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from coretx.durable import LineWriter
+from coretx.encoding import as_json
 from coretx.results import EpochRecord, ModelResult, RunRecord, SplitScores
 from coretx.runlog.base import Status
 
@@ -73,7 +70,7 @@ class JsonLinesLog:
 
     def _write(self, event: str, fields: dict[str, Any]) -> None:
         assert self._writer is not None, "start comes before every other verb"
-        self._writer.write(json.dumps(_plain({"event": event, **fields}), allow_nan=False, ensure_ascii=False))
+        self._writer.write(as_json({"event": event, **fields}).decode())
 
 
 def scores_as_dict(scores: SplitScores) -> dict[str, Any]:
@@ -83,16 +80,3 @@ def scores_as_dict(scores: SplitScores) -> dict[str, Any]:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _plain(value: Any) -> Any:
-    """Return value as JSON can hold it: arrays as lists, what is not finite as None."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, (np.ndarray, np.generic)):
-        return _plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

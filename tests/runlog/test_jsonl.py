@@ -69,7 +69,7 @@ def test_what_is_not_finite_is_null(make, tmp_path):
     log.start(make.run(config))
     log.epoch("mlp", EpochRecord(0, {"loss_train": np.array([np.nan, np.inf, -np.inf, 1.5])}))
     log.finish("done")
-    assert '"loss_train": [null, null, null, 1.5]' in (tmp_path / f"{make.run(config).id}.jsonl").read_text()
+    assert '"loss_train":[null,null,null,1.5]' in (tmp_path / f"{make.run(config).id}.jsonl").read_text()
 
 
 def test_equal_runs_differ_in_time_fields_alone(make, tmp_path):
