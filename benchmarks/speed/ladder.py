@@ -47,8 +47,7 @@ def measure_ladder(ladder: Ladder, say: Say) -> dict[str, Any]:
         on_cpu = ladder.device == "cpu"
         alone = compiled_alone(ladder, Path(folder) / "alone", say) if on_cpu else None
         eager = eager_seconds(ladder, Path(folder), say) if on_cpu else None
-    about = {"side_by_side": side_by_side(ladder.device), "epochs": ladder.epochs}
-    return about | {"runs": runs, "alone": alone, "eager": eager}
+    return engine(ladder.device) | {"epochs": ladder.epochs, "runs": runs, "alone": alone, "eager": eager}
 
 
 def planned(ladder: Ladder) -> list[tuple[int, bool]]:
@@ -91,10 +90,11 @@ def children_seconds() -> float:
     return times.children_user + times.children_system
 
 
-def side_by_side(device: str) -> int:
-    """Return how many cells the engine trains at once, asked in a process of its own."""
-    code = f"from coretx.backend import load_backend; print(load_backend('jax', {device!r}).side_by_side)"
-    return int(printed(code))
+def engine(device: str) -> dict[str, Any]:
+    """Return the device's name and how many cells the engine trains at once, asked in a process of its own."""
+    asked = "{'device_name': engine.device_name, 'side_by_side': engine.side_by_side}"
+    code = f"import json; from coretx.backend import load_backend; engine = load_backend('jax', {device!r})"
+    return json.loads(printed(f"{code}; print(json.dumps({asked}))"))
 
 
 def printed(code: str, *arguments: str, variables: dict[str, str] | None = None) -> str:
@@ -194,9 +194,13 @@ def ladder_report(run: Run) -> str:
     said = (
         f"`python main.py --tasks all`, {run['side_by_side']} cells side by side. Compiling and training are summed "
         "over cells; `rest` is the share of the workers' time that is neither: start, reports, CSV, W&B offline, "
-        "waiting. Eager's time is calculated from a measured chunk of every model on every input shape: one thread, "
-        "cell after cell, training alone."
+        "waiting."
     )
+    if run["eager"]:
+        said += (
+            " Eager's time is calculated from a measured chunk of every model on every input shape: one thread, cell "
+            "after cell, training alone."
+        )
     if alone := run.get("alone"):
         said += (
             f" With nothing beside them, cell after cell, all programs of one member take {alone['empty']:.1f} s from "

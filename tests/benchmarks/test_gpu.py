@@ -152,11 +152,10 @@ def test_the_ladder_runs_from_the_cache_on_a_cpu_alone():
     assert planned(Ladder((), members=(64, 1), device="gpu")) == [(64, True), (1, True)]
 
 
-def test_a_ladder_without_a_cached_run_is_told():
-    run = json.loads((RESULTS / "ladder.json").read_text())
-    said = ladder_report(run | ON_GPU | {"runs": [one for one in run["runs"] if one["cold"]]})
-    assert ", NVIDIA H100;" in said
-    assert "| empty |" in said
+def test_a_ladder_on_a_gpu_is_told():
+    said = ladder_report(json.loads((RESULTS / "gpu-ladder.json").read_text()))
+    assert ", NVIDIA H100 80GB HBM3;" in said
+    assert "| 64 | empty | 63 of 1000 epochs |" in said
     assert "| filled |" not in said
 
 

@@ -144,6 +144,7 @@ def test_ladder_times_the_command_line():
     assert cold["wall"] > cold["compile"] > again["compile"] > 0
     assert found["alone"]["empty"] > found["alone"]["filled"] > 0
     assert found["eager"] > 0
+    assert found["device_name"] == "cpu"
     report = ladder_report(HEAD | found)
     assert "| 2 | empty | 1 of 2 epochs |" in report
     assert f"take {found['alone']['empty']:.1f} s from nothing and {found['alone']['filled']:.1f} s" in report
