@@ -17,7 +17,7 @@ from benchmarks.speed.report import cold_table, peak, speed_report
 from benchmarks.speed.rounds import Entry, started
 from benchmarks.speed.scaling import axis_row, scaling_report
 from benchmarks.speed.work import Work
-from benchmarks.strategies import Cell, prepared
+from benchmarks.strategies import Cell, better, prepared
 
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "speed" / "results"
 PEAKS = {"jax, highest": 4e13, "jax, default": 3e14}
@@ -165,7 +165,7 @@ def cells(log, meet=lambda: None):
     def way(name):
         meet()
         log.append(f"run {name}")
-        return 1.0
+        return {"wall": 1.0}
 
     for name in ("a", "b"):
         log.append(f"open {name}")
@@ -197,16 +197,31 @@ def test_a_way_that_fails_stops_the_measurement():
         list(prepared(iter([Cell("a", 2, {"loop": partial(fail, "no memory")})]), "gpu"))
 
 
+@pytest.mark.parametrize(
+    ("vmap", "taken"),
+    [
+        ({"wall": 5.0, "cores": 9.5}, "loop"),
+        ({"wall": 5.5, "cores": 5.0}, "loop"),
+        ({"wall": 5.0, "cores": 9.0}, "vmap"),
+        ({"wall": 4.6}, "loop"),
+        ({"wall": 4.5}, "vmap"),
+    ],
+)
+def test_stacking_must_gain_and_cost_no_time(vmap, taken):
+    assert better({"wall": 5.0, "cores": 10.0} if "cores" in vmap else {"wall": 5.0}, vmap) == taken
+
+
 def test_strategies_measure_every_rung_on_a_device(tmp_path, monkeypatch):
     """The command from end to end on one rung, with the CPU in the part of a GPU where programs are prepared."""
     path = tmp_path / "strategies.json"
     (spec,) = strategies.build_models(["logreg"])
     monkeypatch.setattr(strategies, "RESULT", path)
+    monkeypatch.setattr(strategies, "SECONDS", 0.0)
     monkeypatch.setattr(strategies, "build_models", lambda: [spec])
     monkeypatch.setattr(strategies, "prepared", lambda cells, device: prepared(cells, "gpu"))
     strategies.main("cpu", (2,))
     record = json.loads(path.read_text())
     found = record["measured"]["cpu"]["LogisticRegression"]["2"]
     assert found["strategy"] in ("loop", "vmap")
-    assert min(found["loop"], found["vmap"]) > 0
+    assert min(found[way][clock] for way in ("loop", "vmap") for clock in ("wall", "cores")) > 0
     assert record["where"]["cpu"]["device"] == "cpu"
