@@ -20,20 +20,23 @@ DEVICES, MEMBERS = 2, 4
 jax.config.update("jax_num_cpu_devices", DEVICES)
 
 
+def some(*fast):
+    """Return all models as parameters, those that are not named here as slow ones."""
+    return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in MODELS]
+
+
 def test_members_are_parted_over_the_devices(engines, short_case):
     """What the other tests of this file rest on."""
     assert len(jax.devices()) == DEVICES
     assert engines["jax"].strategy(short_case("logreg").spec, MEMBERS) == "shard members=2,data=1"
 
 
+@pytest.mark.parametrize("model", some("logreg", "multilayer_transformer"))
 def test_sharded_member_is_the_member_alone(model, engines, short_case):
     assert largest_difference(short_case(model), engines["jax"], MEMBERS, "shard") <= MEMBER["shard"]
 
 
-@pytest.mark.parametrize(
-    "model",
-    [name if name == "self_attention" else pytest.param(name, marks=pytest.mark.slow) for name in MODELS],
-)
+@pytest.mark.parametrize("model", some("self_attention"))
 def test_member_whose_batches_are_parted_is_the_member_alone(model, short_case):
     engine = load_backend("jax", "cpu", (), EngineOptions(mesh=MeshShape(members=1, data=2)))
     assert largest_difference(short_case(model), engine, MEMBERS, "shard") <= MEMBER["shard"]

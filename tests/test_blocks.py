@@ -87,8 +87,8 @@ def trained_in(monkeypatch):
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("strategy", ["loop", "vmap"])
-@pytest.mark.parametrize("batch", [12, 32])  # 3 batches, the last of them half filled; one, its last block filled alone
+# 3 batches, the last of them half filled; one, its last block filled alone
+@pytest.mark.parametrize(("strategy", "batch"), [("loop", 32), ("vmap", 12)])
 def test_batch_in_blocks_of_two_trains_as_a_whole_one(trained_in, name, strategy, batch):
     whole, history, state = trained_in(name, 2**20, batch, strategy)
     size, history_in_blocks, state_in_blocks = trained_in(name, 1, batch, strategy)

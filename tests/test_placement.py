@@ -37,7 +37,7 @@ rng = np.random.default_rng(0)
 x = rng.standard_normal((40, 5, 2), dtype=np.float32)
 data = Dataset(x, (x[:, 0].sum(axis=1) > 0).astype(np.float32))
 found = {}
-for name in ("logreg", "multilayer_transformer"):
+for name in ("logreg", "self_attention"):
     (spec,) = build_models([name])
     for strategy, mesh in (("loop", None), ("vmap", None), ("shard", None), ("shard", MeshShape(1, 2))):
         backend = load_backend("jax", "cpu", (), EngineOptions(mesh=mesh))
@@ -67,7 +67,7 @@ def in_two_devices():
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("name", ["logreg", "multilayer_transformer"])
+@pytest.mark.parametrize("name", ["logreg", "self_attention"])
 @pytest.mark.parametrize("how", ["vmap None", "shard None", "shard members=1,data=2"])
 def test_members_over_devices_train_as_they_would_alone(in_two_devices, name, how):
     alone, found = in_two_devices[f"{name} loop None"], in_two_devices[f"{name} {how}"]
@@ -78,7 +78,7 @@ def test_members_over_devices_train_as_they_would_alone(in_two_devices, name, ho
     assert found["one_cpu"] == ("shard" not in how)  # two programs on a mesh could wait for each other
 
 
-@pytest.mark.parametrize("name", ["logreg", "multilayer_transformer"])
+@pytest.mark.parametrize("name", ["logreg", "self_attention"])
 def test_devices_talk_only_where_the_batch_is_parted(in_two_devices, name):
     talk = {how: in_two_devices[f"{name} {how}"]["collectives"] for how in ("shard None", "shard members=1,data=2")}
     assert talk["shard None"] == 0

@@ -26,7 +26,7 @@ def made_small(command: str, out: Path) -> list[str]:
     """The same command with two epochs, written elsewhere; of the ladders a part."""
     words = shlex.split(command)
     if words[0] == "make":
-        some = {"ladder": " --models logreg self_attention", "published": " --models logreg mlp"}.get(words[1], "")
+        some = " --models logreg" if words[1] in ("ladder", "published") else ""
         tasks = ["TASKS=has_all_tokens single_digit_sum"] if words[1] == "published" else []
         return [*words, *tasks, f"ARGS=--epochs 2{some} --out {shlex.quote(str(out))}"]
     assert words[:2] == ["python", "main.py"], f"the README should start everything through make or main.py: {command}"
