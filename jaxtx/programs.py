@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
@@ -19,6 +18,7 @@ from jaxtyping import Array, Float, Int
 from coretx.models.spec import InputShape
 from jaxtx.blocks import brief, gradient_in_blocks, in_blocks, join, pool, rows_measured, rows_trained, stretch_epochs
 from jaxtx.compilation import Once, Program
+from jaxtx.gradients import cross_entropy
 from jaxtx.kept import Shelf
 from jaxtx.members import TRAINED, Best, Carry, Path, Rows, Schedule, keep_better, noted, quantities
 from jaxtx.optimizer import Adam
@@ -132,7 +132,7 @@ def loss_and_correct(
     logits: Float[Array, " batch"], y: Float[Array, " batch"], weight: Float[Array, " batch"]
 ) -> dict[str, Float[Array, ""]]:
     """Return weighted sums over rows: binary cross-entropy in nats, right answers (class 1 when logit > 0), weight."""
-    losses = optax.sigmoid_binary_cross_entropy(logits, y)
+    losses = cross_entropy(logits, y)
     correct = ((logits > 0) == (y > 0.5)).astype(weight.dtype)
     return {"loss_sum": (weight * losses).sum(), "correct": (weight * correct).sum(), "count": weight.sum()}
 

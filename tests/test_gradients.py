@@ -25,6 +25,10 @@ def plain_mix(logits, value):
     return jnp.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(logits, axis=-1), value)
 
 
+def plain_cross_entropy(logits, labels):
+    return -labels * jnp.log(jax.nn.sigmoid(logits)) - (1 - labels) * jnp.log(jax.nn.sigmoid(-logits))
+
+
 CASES = {
     "attention": (gradients.mix, plain_mix, ((7, 2, 3, 5), (7, 5, 2, 4))),
     "attention of one step": (gradients.mix, plain_mix, ((2, 1, 1, 1), (2, 1, 1, 3))),
@@ -34,6 +38,7 @@ CASES = {
     "layer norm": (gradients.layer_norm, plain_layer_norm, ((7, 3, 5), (5,), (5,))),
     "gelu": (gradients.gelu, plain_gelu, ((7, 3, 5),)),
     "tanh": (gradients.tanh, jnp.tanh, ((7, 3, 5),)),
+    "cross-entropy": (gradients.cross_entropy, plain_cross_entropy, ((7,), (7,))),
 }
 
 
@@ -94,3 +99,23 @@ def test_tanh_of_what_is_no_ordinary_number():
     found = jax.jit(gradients.tanh)(np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 200, -200], np.float32))
     np.testing.assert_array_equal(found, np.array([0.0, -0.0, 1, -1, np.nan, 1, -1], np.float32))
     np.testing.assert_array_equal(np.signbit(found), [False, True, False, True, False, False, True])
+
+
+@pytest.mark.parametrize("label", [0.0, 1.0])
+def test_cross_entropy_in_float32_is_right_to_four_units_in_the_last_place(label):
+    """From right answers, which cost nearly nothing, to wrong ones of a large logit; its slopes are p - y and -z."""
+    logits = np.concatenate([np.linspace(-30, 30, 200_001), [-1e4, -80, 0, 1e-30, 80, 1e4]]).astype(np.float32)
+    signed = np.where(label, -1.0, 1.0) * logits.astype(np.float64)
+    exact, slope = np.logaddexp(0, signed), 0.5 * (1 + np.tanh(logits.astype(np.float64) / 2)) - label
+    labels = np.full_like(logits, label)
+    found = jax.jit(gradients.cross_entropy)(logits, labels)
+    assert found.dtype == np.float32
+    assert (np.abs(found - exact) <= 4 * np.spacing(np.maximum(exact, 1e-37).astype(np.float32))).all()
+    by_logit, by_label = jax.vmap(jax.grad(gradients.cross_entropy, argnums=(0, 1)))(logits, labels)
+    np.testing.assert_allclose(by_logit, slope, atol=2e-7)
+    np.testing.assert_array_equal(by_label, -logits)
+
+
+def test_cross_entropy_of_what_is_no_number_is_none():
+    found = jax.jit(gradients.cross_entropy)(np.float32([np.nan, np.inf, -np.inf]), np.float32([1, 0, 1]))
+    assert not np.isfinite(found).any()

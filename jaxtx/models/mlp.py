@@ -6,14 +6,14 @@ from jaxtyping import Array, Float
 
 from coretx.models import architectures
 from coretx.models.spec import InputShape
-from jaxtx.layers import Note, silent
+from jaxtx.layers import Linear, Note, silent
 
 
 class MLP(nnx.Module):
     """logit = W2 tanh(W1 vec(x) + b1) + b2. Every feature at every step has weights of its own."""
 
     def __init__(self, spec: architectures.MLP, shape: InputShape, *, rngs: nnx.Rngs) -> None:
-        self.hidden = nnx.Linear(shape.time * shape.feature, spec.width, rngs=rngs)
+        self.hidden = Linear(shape.time * shape.feature, spec.width)
         self.head = nnx.Linear(spec.width, 1, rngs=rngs)
 
     def __call__(self, x: Float[Array, "batch time feature"], note: Note = silent) -> Float[Array, " batch"]:
