@@ -8,6 +8,8 @@ from coretx.errors import UsageError
 
 MIN_SAMPLES = 4
 """Fewest rows a split may have: two of each class, so that a ranking exists."""
+MAX_SEED = 2**53
+"""What every reader of JSON, of records and logs, takes as the very number."""
 
 
 class MeshShape(NamedTuple):
@@ -120,6 +122,8 @@ class RunConfig:
         for flag, value, least in (*numbers, ("seed", self.seed, 0)):
             if value is not None and value < least:
                 raise UsageError(f"--{flag} must be at least {least}; got {value}")
+        if self.seed > MAX_SEED:
+            raise UsageError(f"--seed must be at most {MAX_SEED}; got {self.seed}")
         for length in self.eval_lengths:
             if length < 1 or self.eval_lengths.count(length) > 1:
                 raise UsageError(

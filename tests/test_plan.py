@@ -163,6 +163,7 @@ def test_engine_without_a_class_for_a_model_says_where_to_return_one():
         ({"members": 0}, "--members must be at least 1; got 0"),
         ({"data_seeds": 0}, "--data-seeds must be at least 1; got 0"),
         ({"seed": -1}, "--seed must be at least 0; got -1"),
+        ({"seed": 2**64}, "--seed must be at most 9007199254740992; got 18446744073709551616"),
     ],
 )
 def test_number_out_of_range_is_refused(settings, message):
