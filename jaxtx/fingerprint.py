@@ -165,8 +165,17 @@ def library_name(value: Any) -> str | None:
     found = sys.modules.get(module)
     for part in name.split("."):
         found = getattr(found, part, None)
-    # What a library has made of another function, as jax.vmap does, may bear that function's name.
-    return f"{module}.{name}" if found is value or isinstance(value, type) else None
+    # What a library has made of another function, as jax.vmap does, may bear that function's name, and a class that is
+    # made by calling type() the module of its metaclass. Not every class of a library stands where it says it does.
+    there = found is value or (isinstance(value, type) and made_of_libraries(value))
+    return f"{module}.{name}" if there else None
+
+
+def made_of_libraries(made: type) -> bool:
+    """Tell whether a class has neither a base nor a function that is not a library's."""
+    functions = [part for part in vars(made).values() if isinstance(part, types.FunctionType)]
+    modules = [function.__globals__.get("__name__", "") for function in functions]
+    return all(map(library_name, made.__bases__)) and all(name.partition(".")[0] in LIBRARIES for name in modules)
 
 
 IMPORT = dis.opmap["IMPORT_NAME"]

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 import pytest
 from beartype import beartype
+from flax import nnx
 from jaxtyping import Float, jaxtyped
 
 from coretx.backend import load_backend
@@ -21,7 +22,7 @@ from coretx.data import Dataset
 from coretx.models.registry import build_models
 from coretx.models.spec import InputShape
 from coretx.training import Population, start, train
-from jaxtx.fingerprint import UnknownValueError, Walk, fingerprint
+from jaxtx.fingerprint import LIBRARIES, UnknownValueError, Walk, fingerprint
 
 SOURCE = """
 import enum, functools, jax, types
@@ -152,6 +153,16 @@ def test_function_inside_a_librarys_wrapper_shows(wrap):
 
     assert fingerprint(made(1)) == fingerprint(made(1)) != fingerprint(made(2))
     assert fingerprint(jax.grad(abs, argnums=0)) != fingerprint(jax.grad(abs, argnums=1))
+
+
+def test_class_made_by_calling_type_shows():
+    """Its module is that of its metaclass, a library's, where no such class is."""
+
+    def made(number):
+        return type("Made", (nnx.Module,), {"__call__": lambda self, x: number * x})
+
+    assert made(1).__module__.partition(".")[0] in LIBRARIES
+    assert fingerprint(made(1)) == fingerprint(made(1)) != fingerprint(made(2))
 
 
 def test_function_under_type_checks_is_refused():
