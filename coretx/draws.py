@@ -11,7 +11,8 @@ from coretx.lengths import draw_lengths
 from coretx.machine import cores
 from coretx.plan import TaskRun
 from coretx.results import Overlap, SplitCounts
-from coretx.splits import assert_disjoint, count_splits, draw_splits, measure_overlap
+from coretx.splits import Protocol, assert_disjoint, count_splits, draw_splits, measure_overlap
+from coretx.tasks.base import Task
 
 
 class Drawn(NamedTuple):
@@ -27,16 +28,19 @@ class Drawn(NamedTuple):
 def draw(task_run: TaskRun, config: RunConfig) -> Drawn:
     """Draw a run's data and look at it. UsageError where its task breaks its contract."""
     task, n, seed, protocol = task_run.task, task_run.n_samples, task_run.seed, config.split
+    data, counts, overlap = draw_and_count(task, n, seed, protocol)
+    lengths = draw_lengths(task, config.eval_lengths, n, seed, protocol)
+    return Drawn(data, lengths, counts, overlap, groups=find_groups(task, data["test"]))
+
+
+def draw_and_count(
+    task: Task, n: int, seed: int, protocol: Protocol
+) -> tuple[dict[str, Dataset], dict[str, SplitCounts], Overlap]:
+    """Draw the splits of a task, and what they hold and share."""
     data = draw_splits(task, n, seed, protocol)
     if protocol == "disjoint":
         assert_disjoint(task, data)
-    return Drawn(
-        data,
-        lengths=draw_lengths(task, config.eval_lengths, n, seed, protocol),
-        counts=count_splits(task, data, n, seed, protocol),
-        overlap=measure_overlap(task, data, n, seed, protocol),
-        groups=find_groups(task, data["test"]),
-    )
+    return data, count_splits(task, data, n, seed, protocol), measure_overlap(task, data, n, seed, protocol)
 
 
 def draw_all(runs: Sequence[TaskRun], config: RunConfig) -> list[Drawn]:

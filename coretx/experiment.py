@@ -9,7 +9,7 @@ from coretx.ceilings import alarm, ceilings
 from coretx.cells import reproducing_command, train_cells
 from coretx.config import RunConfig
 from coretx.data import Dataset
-from coretx.draws import Drawn, draw_all
+from coretx.draws import Drawn, draw_all, draw_and_count
 from coretx.groups import Group, score_groups
 from coretx.plan import Cell, Plan, TaskRun, make_plan
 from coretx.plugins import Catalogue
@@ -19,7 +19,7 @@ from coretx.results import Ceiling, CellConfig, EpochRecord, ModelResult, RunRec
 from coretx.runlog.apart import WandbApart
 from coretx.runlog.base import RunLog, Tee
 from coretx.runlog.jsonl import JsonLinesLog
-from coretx.splits import count_splits, draw_splits, measure_overlap, scarcity
+from coretx.splits import scarcity
 from coretx.store import cell_path, load_result, save_result
 from coretx.version import __version__
 from coretx.workers import Event, SideBySide
@@ -257,9 +257,8 @@ class Experiment:
         publish.publish_splits(run.record.overlap, run.record.counts, self.config.out)
         if run.record.overlap.split == "disjoint":
             task, n, seed = run.task_run.task.with_negatives("original"), run.task_run.n_samples, run.task_run.seed
-            data = draw_splits(task, n, seed, "original")
-            overlap = measure_overlap(task, data, n, seed, "original")
-            publish.publish_splits(overlap, count_splits(task, data, n, seed, "original"), self.config.out)
+            _, counts, overlap = draw_and_count(task, n, seed, "original")
+            publish.publish_splits(overlap, counts, self.config.out)
 
     def keep(self, run: OpenRun, prefix: str, cell: Cell, result: ModelResult) -> None:
         """Write a finished cell: its files, its rows, its log's end; its page follows with those of its task."""

@@ -103,7 +103,7 @@ class Walk:
                 yield from (value.__qualname__, code.digest, value.__defaults__, value.__kwdefaults__)
                 yield from (cell.cell_contents for cell in value.__closure__ or ())
                 yield from (part for item in vars(value).items() if item[0] != "__wrapped__" for part in item)
-                if value.__globals__.get("__name__", "").partition(".")[0] not in LIBRARIES:
+                if not in_library(value):
                     if code.finds:
                         raise UnknownValueError(f"{value.__qualname__} uses {code.finds}: what it finds, nothing tells")
                     yield from reached(code.names, value.__globals__)
@@ -174,8 +174,12 @@ def library_name(value: Any) -> str | None:
 def made_of_libraries(made: type) -> bool:
     """Tell whether a class has neither a base nor a function that is not a library's."""
     functions = [part for part in vars(made).values() if isinstance(part, types.FunctionType)]
-    modules = [function.__globals__.get("__name__", "") for function in functions]
-    return all(map(library_name, made.__bases__)) and all(name.partition(".")[0] in LIBRARIES for name in modules)
+    return all(map(library_name, made.__bases__)) and all(map(in_library, functions))
+
+
+def in_library(function: types.FunctionType) -> bool:
+    """Tell whether a function is written in a library's module, whatever name it bears."""
+    return function.__globals__.get("__name__", "").partition(".")[0] in LIBRARIES
 
 
 IMPORT = dis.opmap["IMPORT_NAME"]

@@ -10,6 +10,11 @@ from parity_tests.cases import ENGINES, ONE_TASK_PER_SHAPE, Case, load_engines, 
 MODELS = tuple(spec.name for spec in build_models())
 
 
+def some(*fast):
+    """Return all models as parameters, those that are not named here as slow ones."""
+    return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in MODELS]
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that names `model`, `engine` or `task` runs over all models, both engines, a task of each input shape."""
     every = {"model": MODELS, "engine": ENGINES, "task": ONE_TASK_PER_SHAPE}

@@ -10,7 +10,7 @@ from coretx.backend import load_backend
 from coretx.config import EngineOptions, MeshShape
 from parity_tests.bounds import MEMBER
 from parity_tests.cases import steady
-from parity_tests.conftest import MODELS
+from parity_tests.conftest import some
 from parity_tests.populations import judged_by_envelope, largest_difference
 from parity_tests.test_populations import FULL_STEPS, full_case
 from parity_tests.trajectory import told
@@ -18,11 +18,6 @@ from parity_tests.trajectory import told
 DEVICES, MEMBERS = 2, 4
 
 jax.config.update("jax_num_cpu_devices", DEVICES)
-
-
-def some(*fast):
-    """Return all models as parameters, those that are not named here as slow ones."""
-    return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in MODELS]
 
 
 def test_members_are_parted_over_the_devices(engines, short_case):

@@ -12,7 +12,7 @@ import pytest
 
 from parity_tests.bounds import ENVELOPE_END, MEMBER
 from parity_tests.cases import Case, lasting, steady
-from parity_tests.conftest import MODELS
+from parity_tests.conftest import MODELS, some
 from parity_tests.populations import judged_by_envelope, largest_difference
 from parity_tests.trajectory import told
 
@@ -35,9 +35,7 @@ def test_looped_members_are_the_same_bit_for_bit_in_float32(model, engines, shor
     assert largest_difference(short_case(model, dtype="float32"), engines["jax"], MEMBERS, "loop") == 0.0
 
 
-@pytest.mark.parametrize(
-    "model", [pytest.param(name, marks=pytest.mark.slow) if "transformer" in name else name for name in MODELS]
-)
+@pytest.mark.parametrize("model", some(*(name for name in MODELS if "transformer" not in name)))
 def test_vmapped_member_stays_within_the_envelope_in_float32(model, engines, short_case):
     case = short_case(model, dtype="float32")
     verdict = judged_by_envelope(case, engines["jax"], MEMBERS, "vmap", len(case.steps()))
