@@ -2,11 +2,13 @@
 
 jax's own cache spares the compiler alone: it is asked when a program is traced and lowered, which is most of the time
 of a small program. Here a file named by the code, the arguments and the machine tells which program it was, and one
-named by the lowered program holds the executable: an edit that changes no program costs one more tracing.
+named by the lowered program holds the executable: an edit that changes no program costs one more tracing. What no run
+has used for longest is removed when the folder outgrows its LIMIT.
 """
 
 # pyright: reportInvalidTypeForm=false
 # (jax.Device is a class that jax re-exports as a plain variable)
+import contextlib
 import hashlib
 import importlib.metadata
 import os
@@ -26,6 +28,9 @@ from jax.experimental.serialize_executable import deserialize_and_load, serializ
 from coretx.machine import cores
 from jaxtx.fingerprint import PACKAGES
 
+LIMIT = 2**30
+"""Bytes that the programs of a folder may take together: 40 times those of the ladder."""
+
 
 @dataclass(frozen=True)
 class Shelf:
@@ -38,16 +43,16 @@ class Shelf:
     def find(self, code: str) -> Callable[..., Any] | None:
         """Return the program that this code was compiled to, or None."""
         try:
-            name = (self.folder / f"{code}.code").read_text()
-        except OSError:
+            name = self._read(f"{code}.code").decode()
+        except (OSError, ValueError):
             return None
         return self.load(name)
 
     def load(self, name: str) -> Callable[..., Any] | None:
         """Return the program of this name; None where there is none, or only a damaged one, or it cannot be loaded."""
         try:
-            content = (self.folder / f"{name}.program").read_bytes()
-        except OSError:
+            content = self._read(f"{name}.program")
+        except (OSError, ValueError):  # a name that a damaged file gave may be none for a file
             return None
         digest, pickled = content[:32], content[32:]
         if hashlib.sha256(pickled).digest() != digest:
@@ -78,6 +83,14 @@ class Shelf:
         settings = sorted((name, str(value)) for name, value in jax.config.values.items() if "cache" not in name)
         return hashlib.sha256(repr((self.surroundings, settings, parts)).encode()).hexdigest()
 
+    def _read(self, name: str) -> bytes:
+        """Return what a file holds, and note that it was of use."""
+        path = self.folder / name
+        content = path.read_bytes()
+        with contextlib.suppress(OSError):  # another's folder, or one that is read-only
+            os.utime(path)
+        return content
+
     def _write(self, name: str, content: bytes) -> None:
         """Write a file as a whole or not at all; a folder that refuses is told of, and costs the time of compiling."""
         try:
@@ -90,8 +103,23 @@ class Shelf:
 
 
 def open_shelf(folder: Path, device: jax.Device) -> Shelf:
-    """Return the programs that are kept in a folder for a device of this process."""
+    """Return the programs that are kept in a folder for a device of this process, of all there those used last."""
+    make_room(folder, LIMIT)
     return Shelf(folder, device, surroundings(device))
+
+
+def make_room(folder: Path, limit: int) -> None:
+    """Remove what was used longest ago, until the files of a folder take at most `limit` bytes.
+
+    Another process may be at it too, or read what is removed here, which it then compiles again.
+    """
+    with contextlib.suppress(OSError):
+        files = [(file, file.stat()) for file in folder.iterdir()]
+        taken = 0
+        for file, status in sorted(files, key=lambda entry: entry[1].st_mtime_ns, reverse=True):
+            taken += status.st_size
+            if taken > limit:
+                file.unlink()
 
 
 def surroundings(device: jax.Device) -> str:

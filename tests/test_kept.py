@@ -148,6 +148,39 @@ def test_damaged_program_is_compiled_again(shelf, damage, caplog):
     assert traces(caplog) == 2
 
 
+@pytest.mark.parametrize("damage", [b"", b"\0", b"\xff", b"elsewhere"])
+def test_damaged_code_is_traced_again(shelf, damage, caplog):
+    first = run(shelf)
+    (file,) = shelf.folder.glob("*.code")
+    file.write_bytes(damage)
+    np.testing.assert_array_equal(run(shelf), first)
+    assert traces(caplog) == 2
+    assert kept(shelf) == (1, 1)
+    run(shelf)
+    assert traces(caplog) == 2
+
+
+def test_full_folder_loses_the_programs_used_longest_ago(shelf, monkeypatch, caplog):
+    def aged(seconds):
+        for file in shelf.folder.iterdir():
+            os.utime(file, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns - seconds * 10**9))
+
+    for size in (3, 4, 5):
+        run(shelf, size=size)
+        aged(10)
+    run(shelf, size=3)  # the oldest, and of use again
+    assert traces(caplog) == 3
+    _, *others = sorted((file.stat() for file in shelf.folder.iterdir()), key=lambda status: status.st_mtime_ns)
+    monkeypatch.setattr("jaxtx.kept.LIMIT", sum(other.st_size for other in others) - 1)  # room for two, codes included
+    trimmed = open_shelf(shelf.folder, shelf.device)
+    assert kept(trimmed) == (2, 2)
+    run(trimmed, size=3)
+    run(trimmed, size=5)
+    assert traces(caplog) == 3
+    run(trimmed, size=4)
+    assert traces(caplog) == 4
+
+
 def test_folder_that_refuses_is_told_of(tmp_path, shelf):
     (tmp_path / "file").touch()
     refusing = replace(shelf, folder=tmp_path / "file" / "programs")
@@ -202,7 +235,7 @@ def test_second_run_traces_no_program_and_leaves_the_same_bytes(program, tmp_pat
     for run in ("first", "second"):
         done = program(*arguments, "--out", tmp_path / run, JAX_COMPILATION_CACHE_DIR=str(cache))
         assert done.returncode == 0, done.stderr
-        found.append({file: file.stat().st_mtime_ns for file in cache.rglob("*.*")})
+        found.append({file: file.stat().st_ino for file in cache.rglob("*.*")})
     assert [file.suffix for file in found[0]].count(".code") == 8
     assert found[0] == found[1]
     first, second = (sorted((tmp_path / run / "artifacts").rglob("*.safetensors")) for run in ("first", "second"))
