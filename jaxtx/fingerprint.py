@@ -162,19 +162,22 @@ def library_name(value: Any) -> str | None:
         return None
     if "<locals>" in name:
         return None
-    found = sys.modules.get(module)
-    for part in name.split("."):
-        found = getattr(found, part, None)
+    if isinstance(value, type) and not value.__flags__ & MADE:
+        return f"{module}.{name}"
     # What a library has made of another function, as jax.vmap does, may bear that function's name, and a class that is
-    # made by calling type() the module of its metaclass. Not every class of a library stands where it says it does.
-    there = found is value or (isinstance(value, type) and made_of_libraries(value))
-    return f"{module}.{name}" if there else None
+    # made by calling type() the module of its metaclass. jax.Array stands in jax under the last part of its name.
+    parts = name.split(".")
+    found = [functools.reduce(attribute, path, sys.modules.get(module)) for path in (parts, parts[-1:])]
+    return f"{module}.{name}" if any(value is thing for thing in found) else None
 
 
-def made_of_libraries(made: type) -> bool:
-    """Tell whether a class has neither a base nor a function that is not a library's."""
-    functions = [part for part in vars(made).values() if isinstance(part, types.FunctionType)]
-    return all(map(library_name, made.__bases__)) and all(map(in_library, functions))
+MADE = 1 << 9
+"""The flag of a class made by Python code, or as Python code makes one (Py_TPFLAGS_HEAPTYPE)."""
+
+
+def attribute(place: Any, name: str) -> Any:
+    """Return what stands in a place under a name, or None."""
+    return getattr(place, name, None)
 
 
 def in_library(function: types.FunctionType) -> bool:

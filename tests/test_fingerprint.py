@@ -155,11 +155,20 @@ def test_function_inside_a_librarys_wrapper_shows(wrap):
     assert fingerprint(jax.grad(abs, argnums=0)) != fingerprint(jax.grad(abs, argnums=1))
 
 
-def test_class_made_by_calling_type_shows():
+@pytest.mark.parametrize(
+    "part",
+    [
+        lambda number: lambda self, x: number * x,
+        lambda number: property(lambda self: number),
+        lambda number: functools.partial(max, number),
+        lambda number: number,
+    ],
+)
+def test_class_made_by_calling_type_shows(part):
     """Its module is that of its metaclass, a library's, where no such class is."""
 
     def made(number):
-        return type("Made", (nnx.Module,), {"__call__": lambda self, x: number * x})
+        return type("Made", (nnx.Module,), {"part": part(number)})
 
     assert made(1).__module__.partition(".")[0] in LIBRARIES
     assert fingerprint(made(1)) == fingerprint(made(1)) != fingerprint(made(2))
