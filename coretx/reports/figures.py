@@ -164,7 +164,10 @@ def speed_ratios(ratios: Mapping[str, Mapping[str, tuple[float, float, float]]],
         axes.set_xticks(range(len(models)), [model.replace("_", "\n", 1) for model in models])
         axes.grid(visible=False, axis="x")
         figure.subplots_adjust(left=0.075, right=0.965, top=0.89, bottom=0.16)
-        figure.legend(*axes.get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0.075, 0.99), ncols=5)
+        handles, labels = axes.get_legend_handles_labels()
+        order = [place for column in range(5) for place in range(column, len(labels), 5)]  # matplotlib fills columns
+        named = [handles[place] for place in order], [labels[place] for place in order]
+        figure.legend(*named, loc="upper left", bbox_to_anchor=(0.075, 0.99), ncols=5)
         return figure
 
 
