@@ -34,7 +34,7 @@ from coretx.models.recipes import TUNED
 from coretx.models.registry import build_models
 from coretx.plan import Cell, make_plan
 from coretx.reports.csv_table import CsvTable
-from coretx.results import EpochRecord, ModelResult
+from coretx.results import CellConfig, EpochRecord, ModelResult
 from coretx.splits import assert_disjoint, draw_splits
 from coretx.workers import SideBySide
 
@@ -125,25 +125,30 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def measure(config: RunConfig) -> list[ValidationRow]:
     """Return a row for each cell of the plan, in its order, training those that are not in the file yet."""
     plan, file = make_plan(config), config.out / "validation.csv"
-    known = {(row.model, row.task, row.point): row.id for row in VALIDATION.read(file)}
+    known = {
+        (row.model, row.task, row.point): setting(row.learning_rate, row.weight_decay, row)
+        for row in VALIDATION.read(file)
+    }
     begun, populations = time.perf_counter(), []
     for task_run in plan.runs:
         data = draw_splits(task_run.task, task_run.n_samples, task_run.seed, config.split)
         assert_disjoint(task_run.task, data)
         populations += [(list(cells.values()), data) for cells in task_run.populations]
     wanted = {
-        (cell.spec.name, cell.task.name, point(cell)): cell.config.id for cells, _ in populations for cell in cells
+        name(cell): setting(cell.spec.optimizer.learning_rate_start, cell.spec.optimizer.weight_decay, cell.config)
+        for cells, _ in populations
+        for cell in cells
     }
     for key in wanted.keys() & known.keys():
         if wanted[key] != known[key]:
             raise UsageError(f"{file} has {', '.join(key)} from another configuration or seed: take another --out")
-    todo = [(cells, data) for cells, data in populations if any(cell.config.id not in known.values() for cell in cells)]
+    todo = [(cells, data) for cells, data in populations if any(name(cell) not in known for cell in cells)]
     for done, (cells, results) in enumerate(side_by_side(todo), 1):
         VALIDATION.upsert(file, [validation_row(*pair) for pair in zip(cells, results, strict=True)])
-        name = f"{cells[0].spec.name} on {cells[0].task.name}"
-        print(f"{done}/{len(todo)} {name}, {time.perf_counter() - begun:.0f} s", flush=True)
-    rows = {row.id: row for row in VALIDATION.read(file)}
-    return [rows[id] for id in wanted.values()]
+        what = f"{cells[0].spec.name} on {cells[0].task.name}"
+        print(f"{done}/{len(todo)} {what}, {time.perf_counter() - begun:.0f} s", flush=True)
+    rows = {(row.model, row.task, row.point): row for row in VALIDATION.read(file)}
+    return [rows[key] for key in wanted]
 
 
 def side_by_side(jobs: Sequence[Job]) -> Iterable[tuple[Sequence[Cell], list[ModelResult]]]:
@@ -163,6 +168,16 @@ def trained(job: Job, on_epoch: Callable[[EpochRecord], None]) -> list[ModelResu
     """Return what a population's cells leave."""
     cells, data = job
     return train_cells(cells, data, [on_epoch] * len(cells))
+
+
+def name(cell: Cell) -> tuple[str, str, str]:
+    """Return model, task and point."""
+    return cell.spec.name, cell.task.name, point(cell)
+
+
+def setting(learning_rate: float, weight_decay: float, of: ValidationRow | CellConfig) -> tuple[object, ...]:
+    """Return what decides the scores, as exactly as the file tells it: how members ran beside each other does not."""
+    return f"{learning_rate:.6f}", f"{weight_decay:.6f}", of.seed, of.members, of.n_samples, of.epochs
 
 
 def point(cell: Cell) -> str:

@@ -1,6 +1,7 @@
 """Tuning chooses by validation alone, goes on where it stopped, and gives every rung the same budget."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from benchmarks import tuning
 from coretx.data import Dataset
 from coretx.errors import UsageError
+from coretx.models.recipes import TUNED
 from coretx.models.registry import build_models
 from coretx.splits import draw_splits
 
@@ -67,6 +69,15 @@ def test_finished_populations_are_not_trained_again(tuned, monkeypatch):
     before = (tuned / "tuned.json").read_bytes()
     assert tune(tuned) == 0
     assert (tuned / "tuned.json").read_bytes() == before
+
+
+def test_committed_measurements_are_those_that_would_be_made(tmp_path, monkeypatch):
+    """Whatever jaxtx/strategies.json chooses by now: how members run beside each other is part of a cell's id."""
+    monkeypatch.setattr(tuning, "train_cells", lambda *job: pytest.fail("trained again"))
+    monkeypatch.setattr(tuning, "TUNED", tmp_path / "recipes.json")
+    shutil.copy(tuning.FOLDER / "validation.csv", tmp_path)
+    assert tuning.main(["--write", "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "recipes.json").read_bytes() == TUNED.read_bytes()
 
 
 def test_an_error_in_one_population_keeps_the_others_and_is_raised(tmp_path, monkeypatch):
