@@ -19,9 +19,12 @@ from benchmarks.speed.rounds import Measurement, measure
 from benchmarks.speed.scaling import AXES, measure_scaling
 from benchmarks.speed.work import CHUNK_EPOCHS
 from coretx.errors import OutputError, UsageError, choices
+from coretx.machine import cores
 from coretx.models.registry import build_models
 
 GPU_MEMBERS = (1, 4, 16, 64, 256, 1024)
+QUIET = 0.25
+"""The load of a quiet machine, per core, is below this."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ def check(arguments: Arguments) -> None:
             raise UsageError(f"unknown contestant {contestant!r}; choose from: {choices(CONTESTANTS)}")
     if arguments.scaling and arguments.ladder:
         raise UsageError("--scaling and --ladder are runs of their own: give one of them")
+    check_kind(arguments)
     if arguments.quick and arguments.write is not None:
         raise UsageError("--write publishes whole runs: leave out --quick")
     if arguments.from_results and arguments.write is None:
@@ -97,6 +101,30 @@ def check(arguments: Arguments) -> None:
         pages.check(arguments.write)
 
 
+TAKEN = {
+    "--scaling": ("repeats", "device"),
+    "--ladder": ("models", "members", "epochs", "n_samples", "device"),
+}
+"""What the runs of a kind of their own can be told; the main one takes everything."""
+
+
+def check_kind(arguments: Arguments) -> None:
+    """Raise UsageError for what this kind of run does not take, and for other work in place of what is published."""
+    kind = "--scaling" if arguments.scaling else "--ladder" if arguments.ladder else ""
+    told = [name for name in CHANGING if getattr(arguments, name) != getattr(Arguments, name)]
+    for name in told if kind else ():
+        if name not in TAKEN[kind]:
+            raise UsageError(f"{kind} does not take --{name.replace('_', '-')}: leave it out")
+    other = [name for name in told if name in ("models", "contestants", "epochs", "n_samples")]
+    if other and not arguments.quick and arguments.out == Arguments.out:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in other)
+        raise UsageError(f"{flags}: this is not what the published results are of: give another folder with --out")
+
+
+CHANGING = ("quick", "compile", "models", "members", "contestants", "repeats", "epochs", "n_samples")
+"""What changes the work of a run."""
+
+
 def names(arguments: Arguments) -> tuple[str, ...] | None:
     """Return the names of the models that are asked for, None for all."""
     return None if arguments.models == ("all",) else arguments.models
@@ -105,6 +133,8 @@ def names(arguments: Arguments) -> tuple[str, ...] | None:
 def run(arguments: Arguments) -> list[str]:
     """Do the measurement that is asked for, save and print it; return its faults."""
     begun, what = time.perf_counter(), machine.describe()
+    if what["load"] > QUIET * cores():
+        say(f"the machine is not quiet: its load is {what['load']:.1f}, and what else it does will show in the figures")
     models = tuple(spec.name for spec in build_models(names(arguments)))
     if arguments.ladder:
         kind, (asked, found) = "ladder", ladder_run(arguments, models)

@@ -12,7 +12,7 @@ from coretx.errors import UsageError, choices
 CONTESTANTS: Mapping[str, str] = {
     "jax": "this project's JAX engine",
     "eager": "this project's torch engine as it is: one thread, AdamW as torch chooses it",
-    "tuned": "the same with the AdamW and the number of threads that were fastest in this run, for each model",
+    "tuned": "the same with the AdamW and number of threads that a trial before the rounds found fastest, by model",
     "compiled": "the same with its loss, forward and backward, through torch.compile, and fused AdamW",
     "ensemble": "torch.func: stack_module_state, functional_call and vmap over members; fused AdamW, threads as tuned",
     "original": "an eager torch loop that reads every number in every step, as the original did",

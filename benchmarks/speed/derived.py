@@ -36,16 +36,19 @@ def find(model: Model, contestant: str, members: int) -> Result | None:
     return None
 
 
-def rates(model: Model, result: Result) -> dict[int, float]:
-    """Return the member-steps per second of each round."""
+def rates(model: Model, result: Result, clock: str = "seconds") -> dict[int, float]:
+    """Return the member-steps per second of each round, by the samples' clock of this name."""
     steps = model["steps"] * result["members"]
-    return {sample["round"]: steps / sample["seconds"] for sample in result["samples"]}
+    return {sample["round"]: steps / sample[clock] for sample in result["samples"]}
 
 
-def against(model: Model, result: Result, other: str) -> Spread | None:
-    """Return how many times as many member-steps per second the result has as the other contestant, round by round."""
+def against(model: Model, result: Result, other: str, clock: str = "seconds") -> Spread | None:
+    """Return how many times as many member-steps per second the result has as the other contestant, round by round.
+
+    By `cpu_seconds` the seconds are those of processors, as many as were used.
+    """
     base = find(model, other, result["members"])
-    return ratios(rates(model, result), rates(model, base)) if base else None
+    return ratios(rates(model, result, clock), rates(model, base, clock)) if base else None
 
 
 def peak_rate(rates: Mapping[str, float]) -> float:
@@ -57,8 +60,13 @@ def peak_rate(rates: Mapping[str, float]) -> float:
     return max(rate for name, rate in rates.items() if name != f"jax, {LOWER}")
 
 
+def best_peak(run: Mapping[str, Any]) -> float:
+    """Return the highest peak of all rounds: what another program took from the machine in a round is no share."""
+    return max(peak_rate(rates) for model in run["models"].values() for rates in model["peak"])
+
+
 def share_of_peak(model: Model, result: Result, run: Mapping[str, Any], evaluation: bool) -> Spread:
-    """Return the matrix operations per second as a share of the peak of the same round.
+    """Return the matrix operations per second of each round as a share of the run's peak.
 
     Those of the training steps alone or, with `evaluation`, those of the passes after each epoch too.
     """
@@ -66,8 +74,7 @@ def share_of_peak(model: Model, result: Result, run: Mapping[str, Any], evaluati
     one = model["operations"]
     row = one["forward"] + one["backward"] + evaluation * (one["forward"] + one["scores"])
     done = row * n * epochs * result["members"]
-    peaks = model["peak"]
-    return spread(done / sample["seconds"] / peak_rate(peaks[sample["round"]]) for sample in result["samples"])
+    return spread(done / sample["seconds"] / best_peak(run) for sample in result["samples"])
 
 
 def cold(result: Result, members: int, epochs: int) -> Cold:

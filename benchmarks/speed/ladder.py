@@ -18,7 +18,7 @@ from benchmarks.speed.markdown import NONE, percent, seconds, table
 from benchmarks.speed.processes import ROOT, Process, environment, request
 from benchmarks.speed.report import Run, heading
 from benchmarks.speed.rounds import Say
-from benchmarks.speed.work import Work
+from benchmarks.speed.work import CHUNK_EPOCHS, Work
 from coretx.tasks.registry import TASKS
 
 
@@ -60,10 +60,26 @@ def planned(ladder: Ladder) -> list[tuple[int, bool]]:
     return [*cold, (ladder.members[0], False)] if ladder.device == "cpu" else cold
 
 
+COMMAND_LINE = """
+import json, os, sys, time
+from coretx.cli import main
+
+code = main(sys.argv[1:])
+ended = os.times()
+print(json.dumps({"parent": time.thread_time(), "apart": ended.children_user + ended.children_system}))
+raise SystemExit(code)
+"""
+"""What main.py is, and then the processor seconds of its parent's thread and of the processes that it has started."""
+
+
 def command_line(ladder: Ladder, members: int, epochs: int, caches: Path) -> dict[str, Any]:
-    """Run main.py as a user would, into a folder of its own, and return its times."""
+    """Run the command line as a user would, into a folder of its own, and return its times.
+
+    `cpu` are the processor seconds of all of it; of them `parent` those of the thread that starts the program, draws
+    the data, and owns logs, display, tables and pages, and `apart` those of the processes beside it, as W&B's.
+    """
     with tempfile.TemporaryDirectory() as out:
-        command = [sys.executable, "main.py", "--backend", "jax", "--device", ladder.device, "--out", out]
+        command = [sys.executable, "-c", COMMAND_LINE, "--backend", "jax", "--device", ladder.device, "--out", out]
         command += ["--tasks", *ladder.tasks, "--models", *ladder.models, "--n-samples", str(ladder.n_samples)]
         command += ["--members", str(members), "--epochs", str(epochs)]
         variables = environment(caches) | {"WANDB_MODE": "offline"}
@@ -71,7 +87,7 @@ def command_line(ladder: Ladder, members: int, epochs: int, caches: Path) -> dic
         done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
         wall, cpu = time.perf_counter() - begun, children_seconds() - cpu
         if done.returncode not in (0, 1):  # 1: a cell diverged, which takes its time all the same
-            raise RuntimeError(f"main.py ended with code {done.returncode}: {done.stderr[-600:]}")
+            raise RuntimeError(f"the command line ended with code {done.returncode}: {done.stderr[-600:]}")
         cells = [json.loads(path.read_text()) for path in sorted(Path(out).glob("artifacts/*/cells/*.json"))]
     seconds = [cell["provenance"]["seconds"] for cell in cells]
     return {
@@ -80,6 +96,7 @@ def command_line(ladder: Ladder, members: int, epochs: int, caches: Path) -> dic
         "diverged": sum(cell["status"] != "done" for cell in cells),
         "wall": wall,
         "cpu": cpu,
+        **json.loads(done.stdout.splitlines()[-1]),
         **{name: sum(one[name] for one in seconds) for name in ("compile", "train", "total")},
     }
 
@@ -104,13 +121,15 @@ def printed(code: str, *arguments: str, variables: dict[str, str] | None = None)
     return done.stdout.splitlines()[-1]
 
 
-def rest(run: dict[str, Any], workers: int) -> float:
-    """Return the share of the workers' time in which nothing was compiled or trained: start, reports, logs, waiting.
+def beside(run: dict[str, Any]) -> float | None:
+    """Return the share of the processor time that no worker took: start, data, logs, tables, pages.
 
-    >>> rest({"wall": 100.0, "compile": 20.0, "train": 130.0}, workers=2)
-    0.25
+    None for a run of before this was measured.
+
+    >>> beside({"cpu": 200.0, "parent": 30.0, "apart": 10.0})
+    0.2
     """
-    return 1 - (run["compile"] + run["train"]) / (workers * run["wall"])
+    return (run["parent"] + run["apart"]) / run["cpu"] if "parent" in run else None
 
 
 def told(run: dict[str, Any]) -> str:
@@ -150,12 +169,14 @@ def compiled_alone(ladder: Ladder, caches: Path, say: Say) -> dict[str, float]:
 def eager_seconds(ladder: Ladder, folder: Path, say: Say) -> float:
     """Return the seconds that eager torch would train for one member of every cell, from a chunk of each.
 
-    One thread, cell after cell; neither its start nor reports are in it. Tasks of equal shape are measured once.
+    One thread, cell after cell; neither its start nor reports are in it. Rows are those of main.py's splits, and what
+    is measured after each epoch is measured here too. Tasks of equal shape and as many rows are measured once.
     """
     total = 0.0
-    for tasks in by_shape(ladder.tasks):
+    for tasks in alike(ladder.tasks, ladder.n_samples):
         for model in ladder.models:
-            work = Work(model, 1, min(25, ladder.epochs), ladder.n_samples, tasks[0])
+            epochs = min(CHUNK_EPOCHS, ladder.epochs)
+            work = Work(model, 1, epochs, ladder.n_samples, tasks[0], protocol="disjoint")
             process = Process(request("eager", work, Setting(), "cpu"), folder / "eager")
             seconds = [process.ask("settle")["seconds"] for _ in range(3)]
             process.close()
@@ -164,11 +185,12 @@ def eager_seconds(ladder: Ladder, folder: Path, say: Say) -> float:
     return total
 
 
-def by_shape(tasks: Sequence[str]) -> list[list[str]]:
-    """Return the tasks, those of equal input shape together."""
+def alike(tasks: Sequence[str], n_samples: int) -> list[list[str]]:
+    """Return the tasks, those together that have inputs of equal shape and as many rows in each split."""
     groups: dict[Any, list[str]] = {}
     for task in tasks:
-        groups.setdefault(Work("logreg", task=task).shape, []).append(task)
+        work = Work("logreg", n_samples=n_samples, task=task, protocol="disjoint")
+        groups.setdefault((work.shape, *(len(split) for split in work.data().values())), []).append(task)
     return list(groups.values())
 
 
@@ -185,21 +207,25 @@ def ladder_report(run: Run) -> str:
                 seconds(one["wall"]),
                 seconds(one["compile"]),
                 seconds(one["train"]),
-                percent(rest(one, run["side_by_side"])),
+                seconds(one["cpu"]),
+                NONE if (share := beside(one)) is None else percent(share),
                 seconds(eager),
                 f"{eager / one['wall']:.1f}" if eager else NONE,
             ]
         )
-    head = ["members", "cache", "cells", "wall", "compiling", "training", "rest", "eager", "eager over wall"]
+    head = ["members", "cache", "cells", "wall", "compiling", "training", "processor time"]
+    head += ["of it beside training", "eager", "eager over wall"]
     said = (
-        f"`python main.py --tasks all`, {run['side_by_side']} cells side by side. Compiling and training are summed "
-        "over cells; `rest` is the share of the workers' time that is neither: start, reports, CSV, W&B offline, "
-        "waiting."
+        f"`python main.py --tasks all`, {run['side_by_side']} cells side by side. Compiling and training are wall time "
+        "summed over cells, what they wait for each other included. Processor time is that of all threads and "
+        f"processes on {run['machine']['cores']} cores; beside training stands what no worker took of it: start, data, "
+        "logs, CSV, pages, and W&B offline with its server."
     )
     if run["eager"]:
         said += (
-            " Eager's time is calculated from a measured chunk of every model on every input shape: one thread, cell "
-            "after cell, training alone."
+            " Eager's time is calculated from a measured chunk of every model on main.py's splits of every kind of "
+            "task, with what is measured after each epoch: one thread on one core, cell after cell, without start, "
+            "logs or pages."
         )
     if alone := run.get("alone"):
         said += (

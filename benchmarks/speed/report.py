@@ -57,12 +57,12 @@ def peak(run: Run, peaks: Sequence[Mapping[str, float]]) -> str:
         return (
             f"Peak of {run['device_name']}: {ranged(spread(rounds), 0)} GFLOP/s in a float32 product of "
             f"{run['peak_size']} x {run['peak_size']} by jax at precision `{TRAINING}`, with which the engine trains, "
-            f"and {ranged(spread(lower), 0)} at `{LOWER}`, which may round to TF32; a share of the peak is one of "
-            f"`{TRAINING}`, in the same round."
+            f"and {ranged(spread(lower), 0)} at `{LOWER}`, which may round to TF32; a share of the peak is one of the "
+            f"highest of `{TRAINING}`."
         )
     return (
         f"Peak: {ranged(spread(rounds), 0)} GFLOP/s in a float32 product of {run['peak_size']} x {run['peak_size']} on "
-        "all cores, the best of NumPy, torch and jax in each round; a share of it is that of the same round."
+        "all cores, the best of NumPy, torch and jax in each round; a share of it is one of the highest."
     )
 
 
@@ -124,15 +124,19 @@ def warm_table(run: Run) -> str:
 
 def means(run: Run) -> str:
     """Return the geometric means over the models of the warm ratios, with the lowest."""
+    clocks = {f"over {name}": (name, "seconds") for name in others(run)}
+    if on_cpu(run) and "eager" in others(run):
+        clocks["over eager, by processor time"] = "eager", "cpu_seconds"
     rows = []
     for members in run["arguments"]["members"]:
         row = [str(members)]
-        for other in others(run):
-            found = [against(model, one, other) for _, number, model, one in jax_results(run) if number == members]
+        for other, clock in clocks.values():
+            found = [against(model, one, other, clock) for _, n, model, one in jax_results(run) if n == members]
             medians = [values.median for values in found if values is not None]
             row.append(f"{geometric_mean(medians):.1f}, lowest {min(medians):.2f}" if medians else NONE)
         rows.append(row)
-    return "Geometric means over the models:\n\n" + table(["members", *(f"over {name}" for name in others(run))], rows)
+    said = "Geometric means over the models. The JAX engine uses all cores, `eager` and `original` one:"
+    return f"{said}\n\n" + table(["members", *clocks], rows)
 
 
 def cold_table(run: Run) -> str:
@@ -159,8 +163,8 @@ def cold_table(run: Run) -> str:
     )
     if not on_cpu(run):
         said += (
-            f" A model's contestants were started side by side on {run['machine']['cores']} cores, so that compile and "
-            "first-chunk times are upper bounds."
+            f" A model's JAX contestants were started side by side on {run['machine']['cores']} cores, so that their "
+            "compile and first-chunk times are upper bounds; then torch's, alone."
         )
     return f"{said}\n\n{table(head, rows)}"
 

@@ -1,7 +1,7 @@
 """The measurement: every contestant of a model in a process of its own, sampled in turn, round by round."""
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -103,11 +103,14 @@ def measure_model(name: str, measurement: Measurement, peak: Process, folder: Pa
     entries: list[Entry] = []
     not_run: dict[str, str] = {}
     begins: dict[str, Begin] = {}
+    torch: set[str] = set()
     for contestant, members in measurement.entries():
         work, label = Work(name, members, measurement.epochs, measurement.n_samples), f"{contestant} x {members}"
+        if contestant != "jax":
+            torch.add(label)
         begins[label] = partial(begin, label, contestant, work, measurement, folder / f"{name} {label}")
     with ExitStack() as stack:
-        for label, entry in started(begins, measurement.device):
+        for label, entry in started(begins, measurement.device, alone=torch):
             if isinstance(entry, CannotRun):
                 not_run[label] = str(entry)
                 say(f"{name}, {label}: cannot run: {entry}")
@@ -128,13 +131,15 @@ def measure_model(name: str, measurement: Measurement, peak: Process, folder: Pa
     }
 
 
-def started(begins: Mapping[str, Begin], device: str) -> Iterator[tuple[str, Entry | CannotRun]]:
+def started(
+    begins: dict[str, Begin], device: str, alone: Collection[str] = ()
+) -> Iterator[tuple[str, Entry | CannotRun]]:
     """Yield each contestant by its label, settled, or why it cannot run.
 
     On a CPU one contestant starts after the other has settled. Elsewhere all have started before the first one settles,
-    since what settles is timed and must have the device to itself.
+    since what settles is timed and must have the device to itself; but who starts `alone` does so when it is its turn.
     """
-    for label, ready in zip(begins, side_by_side(list(begins.values()), device), strict=True):
+    for label, ready in side_by_side(begins, device, alone).items():
         try:
             entry = ready()
             settle(entry)
@@ -144,8 +149,8 @@ def started(begins: Mapping[str, Begin], device: str) -> Iterator[tuple[str, Ent
             yield label, entry
 
 
-def side_by_side(begins: Sequence[Begin], device: str) -> Sequence[Begin]:
-    """Return the functions as they are on a CPU; elsewhere start all, and return functions that give their entries.
+def side_by_side(begins: dict[str, Begin], device: str, alone: Collection[str]) -> dict[str, Begin]:
+    """Return the functions as they are on a CPU; elsewhere start all but those alone, and give what has started.
 
     A program for a GPU takes 1 to 18 s to compile, and its machine has many cores. On a CPU the contestants
     would take the cores from each other while their first chunks are timed.
@@ -153,7 +158,8 @@ def side_by_side(begins: Sequence[Begin], device: str) -> Sequence[Begin]:
     if device == "cpu":
         return begins
     with ThreadPoolExecutor(cores()) as pool:
-        return [pool.submit(begin).result for begin in begins]
+        begun = {label: pool.submit(begin).result for label, begin in begins.items() if label not in alone}
+    return begins | begun
 
 
 def begin(label: str, contestant: str, work: Work, measurement: Measurement, caches: Path) -> Entry:

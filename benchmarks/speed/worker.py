@@ -7,9 +7,11 @@ every line of output its answer; a line {"failed": sentence} says why there will
 import json
 import os
 import resource
+import statistics
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -25,6 +27,8 @@ from coretx.training import History, first_divergence
 SAMPLE_SECONDS = 0.4
 """A sample repeats its chunk until the passes fill this time."""
 MOST_PASSES = 40
+TRIALS = 3
+"""A setting is tried so often at least, and for as long as a sample."""
 TRAINING, LOWER = "highest", "default"
 """Precisions of jax's products: that of the engine's training, and the one that may round float32 factors to TF32."""
 
@@ -64,14 +68,16 @@ class Live:
         return {"seconds": sum(walls) / len(walls), "cpu_seconds": cpu / len(walls), "drift": drift}
 
     def choose(self, setting: dict[str, Any], epochs: int) -> dict[str, Any]:
-        """Open the contestant again with another setting, and time a short chunk of it after one epoch to warm up."""
+        """Open the contestant again with another setting, and time short chunks of it after one epoch to warm up."""
         self.access, self.how = open_contestant(self.name, self.work, Setting(**setting), self.device)
-        whole, seconds = self.work, []
-        for short in (1, min(epochs, whole.epochs)):
-            self.work = Work(**{**whole.__dict__, "epochs": short})
+        whole, short, seconds = self.work, min(epochs, self.work.epochs), list[float]()
+        self.work = replace(whole, epochs=1)
+        list(self._passes(1))
+        self.work = replace(whole, epochs=short)
+        while len(seconds) < TRIALS or sum(seconds) < SAMPLE_SECONDS:
             seconds += [wall for _, wall in self._passes(1)]
         self.work = whole
-        return {"seconds": seconds[-1] / min(epochs, whole.epochs)}
+        return {"seconds": statistics.median(seconds) / short}
 
     def memory(self) -> dict[str, Any]:
         """Return the most memory that this process has held: the accelerator's, if it runs on one."""
@@ -82,7 +88,7 @@ class Live:
 
         The clock runs from when a plan is there to when the next one is: what a chunk takes amid many.
         """
-        coming = plans(self.work, passes + 1)
+        coming = plans(self.work, len(self.data["train"]), passes + 1)
         plan = next(coming)
         for _ in range(passes):
             begin(self.access, self.work)

@@ -44,7 +44,7 @@ def one_row_twice(schedule):
 
 def trained(access, work=WORK):
     begin(access, work)
-    return train(access, work.data(), next(plans(work, 1)))
+    return train(access, work.data(), next(plans(work, work.n_samples, 1)))
 
 
 def engine(name, work=WORK):
@@ -147,7 +147,8 @@ def model(*results):
 
 
 def result(name, members, seconds, cold=1.0):
-    samples = [{"round": 0, "seconds": seconds, "drift": 0.0}]
+    cores = 2 if name == "jax" else 1
+    samples = [{"round": 0, "seconds": seconds, "cpu_seconds": cores * seconds, "drift": 0.0}]
     return {"contestant": name, "members": members, "samples": samples, "start": {"cold": cold}}
 
 
@@ -157,6 +158,7 @@ def test_rates_and_ratios_scale_one_member_to_many():
     assert derived.rates(both, jax) == {0: 16.0}
     assert derived.against(both, jax, "eager") == (8.0, 8.0, 8.0)
     assert derived.against(both, jax, "ensemble") is None
+    assert derived.against(both, jax, "eager", "cpu_seconds") == (4.0, 4.0, 4.0)
 
 
 def test_cold_is_the_start_and_the_rest_at_the_warm_rate():
@@ -168,8 +170,11 @@ def test_cold_is_the_start_and_the_rest_at_the_warm_rate():
 def test_share_of_peak_counts_steps_or_evaluation_too():
     run = {"arguments": {"n_samples": 1000, "epochs": 10}}
     jax = result("jax", 2, 4.0)
-    assert derived.share_of_peak(model(jax), jax, run, evaluation=False).median == 300 * 1000 * 10 * 2 / 4.0 / 3e6
-    assert derived.share_of_peak(model(jax), jax, run, evaluation=True).median == 450 * 1000 * 10 * 2 / 4.0 / 3e6
+    disturbed = model() | {"peak": [{"numpy": 1e5}]}
+    run["models"] = {"mlp": model(jax), "temporal": disturbed}  # the run's highest peak counts, in every round
+    for part in (model(jax), model(jax) | {"peak": disturbed["peak"]}):
+        assert derived.share_of_peak(part, jax, run, evaluation=False).median == 300 * 1000 * 10 * 2 / 4.0 / 3e6
+        assert derived.share_of_peak(part, jax, run, evaluation=True).median == 450 * 1000 * 10 * 2 / 4.0 / 3e6
 
 
 def test_threads_are_as_before():

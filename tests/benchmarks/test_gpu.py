@@ -83,6 +83,14 @@ def test_contestants_settle_one_after_the_other(device, order):
     assert [(entry.how, entry.settled, entry.passes) for entry in entries] == 2 * [("solo", 0.5, 2)]
 
 
+def test_a_contestant_in_torch_starts_alone_on_a_gpu():
+    log = []
+    begins = {label: partial(begin, label, log) for label in ("a", "b", "c")}
+    assert [label for label, _ in started(begins, "gpu", alone={"b"})] == ["a", "b", "c"]
+    assert {*log[:2]} == {"start a", "start c"}
+    assert log[2:] == ["settle a", "start b", "settle b", "settle c"]
+
+
 @pytest.mark.parametrize("device", BOTH)
 def test_a_contestant_that_cannot_start_leaves_the_others(device):
     begins = {"a": partial(fail, "no memory"), "b": partial(begin, "b", [])}
@@ -102,21 +110,24 @@ def test_jax_starts_again_from_the_cache_on_a_cpu_alone(device, restart, monkeyp
 def test_a_share_is_of_the_precision_that_is_trained_with():
     assert derived.peak_rate(PEAKS) == 4e13
     assert derived.peak_rate({"numpy": 1.0, "torch": 3.0, "jax, highest": 2.0}) == 3.0
-    run = gpu_run("speed")
-    model = run["models"]["mlp"]
-    result = derived.find(model, "jax", 1)
-    share = derived.share_of_peak(model, result, run, evaluation=False).median
-    faster = model | {"peak": [PEAKS | {"jax, default": 1e20} for _ in model["peak"]]}
-    slower = model | {"peak": [PEAKS | {"jax, highest": 2e13} for _ in model["peak"]]}
-    assert derived.share_of_peak(faster, result, run, evaluation=False).median == share
-    assert derived.share_of_peak(slower, result, run, evaluation=False).median == pytest.approx(2 * share)
+
+    def share(peaks):
+        run = gpu_run("speed")
+        models = {
+            name: model | {"peak": [PEAKS | peaks for _ in model["peak"]]} for name, model in run["models"].items()
+        }
+        result = derived.find(models["mlp"], "jax", 1)
+        return derived.share_of_peak(models["mlp"], result, run | {"models": models}, evaluation=False).median
+
+    assert share({"jax, default": 1e20}) == share({})
+    assert share({"jax, highest": 2e13}) == pytest.approx(2 * share({}))
 
 
 def test_scaling_shares_are_of_that_precision_too():
     axis = gpu_run("scaling")["axes"][0]
     # As slow as the CPU that the samples are of, so that shares are not all rounded to nothing.
     slow, fast = {"jax, highest": 4e10}, {"jax, default": 3e11}
-    alone, both = (axis_row(axis | {"peak": [rates for _ in axis["peak"]]}) for rates in (slow, slow | fast))
+    alone, both = (axis_row(axis, derived.peak_rate(rates)) for rates in (slow, slow | fast))
     assert both == alone
 
 
@@ -124,13 +135,13 @@ def test_the_peak_names_the_card_and_both_rates():
     said = peak(ON_GPU, [PEAKS])
     assert said.startswith("Peak of NVIDIA H100: 40,000 (40,000 to 40,000) GFLOP/s")
     assert "300,000 (300,000 to 300,000) at `default`" in said
-    assert said.endswith("a share of the peak is one of `highest`, in the same round.")
+    assert said.endswith("a share of the peak is one of the highest of `highest`.")
     assert said.partition(":")[0] in scaling_report(gpu_run("scaling"))
 
 
 def test_reports_say_what_is_otherwise_on_a_gpu():
     run = gpu_run("speed")
-    side_by_side = f"started side by side on {run['machine']['cores']} cores, so that compile and first-chunk times are"
+    side_by_side = f"JAX contestants were started side by side on {run['machine']['cores']} cores"
     torch_there = "Torch runs on the processor, `eager` on one thread."
     on_cpu = speed_report(json.loads((RESULTS / "speed.json").read_text()))
     for said in (side_by_side, torch_there, "Peak of NVIDIA H100"):

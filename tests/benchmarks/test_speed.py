@@ -6,17 +6,22 @@ import sys
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
 
 from benchmarks.speed import pages
 from benchmarks.speed.__main__ import main
+from benchmarks.speed.comparison import spread
 from benchmarks.speed.contestants import Setting
-from benchmarks.speed.ladder import Ladder, by_shape, ladder_report, measure_ladder, rest
+from benchmarks.speed.ladder import Ladder, alike, beside, ladder_report, measure_ladder
 from benchmarks.speed.processes import CannotRun, Process, request
 from benchmarks.speed.rounds import Entry, rounds
-from benchmarks.speed.scaling import AXES, Axis, growth, measure_scaling, scaling_report
+from benchmarks.speed.scaling import AXES, Axis, growth, measure_scaling, scaling_report, verdict
 from benchmarks.speed.work import Work
 from coretx.errors import UsageError
+from coretx.machine import cores
+from coretx.splits import draw_splits
+from coretx.tasks.registry import get_task
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = Work("logreg", epochs=1, n_samples=8)
@@ -30,6 +35,7 @@ HEAD = {
     "load": 0.0,
     "seconds": 60.0,
     "arguments": {"device": "cpu", "repeats": 1},
+    "peak_size": 64,
 }
 
 
@@ -57,6 +63,11 @@ def test_help_tells_every_run():
         (["--write", "missing.md"], "missing.md is not"),
         (["--from-results"], "--from-results needs --write"),
         (["--quick", "--write", "missing.md"], "leave out --quick"),
+        (["--scaling", "--members", "2"], "--scaling does not take --members"),
+        (["--ladder", "--contestants", "jax"], "--ladder does not take --contestants"),
+        (["--ladder", "--quick"], "--ladder does not take --quick"),
+        (["--models", "mlp"], "--models: this is not what the published results are of"),
+        (["--ladder", "--n-samples", "100"], "give another folder with --out"),
     ],
 )
 def test_usage_errors_come_before_measuring(arguments, said, capsys):
@@ -123,7 +134,7 @@ def test_a_device_that_is_not_there_is_said(tmp_path, capsys):
 
 
 def test_a_size_that_did_not_run_has_no_ratio():
-    axis = {"sizes": [], "middle": 2, "largest": 3, "peak": [], "axis": "rows", "work": {"model": "mlp"}}
+    axis = {"sizes": [], "middle": 2, "largest": 3, "peak": [{"numpy": 1e9}], "axis": "rows", "work": {"model": "mlp"}}
     failed = axis | {"not_run": {"3": "ended with code -9"}}
     assert growth(failed) is None
     assert "- mlp, rows 3 could not run: ended with code -9" in scaling_report(HEAD | {"axes": [failed]})
@@ -144,6 +155,9 @@ def test_ladder_times_the_command_line():
     assert cold["wall"] > cold["compile"] > again["compile"] > 0
     assert found["alone"]["empty"] > found["alone"]["filled"] > 0
     assert found["eager"] > 0
+    for run in found["runs"]:
+        assert min(run["parent"], run["apart"]) > 0  # W&B offline has a process of its own
+        assert run["parent"] + run["apart"] < run["cpu"] < 2 * cores() * run["wall"]
     assert found["device_name"] == "cpu"
     report = ladder_report(HEAD | found)
     assert "| 2 | empty | 1 of 2 epochs |" in report
@@ -151,15 +165,32 @@ def test_ladder_times_the_command_line():
     assert "With nothing beside them" not in ladder_report(HEAD | found | {"alone": None})
 
 
-def test_rest_is_what_no_worker_compiled_or_trained():
-    assert rest({"wall": 10.0, "compile": 3.0, "train": 12.0}, workers=2) == pytest.approx(0.25)
+def test_what_is_beside_training_is_the_parent_and_the_processes_apart():
+    assert beside({"cpu": 10.0, "parent": 1.0, "apart": 1.5}) == pytest.approx(0.25)
+    assert beside({"cpu": 10.0}) is None
 
 
-def test_tasks_of_equal_shape_are_timed_once():
-    assert by_shape(["sign_of_winner", "multi_digit_sum", "has_pos_and_neg"]) == [
-        ["sign_of_winner", "has_pos_and_neg"],
-        ["multi_digit_sum"],
-    ]
+def test_tasks_alike_in_shape_and_rows_are_timed_once():
+    tasks = ["sign_of_winner", "has_all_tokens", "has_pos_and_neg", "multi_digit_sum"]
+    assert alike(tasks, 1000) == [["sign_of_winner", "has_pos_and_neg"], ["has_all_tokens"], ["multi_digit_sum"]]
+    sums = ["single_digit_sum", "single_digit_sum_swapped"]  # of one shape; the second has twice as many problems
+    assert alike(sums, 1000) == [[sums[0]], [sums[1]]]
+    assert alike(sums, 8) == [sums]
+
+
+def test_eager_trains_the_rows_that_main_trains():
+    work = Work("mlp", task="has_all_tokens", protocol="disjoint")
+    drawn = draw_splits(get_task("has_all_tokens"), 1000, 0, "disjoint")
+    assert work.data().keys() == {"train", "val", "test"}
+    for name, split in work.data().items():
+        np.testing.assert_array_equal(split.x, drawn[name].x)
+
+
+@pytest.mark.parametrize(
+    ("rounds", "said"), [((1.0, 1.1, 1.15), "yes"), ((1.0, 1.1, 1.3), "in the median"), ((1.1, 1.3, 1.3), "NO")]
+)
+def test_a_size_is_cheap_in_every_round_or_in_the_median(rounds, said):
+    assert verdict(spread(rounds)) == said
 
 
 def test_a_width_is_for_one_model():
