@@ -95,7 +95,7 @@ class RunConfig:
     matmul_precision: MatmulPrecision = "highest"
     """Of float32 matrix products on an accelerator: `default` is its fastest, with fewer bits."""
     compile_cache: bool = True
-    """Compiled programs are kept in the user's cache folder for later runs; the flag does without."""
+    """Whether compiled programs are kept in the user's cache folder, for later runs: yes, unless this flag is given."""
     distributed: bool = False
     """Train with all processes of a launcher (Slurm, Open MPI, Cloud TPU, ...); the first one writes and shows."""
     out: Path = Path()
@@ -109,7 +109,7 @@ class RunConfig:
     quiet: bool = False
     """Print nothing but what failed."""
     color: bool = True
-    """Colours on a terminal, where NO_COLOR is not set; the flag does without."""
+    """Whether a terminal gets colours, where NO_COLOR is not set: yes, unless this flag is given."""
 
     def __post_init__(self) -> None:
         """Raise UsageError for a number out of its range."""

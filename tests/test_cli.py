@@ -82,6 +82,17 @@ def test_help_names_every_flag(capsys):
         assert f"--{flag}" in printed
 
 
+@pytest.mark.parametrize("flag", ["--no-compile-cache", "--no-color"])
+def test_help_of_a_flag_that_switches_off_says_what_is_on(flag, capsys):
+    """tyro prints the value that the flag would turn off, `True`, as its default."""
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    printed = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    said = printed.partition(flag)[2].partition("(default: True)")[0]
+    assert said.startswith(" Whether")
+    assert said.endswith("unless this flag is given. ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
