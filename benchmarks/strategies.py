@@ -3,9 +3,10 @@
     python -m benchmarks.strategies [--device cpu] [--members 2 8 32]
 
 writes jaxtx/strategies.json, from which the JAX engine takes its choice. Both ways train the same chunks, in turns, and
-microseconds a member's step are told by two clocks: that of the wall, and on a CPU that of all its cores, which counts
-where populations train side by side. Stacking must be a tenth faster by the one and no slower by the other: a program
-each is compiled once for any number of members, and every member then comes out bit for bit as it would alone.
+microseconds a member's step, the drawing of its batches included, are told by two clocks: that of the wall, and on a
+CPU that of all its cores, which counts where populations train side by side. Stacking must be a tenth faster by the one
+and no slower by the other: a program each is compiled once for any number of members, and every member then comes out
+bit for bit as it would alone.
 """
 
 import json
@@ -132,7 +133,7 @@ def better(loop: Times, vmap: Times) -> str:
 def timed(
     access, population: Population, data: Mapping[str, Dataset], clocks: Mapping[str, Callable[[], float]]
 ) -> Times:
-    """Return microseconds by each clock for one step of one member, evaluation and copies included."""
+    """Return microseconds by each clock for a step of a member: drawing its batches, evaluation and copies included."""
     begun = {name: clock() for name, clock in clocks.items()}
     train_chunk(access, population, data["train"], {"test": data["test"]}, range(EPOCHS))
     steps = -(-len(data["train"]) // population.spec.optimizer.batch_size) * EPOCHS
