@@ -11,10 +11,8 @@ and left alone: what is kept of a cell are its validation scores, before anythin
 
 The seed is the tuning's own: no published member shares a stream of randomness with it, and since the sides of a task's
 space are the same for every seed, no row that decides here is a test row anywhere. Finished populations stand in
-`<out>/validation.csv`; a run that was cut short goes on from there, if jaxtx/strategies.json is the one that the file
-was made with. How members run is part of a cell's id: where another way was found to be fastest since, the run ends
-with exit code 2 and asks for another --out. So it is with the committed file, of an earlier strategies.json in which
-mlp and temporal are stacked.
+`<out>/validation.csv`; a run that was cut short goes on from there, whatever way of running members is found to be
+fastest since.
 """
 
 import argparse
