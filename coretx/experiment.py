@@ -11,6 +11,7 @@ from coretx.config import RunConfig
 from coretx.data import Dataset
 from coretx.draws import Drawn, draw_all, draw_and_count
 from coretx.groups import Group, score_groups
+from coretx.interrupts import at_interrupt
 from coretx.plan import Cell, Plan, TaskRun, make_plan
 from coretx.plugins import Catalogue
 from coretx.progress import Progress
@@ -109,6 +110,8 @@ class Job:
 Told = tuple[str, EpochRecord]
 """An epoch of the cell with this prefix."""
 
+Training = SideBySide[Job, Told, list[ModelResult]]
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -135,25 +138,12 @@ class Experiment:
         by_task: dict[str, list[OpenRun]] = {}
         for run in opened:
             by_task.setdefault(run.task_run.task.name, []).append(run)
-        in_hand: list[Event[Job, Told, list[ModelResult]]] = []
         try:
-            for event in training:
-                in_hand = [event]
-                self.handle(event)
-                in_hand = []
-                name = event.job.run.task_run.task.name
-                if event.kind == "done" and not any(run.left for run in by_task[name]):
-                    self.publish(by_task[name])
-                    del by_task[name]
-        except KeyboardInterrupt:
-            self.outcome.interrupted = True
-            self.progress.note("interrupted: finished cells are kept, the rest is dropped", alarming=True)
-            training.stop()
-            rest = [*in_hand, *training]
-            finished = [event.job for event in rest if event.kind == "done"]
-            for event in rest:
-                if event.job in finished:
-                    self.handle(event)
+            with at_interrupt(partial(self.interrupt, training)):
+                self.hear(training, by_task)
+            if self.outcome.interrupted:
+                self.progress.note("interrupted: finished cells are kept, the rest is dropped", alarming=True)
+                self.keep_finished(training)
         finally:
             training.join()
             for run in opened:
@@ -162,6 +152,29 @@ class Experiment:
             for runs_of_task in by_task.values():
                 self.publish(runs_of_task)
             publish.publish_dashboard(self.config.out, **self.catalogue.order())
+
+    def interrupt(self, training: Training) -> None:
+        """Let the training end; what is being written is written to its end."""
+        self.outcome.interrupted = True
+        training.interrupt()
+
+    def hear(self, training: Training, by_task: dict[str, list[OpenRun]]) -> None:
+        """Handle what the workers tell, and publish every task with its last cell: by_task keeps those that are not."""
+        for event in training:
+            self.handle(event)
+            name = event.job.run.task_run.task.name
+            if event.kind == "done" and not any(run.left for run in by_task[name]):
+                self.publish(by_task[name])
+                del by_task[name]
+
+    def keep_finished(self, training: Training) -> None:
+        """Handle what a training that was broken off still tells of the jobs that it finished."""
+        training.stop()
+        rest = list(training)
+        finished = [event.job for event in rest if event.kind == "done"]
+        for event in rest:
+            if event.job in finished:
+                self.handle(event)
 
     def publish(self, runs: Sequence[OpenRun]) -> None:
         """Write the pages of a task's finished cells, compare its models, with those of earlier runs in the same

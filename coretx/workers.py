@@ -35,7 +35,7 @@ class SideBySide(Generic[Job, Record, Result]):
 
     `work(job, on_epoch)` runs in a thread. An error in one is told as `failed` and the other jobs go on. After `stop`,
     jobs in work fail with `Stopped` at their next epoch and no other begins; what was done before is still told. An
-    iteration that was broken off can be taken up again.
+    iteration that was broken off, by `interrupt` too, can be taken up again.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class SideBySide(Generic[Job, Record, Result]):
     ) -> None:
         self._waiting = iter(jobs)
         self._work = work
-        self._events: queue.SimpleQueue[Event[Job, Record, Result] | None] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Event[Job, Record, Result] | Literal["interrupt"] | None] = queue.SimpleQueue()
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._threads = [threading.Thread(target=self._loop, daemon=True) for _ in range(min(workers, len(jobs)))]
         self._running = len(self._threads)
@@ -53,6 +53,8 @@ class SideBySide(Generic[Job, Record, Result]):
     def __iter__(self) -> Iterator[Event[Job, Record, Result]]:
         while self._running:
             event = self._events.get()
+            if event == "interrupt":
+                return
             if event is None:
                 self._running -= 1
             else:
@@ -61,6 +63,11 @@ class SideBySide(Generic[Job, Record, Result]):
     def stop(self) -> None:
         """Let every worker end at its next epoch."""
         self._stop.set()
+
+    def interrupt(self) -> None:
+        """Stop, and end the iteration after what was told so far; a signal's handler may call it at any moment."""
+        self.stop()
+        self._events.put("interrupt")
 
     def join(self) -> None:
         """Stop, and wait until no worker is at work."""

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from coretx.config import RunConfig
 from coretx.data import prepare_data
 from coretx.explanations import explain
 from coretx.plan import make_plan
+from coretx.reports import publish
 from coretx.store import load_result
 from coretx.workers import SideBySide
 
@@ -399,6 +401,44 @@ def test_interrupted_run_writes_the_pages(interrupted):
 def test_interrupted_run_says_so_in_its_record(interrupted):
     (path,) = (interrupted[0] / "artifacts" / "sign_of_winner" / "runs").glob("*.jsonl")
     assert json.loads(path.read_text().splitlines()[-1])["status"] == "interrupted"
+
+
+@pytest.mark.parametrize("moment", ["start", "finish"])
+def test_interrupt_while_a_cell_is_written_leaves_it_written_once(moment, tmp_path, monkeypatch, capsys):
+    """Ctrl-C before the log is opened of a run whose cell is done, and while that cell is written."""
+    log = experiment.JsonLinesLog
+    write, train, left, trained = getattr(log, moment), experiment.train_cells, [signal.SIGINT], threading.Event()
+
+    def interrupted(*arguments):
+        assert trained.wait(60)
+        while left:
+            signal.raise_signal(left.pop())
+        return write(*arguments)
+
+    def train_cells(*arguments):
+        results = train(*arguments)
+        trained.set()
+        return results
+
+    monkeypatch.setattr(log, moment, interrupted)
+    monkeypatch.setattr(experiment, "train_cells", train_cells)
+    outcome = experiment.run(RunConfig(models=("logreg",), n_samples=(40,), epochs=2, wandb="disabled", out=tmp_path))
+    assert outcome.exit_code == 130
+    assert [result.config.model for result in outcome.results] == ["logreg"]
+    assert capsys.readouterr().out.count("[1/1] sign_of_winner logreg (jax), seed 0, n 40: accuracy") == 1
+    (path,) = (tmp_path / "artifacts" / "sign_of_winner" / "runs").glob("*.jsonl")
+    events = [json.loads(line)["event"] for line in path.read_text().splitlines()]
+    assert events == ["start", "epoch", "epoch", "model_done", "finish"]
+
+
+def test_second_interrupt_while_a_cell_is_written_ends_the_run(tmp_path, monkeypatch):
+    def interrupted_twice(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(publish, "publish_rows", interrupted_twice)
+    assert small_run(tmp_path, "--models", "logreg") == 130
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_models_of_a_task_are_compared_with_those_of_earlier_runs(tmp_path):

@@ -102,6 +102,17 @@ def test_job_that_is_done_before_stop_is_told_after_it():
     assert [(event.kind, event.result) for event in team] == [("done", 1)]
 
 
+def test_interrupt_ends_the_iteration_which_can_be_taken_up_again():
+    team = SideBySide([1, 2], for_ever, 1)
+    told = []
+    for event in team:
+        told.append(event.kind)
+        if told == ["started", "epoch"]:
+            team.interrupt()
+    assert set(told) == {"started", "epoch"}
+    assert [type(event.error) for event in team][-1] is Stopped
+
+
 def test_join_waits_for_the_threads():
     before = threading.active_count()
     SideBySide([1, 2, 3], two_epochs, 2).join()
