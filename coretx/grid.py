@@ -1,5 +1,6 @@
 """A grid of hyperparameters: every learning rate with every weight decay, trained together as groups of members."""
 
+import math
 import re
 from dataclasses import dataclass, replace
 from itertools import product
@@ -36,16 +37,21 @@ class GridPoint:
     def apply(self, optimizer: Optimizer) -> Optimizer:
         """Return the optimizer at this point. A value is the rate's start; its end keeps the recipe's ratio to it.
 
+        UsageError where a number of the recipe is no longer finite at this point.
+
         >>> GridPoint("0.1", "2x").apply(Optimizer(0.4, 0.2, weight_decay=0.01)).learning_rate_end
         0.05
         """
         start = scaled(optimizer.learning_rate_start, self.learning_rate)
-        return replace(
-            optimizer,
-            learning_rate_start=start,
-            learning_rate_end=start * (optimizer.learning_rate_end / optimizer.learning_rate_start),
-            weight_decay=scaled(optimizer.weight_decay, self.weight_decay),
-        )
+        end = start * (optimizer.learning_rate_end / optimizer.learning_rate_start)
+        decay = scaled(optimizer.weight_decay, self.weight_decay)
+        for flag, number, value in (
+            ("--learning-rates", max(start, end), self.learning_rate),
+            ("--weight-decays", decay, self.weight_decay),
+        ):
+            if not math.isfinite(number):
+                raise UsageError(f"{flag} {value} is more than a number can hold: take a smaller one")
+        return replace(optimizer, learning_rate_start=start, learning_rate_end=end, weight_decay=decay)
 
 
 def scaled(value: float, factor: str) -> float:
@@ -54,12 +60,24 @@ def scaled(value: float, factor: str) -> float:
     return value * number if factor.endswith("x") else number
 
 
+def canonical(flag: str, text: str) -> str:
+    """Return the value as the shortest text of its number, so that `1.0x` and `1x` are one point; UsageError for none.
+
+    >>> [canonical("--learning-rates", text) for text in ("1.0x", "1e-2", "1e+20")]
+    ['1x', '0.01', '1e20']
+    """
+    found = FACTOR.fullmatch(text)
+    number = float(found["number"]) if found else math.nan
+    if found is None or not math.isfinite(number) or (flag == "--learning-rates" and number == 0):
+        raise UsageError(f"{flag} takes multiples as in 0.5x, or values as in 0.01; got {text!r}")
+    return repr(number).removesuffix(".0").replace("e+", "e") + found["times"]
+
+
 def grid_points(learning_rates: tuple[str, ...], weight_decays: tuple[str, ...]) -> tuple[GridPoint, ...]:
     """Return every combination in order. UsageError for a value that is none, or given twice."""
+    axes = []
     for flag, values in (("--learning-rates", learning_rates), ("--weight-decays", weight_decays)):
-        for value in values:
-            if FACTOR.fullmatch(value) is None or (flag == "--learning-rates" and not scaled(1.0, value) > 0):
-                raise UsageError(f"{flag} takes multiples as in 0.5x, or values as in 0.01; got {value!r}")
-        if not values or len({(scaled(1.0, value), value.endswith("x")) for value in values}) < len(values):
+        axes.append([canonical(flag, value) for value in values])
+        if not values or len(set(axes[-1])) < len(values):
             raise UsageError(f"{flag} needs at least one value, each given once; got: {' '.join(values)}")
-    return tuple(GridPoint(*point) for point in product(learning_rates, weight_decays))
+    return tuple(GridPoint(*point) for point in product(*axes))

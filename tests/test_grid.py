@@ -2,16 +2,19 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from coretx.cli import main
 from coretx.config import RunConfig
 from coretx.errors import UsageError
 from coretx.grid import GridPoint, grid_points
 from coretx.models.registry import build_models
 from coretx.models.spec import InputShape, Optimizer
 from coretx.plan import make_plan
+from coretx.reports.publish import page_path
 from coretx.training import Population, first_divergence, start, train, train_groups
 
 RECIPE = Optimizer(0.4, 0.2, weight_decay=0.01, epochs=3, batch_size=8)
@@ -53,7 +56,42 @@ def test_point_scales_the_whole_schedule(point, expected):
     assert found == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize("value", ["x", "-1x", "0x", "0", "nan", "1xx", "", "1 x", "inf"])
+@pytest.mark.parametrize("value", ["0.5x", "1x", "2x", "3x", "0.333x", "0.111x", "0.037x", "10x", "0.01", "0", "0.25"])
+def test_point_keeps_the_name_that_results_were_stored_under(value):
+    assert grid_points(("1x",), (value,)) == (GridPoint("1x", value),)
+
+
+@pytest.mark.parametrize(
+    ("value", "same"), [("1e+1x", "10x"), ("1.0x", "1x"), ("00.50", "0.5"), ("1e+20", "1e20"), ("1e-7x", "1e-07x")]
+)
+def test_number_has_one_name_however_it_is_written(value, same):
+    (point,) = grid_points((value,), ("1x",))
+    assert point == GridPoint(same)
+    assert grid_points((same,), ("1x",)) == (point,)
+    assert page_path(Path(), "task", "mlp", "jax", f"tuned {point.name}".strip())
+
+
+@pytest.mark.parametrize("flag", ["--learning-rates", "--weight-decays"])
+@pytest.mark.parametrize("value", ["1e999", "1e999x", "1e308x"])
+def test_number_that_is_not_finite_is_refused_before_anything_is_written(flag, value, tmp_path, plugin_file, capsys):
+    """1e308 is a number, but no longer where it multiplies the recipe's 10."""
+    arguments = ("--models", "steep", "--plugin", str(plugin_file), "--wandb", "disabled", flag, value)
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {flag} ")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def plugin_file(tmp_path):
+    path = tmp_path / "steep.py"
+    path.write_text(
+        "from coretx import ModelSpec, Optimizer\nfrom coretx.models.architectures import LogisticRegression\n"
+        "MODELS = [ModelSpec('steep', LogisticRegression(), 'None.', Optimizer(10.0, 10.0, weight_decay=10.0))]\n"
+    )
+    return path
+
+
+@pytest.mark.parametrize("value", ["x", "-1x", "0x", "0", "nan", "1xx", "", "1 x", "inf", "1e-999"])
 def test_rate_that_is_none_is_refused(value):
     with pytest.raises(UsageError, match="--learning-rates takes multiples"):
         grid_points((value,), ("1x",))
