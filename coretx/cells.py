@@ -3,15 +3,16 @@
 import math
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from types import MappingProxyType
 
 from coretx import provenance
+from coretx.config import MeshShape, RunConfig
 from coretx.data import Dataset
 from coretx.explanations import explain
+from coretx.grid import grid_points
 from coretx.lengths import answer_lengths, score_lengths
 from coretx.models.spec import InputShape
 from coretx.plan import Cell
@@ -109,16 +110,38 @@ def cell_provenance(cell: Cell, seconds: Mapping[str, float]) -> Provenance:
     )
 
 
-def reproducing_command(cell: Cell, plugin: Sequence[Path]) -> str:
-    """Return the command line that trains this cell again."""
-    config = cell.config
-    files = f" --plugin {shlex.join(map(str, plugin))}" if plugin else ""
-    recipe = config.recipe.partition(" ")[0]
-    lengths = "".join(f" {length}" for length in config.eval_lengths)
-    lengths = lengths and f" --eval-lengths{lengths}"
-    rule = "" if config.negatives == "natural" else f" --negatives {config.negatives}"
-    return (
-        f"python main.py --tasks {config.task} --models {config.model}:{config.backend} --n-samples {config.n_samples} "
-        f"--seed {config.seed} --members {config.members} --epochs {config.epochs} --device {config.device} "
-        f"--split {config.split} --recipe {recipe}{rule}{cell.point.arguments}{lengths}{files}"
-    )
+def reproducing_command(cell: Cell, config: RunConfig) -> str:
+    """Return the command line that trains this cell again; all points of its grid, which were trained together."""
+    known = cell.config
+    points = grid_points(config.learning_rates, config.weight_decays)
+    mesh = None if config.mesh is None else MeshShape.parse(config.mesh)
+    flags = {
+        "tasks": [known.task],
+        "models": [f"{known.model}:{known.backend}"],
+        "n-samples": [known.n_samples],
+        "seed": [known.seed],
+        "members": [known.members],
+        "epochs": [known.epochs],
+        "device": [known.device],
+        "split": [known.split],
+        "recipe": [known.recipe.partition(" ")[0]],
+        "negatives": [known.negatives] if known.negatives != "natural" else [],
+        "learning-rates": without_default(point.learning_rate for point in points),
+        "weight-decays": without_default(point.weight_decay for point in points),
+        "eval-lengths": known.eval_lengths,
+        "mesh": [mesh] if mesh else [],
+        "matmul-precision": [known.matmul_precision] if known.matmul_precision != "highest" else [],
+        "plugin": config.plugin,
+    }
+    given = [f"--{flag} {shlex.join(map(str, values))}" for flag, values in flags.items() if values]
+    return " ".join(["python main.py", *given])
+
+
+def without_default(values: Iterable[str]) -> list[str]:
+    """Return each value of a grid once; none where that is the recipe's alone.
+
+    >>> without_default(["0.5x", "0.5x", "1x", "1x"]), without_default(["1x", "1x"])
+    (['0.5x', '1x'], [])
+    """
+    once = list(dict.fromkeys(values))
+    return [] if once == ["1x"] else once

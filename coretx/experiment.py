@@ -234,7 +234,7 @@ class Experiment:
 
     def complete(self, run: OpenRun, cell: Cell, result: ModelResult) -> ModelResult:
         """Return the result with what its run knows: the command, the rows of the splits, the ceilings."""
-        made = replace(result.provenance, command=reproducing_command(cell, self.config.plugin))
+        made = replace(result.provenance, command=reproducing_command(cell, self.config))
         view, test = cell.spec.view, run.data["test"]
         exhausted = len(test) < run.task_run.n_samples
         above = alarm(view, result.scores["test"].accuracy, run.ceilings, test, exhausted) if result.scores else None

@@ -28,12 +28,6 @@ class GridPoint:
         parts = (("lr", self.learning_rate), ("wd", self.weight_decay))
         return "-".join(short + value for short, value in parts if value != "1x")
 
-    @property
-    def arguments(self) -> str:
-        """The flags that ask for this point alone."""
-        parts = (("--learning-rates", self.learning_rate), ("--weight-decays", self.weight_decay))
-        return "".join(f" {flag} {value}" for flag, value in parts if value != "1x")
-
     def apply(self, optimizer: Optimizer) -> Optimizer:
         """Return the optimizer at this point. A value is the rate's start; its end keeps the recipe's ratio to it.
 

@@ -1,13 +1,15 @@
 """Grids of hyperparameters: points, names, and groups that train as they would alone."""
 
 import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from coretx.cli import main
+from coretx.cells import reproducing_command
+from coretx.cli import main, parse
 from coretx.config import RunConfig
 from coretx.errors import UsageError
 from coretx.grid import GridPoint, grid_points
@@ -153,6 +155,27 @@ def test_plan_has_a_cell_for_every_point_and_one_population_for_a_model(tmp_path
     assert [config.recipe for config in configs] == ["original lr0.5x", "original"] * 2
     assert len({config.id for config in configs}) == 4
     assert configs[0].hyperparameters["learning_rate_start"] == 0.05
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"learning_rates": ("0.5x", "1.0x"), "members": 2},
+        {"learning_rates": ("1x", "2x"), "weight_decays": ("0", "1e-2")},
+        {"weight_decays": ("0",), "matmul_precision": "high"},
+        {"mesh": "members=1", "eval_lengths": (8, 11)},
+    ],
+    ids=["rates", "both", "precision", "mesh"],
+)
+def test_command_of_a_cell_asks_for_all_that_was_trained_with_it(tmp_path, settings):
+    """Its strategy is chosen for all members of all points: one point alone could be another cell."""
+    config = RunConfig(models=("mlp",), out=tmp_path, tasks=("two_digit_sum",), **settings)
+    cells = next(iter(make_plan(config).runs)).cells.values()
+    for cell in cells:
+        command = shlex.split(reproducing_command(cell, config).removeprefix("python main.py"))
+        again = parse([*command, "--out", str(tmp_path)], RunConfig()).run
+        assert again.mesh == ("members=1,data=1" if config.mesh else None)
+        assert [one.config for one in make_plan(again).runs[0].cells.values()] == [one.config for one in cells]
 
 
 def test_grid_run_writes_a_page_and_rows_for_every_point(program, tmp_path):
