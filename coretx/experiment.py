@@ -1,22 +1,19 @@
 """A run: tasks x models, trained side by side, logged and reported as they finish."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from coretx import provenance
-from coretx.ceilings import alarm, ceilings
-from coretx.cells import reproducing_command, train_cells
+from coretx.completion import Ceilings, find_ceilings, train_and_complete
 from coretx.config import RunConfig
-from coretx.data import Dataset
 from coretx.draws import Drawn, draw_all, draw_and_count
-from coretx.groups import Group, score_groups
 from coretx.interrupts import at_interrupt
 from coretx.plan import Cell, Plan, TaskRun, make_plan
 from coretx.plugins import Catalogue
 from coretx.progress import Progress
 from coretx.reports import publish
-from coretx.results import Ceiling, CellConfig, EpochRecord, ModelResult, RunRecord
+from coretx.results import CellConfig, EpochRecord, ModelResult, RunRecord
 from coretx.runlog.apart import WandbApart
 from coretx.runlog.base import RunLog, Tee
 from coretx.runlog.jsonl import JsonLinesLog
@@ -32,6 +29,8 @@ class Outcome:
 
     results: list[ModelResult] = field(default_factory=list)
     reused: list[CellConfig] = field(default_factory=list)
+    alarmed: list[CellConfig] = field(default_factory=list)
+    """Those of the reused cells that are above their ceiling."""
     interrupted: bool = False
 
     @property
@@ -39,7 +38,7 @@ class Outcome:
         """0 where every cell is done, 1 where one diverged or is above its ceiling, 130 after an interruption."""
         if self.interrupted:
             return 130
-        return int(any(result.status != "done" or result.alarm for result in self.results))
+        return int(bool(self.alarmed) or any(result.status != "done" or result.alarm for result in self.results))
 
 
 def run(config: RunConfig) -> Outcome:
@@ -63,7 +62,8 @@ def execute(plan: Plan) -> Outcome:
         planned = [cell.config for task_run in plan.runs for cell in task_run.cells.values()]
         progress.start(len(planned), planned)
         with WandbApart(plan.config.wandb, plan.config.out, progress.note) as wandb:
-            Experiment(plan.config, plan.catalogue, progress, outcome, wandb).run(plan.runs)
+            drawn, known = draw_all(plan.runs, plan.config), find_ceilings(plan.runs, plan.config)
+            Experiment(plan.config, plan.catalogue, progress, outcome, wandb, known).run(plan.runs, drawn)
         outcome.results.sort(key=lambda result: planned.index(result.config))
         out, tasks = plan.config.out, dict.fromkeys(result.config.task for result in outcome.results)
         progress.summary(
@@ -74,10 +74,11 @@ def execute(plan: Plan) -> Outcome:
 
 def follow(plan: Plan, outcome: Outcome) -> Outcome:
     """Train what the leading process trains, in its order: it alone writes and shows."""
-    for task_run, drawn in zip(plan.runs, draw_all(plan.runs, plan.config), strict=True):
+    all_drawn, known = draw_all(plan.runs, plan.config), find_ceilings(plan.runs, plan.config)
+    for task_run, drawn in zip(plan.runs, all_drawn, strict=True):
         for cells in task_run.populations:
             told = [lambda record: None] * len(cells)
-            outcome.results += train_cells(list(cells.values()), drawn.data, told, drawn.lengths)
+            outcome.results += train_and_complete(list(cells.values()), task_run, drawn, known, plan.config, told)
     return outcome
 
 
@@ -86,12 +87,9 @@ class OpenRun:
     """A task's run while its cells train: its log is open from the first of them to the last."""
 
     task_run: TaskRun
-    data: Mapping[str, Dataset]
-    lengths: Mapping[int, Dataset]
+    drawn: Drawn
     record: RunRecord
     log: RunLog
-    ceilings: Mapping[str, Ceiling]
-    groups: Sequence[Group]
     left: int
     started: bool = False
     failed: bool = False
@@ -122,12 +120,10 @@ class Experiment:
     progress: Progress
     outcome: Outcome
     wandb: WandbApart
-    ceilings: dict[str, Mapping[str, Ceiling]] = field(default_factory=dict)
-    """By task: they belong to it, and not to a draw of data."""
+    ceilings: Ceilings
 
-    def run(self, runs: Sequence[TaskRun]) -> None:
+    def run(self, runs: Sequence[TaskRun], drawn: Sequence[Drawn]) -> None:
         """Train every cell that is not reused and keep what comes of it; the dashboard is written in any case."""
-        drawn = draw_all(runs, self.config)
         opened = [self.open(task_run, own) for task_run, own in zip(runs, drawn, strict=True)]
         by_run = [[Job(self.fresh(run, cells), run) for cells in run.task_run.populations] for run in opened]
         backends = [cell.backend for jobs in by_run for job in jobs for cell in job.cells.values()]
@@ -192,20 +188,17 @@ class Experiment:
 
     def open(self, task_run: TaskRun, drawn: Drawn) -> OpenRun:
         """Prepare a run and its log, which says nothing before the first cell starts."""
-        task, n, protocol = task_run.task, task_run.n_samples, self.config.split
-        data, lengths = drawn.data, drawn.lengths
-        if any(len(split) < n for split in data.values()):
-            self.progress.note(scarcity(task.name, n, data))
-        for length, rows in lengths.items():
+        task, n = task_run.task, task_run.n_samples
+        if any(len(split) < n for split in drawn.data.values()):
+            self.progress.note(scarcity(task.name, n, drawn.data))
+        for length, rows in drawn.lengths.items():
             if len(rows) < n:
                 self.progress.note(f"{task.name}: {n} rows of {length} steps were asked for, there are {len(rows)}")
         configs = {prefix: cell.config for prefix, cell in task_run.cells.items()}
         known = (configs, drawn.overlap, provenance.commit(), __version__, drawn.counts)
         record = RunRecord(task.name, task.display_title, task_run.seed, n, *known)
-        if task.name not in self.ceilings:
-            self.ceilings[task.name] = ceilings(task, "test" if protocol == "disjoint" else None)
         log = Tee([JsonLinesLog(self.config.out / "artifacts" / task.name / "runs"), self.wandb.log()])
-        return OpenRun(task_run, data, lengths, record, log, self.ceilings[task.name], drawn.groups, len(configs))
+        return OpenRun(task_run, drawn, record, log, left=len(configs))
 
     def fresh(self, run: OpenRun, cells: Mapping[str, Cell]) -> dict[str, Cell]:
         """Return the cells, or none where the results of all are there already and may be kept, which is said."""
@@ -219,6 +212,9 @@ class Experiment:
             run.left -= 1
             self.outcome.reused.append(cell.config)
             self.progress.cell_reused(cell.config)
+            if result.alarm:
+                self.outcome.alarmed.append(cell.config)
+                self.warn(result)
             if not publish.is_published(result, self.config.out):  # a run was killed, or the cell was brought here
                 self.publish_splits(run)
                 publish.publish_rows(result, self.config.out)
@@ -227,21 +223,9 @@ class Experiment:
 
     def train(self, job: Job, tell: Callable[[Told], None]) -> list[ModelResult]:
         """Train a job's cells, in a worker's thread."""
-        cells = list(job.cells.values())
+        cells, run = list(job.cells.values()), job.run
         on_epoch = [partial(tell_of, tell, prefix) for prefix in job.cells]
-        results = train_cells(cells, job.run.data, on_epoch, job.run.lengths)
-        return [self.complete(job.run, cell, result) for cell, result in zip(cells, results, strict=True)]
-
-    def complete(self, run: OpenRun, cell: Cell, result: ModelResult) -> ModelResult:
-        """Return the result with what its run knows: the command, the rows of the splits, the ceilings."""
-        made = replace(result.provenance, command=reproducing_command(cell, self.config))
-        view, test = cell.spec.view, run.data["test"]
-        exhausted = len(test) < run.task_run.n_samples
-        above = alarm(view, result.scores["test"].accuracy, run.ceilings, test, exhausted) if result.scores else None
-        known = {"counts": run.record.counts, "view": view, "ceilings": run.ceilings, "alarm": above}
-        if result.predictions:
-            known["groups"] = score_groups(run.groups, result.predictions["test"].logits, run.data["test"].y)
-        return replace(result, provenance=made, **known)
+        return train_and_complete(cells, run.task_run, run.drawn, self.ceilings, self.config, on_epoch)
 
     def handle(self, event: Event[Job, Told, list[ModelResult]]) -> None:
         """Log, show and write what a worker tells."""
@@ -254,7 +238,7 @@ class Experiment:
                 run.log.start(run.record)
                 self.publish_splits(run)
             for cell in job.cells.values():
-                self.progress.cell_started(cell.config, len(run.data["train"]))
+                self.progress.cell_started(cell.config, len(run.drawn.data["train"]))
         elif event.record is not None:
             prefix, record = event.record
             run.log.epoch(prefix, record)
@@ -282,11 +266,15 @@ class Experiment:
         self.outcome.results.append(result)
         self.progress.cell_done(result)
         if result.alarm:
-            self.progress.note(f"alarm: {result.config.model} on {result.config.task}: {result.alarm}", alarming=True)
+            self.warn(result)
         run.left -= 1
         run.failed |= result.status != "done" or result.alarm is not None
         if run.left == 0:
             run.log.finish("failed" if run.failed else "done")
+
+    def warn(self, result: ModelResult) -> None:
+        """Say that a cell is above its ceiling."""
+        self.progress.note(f"alarm: {result.config.model} on {result.config.task}: {result.alarm}", alarming=True)
 
 
 def tell_of(tell: Callable[[Told], None], prefix: str, record: EpochRecord) -> None:

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from coretx import ceilings as module
+from coretx import experiment
 from coretx.ceilings import alarm, alarm_limit, bags, ceilings
 from coretx.cli import main
+from coretx.config import RunConfig
 from coretx.data import Dataset, prepare_data
 from coretx.models.registry import build_models
+from coretx.plan import make_plan
 from coretx.results import VIEWS, Ceiling
 from coretx.store import load_result
 from coretx.tasks.registry import TASKS
@@ -166,6 +169,26 @@ def test_position_planted_into_self_attention_sets_off_the_alarm(planted, tmp_pa
     assert ("alarm</small>" in (tmp_path / "benchmarks" / "index.html").read_text()) == planted
     (cell,) = (tmp_path / "artifacts" / "first_symbol" / "cells").glob("*.json")
     assert (load_result(cell).alarm is not None) == planted
+    assert main([*run, *where, "--reuse"]) == int(planted), "a cell that is reused is no better than it was"
+    printed = capsys.readouterr().out
+    assert "reused" in printed
+    assert ("alarm: self_attention on first_symbol: member 0 is right on" in printed) == planted
+
+
+@pytest.mark.parametrize("alarming", [False, True])
+def test_process_that_follows_ends_with_the_code_of_the_one_that_leads(alarming, tmp_path, monkeypatch):
+    if alarming:
+        monkeypatch.setattr("coretx.completion.ceilings", lambda task, side: {"linear": Ceiling(0.0, "exact")})
+    config = RunConfig(models=("logreg",), n_samples=(1000,), epochs=2, wandb="disabled", quiet=True, out=tmp_path)
+    plan = make_plan(config)
+    lead, follow = experiment.execute(plan), experiment.follow(plan, experiment.Outcome())
+    assert (lead.exit_code, follow.exit_code) == (int(alarming), int(alarming))
+    (led,), (followed,) = lead.results, follow.results
+    assert (led.alarm, led.counts, led.provenance.command) == (
+        followed.alarm,
+        followed.counts,
+        followed.provenance.command,
+    )
 
 
 def test_limit_on_an_exhausted_side_is_the_best_on_its_very_rows():

@@ -407,7 +407,12 @@ def test_interrupted_run_says_so_in_its_record(interrupted):
 def test_interrupt_while_a_cell_is_written_leaves_it_written_once(moment, tmp_path, monkeypatch, capsys):
     """Ctrl-C before the log is opened of a run whose cell is done, and while that cell is written."""
     log = experiment.JsonLinesLog
-    write, train, left, trained = getattr(log, moment), experiment.train_cells, [signal.SIGINT], threading.Event()
+    write, train, left, trained = (
+        getattr(log, moment),
+        experiment.train_and_complete,
+        [signal.SIGINT],
+        threading.Event(),
+    )
 
     def interrupted(*arguments):
         assert trained.wait(60)
@@ -415,13 +420,13 @@ def test_interrupt_while_a_cell_is_written_leaves_it_written_once(moment, tmp_pa
             signal.raise_signal(left.pop())
         return write(*arguments)
 
-    def train_cells(*arguments):
+    def train_and_complete(*arguments):
         results = train(*arguments)
         trained.set()
         return results
 
     monkeypatch.setattr(log, moment, interrupted)
-    monkeypatch.setattr(experiment, "train_cells", train_cells)
+    monkeypatch.setattr(experiment, "train_and_complete", train_and_complete)
     outcome = experiment.run(RunConfig(models=("logreg",), n_samples=(40,), epochs=2, wandb="disabled", out=tmp_path))
     assert outcome.exit_code == 130
     assert [result.config.model for result in outcome.results] == ["logreg"]

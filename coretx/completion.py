@@ -1,0 +1,48 @@
+"""A population's results with all that its run knows: what every process of a run makes of its cells."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from coretx.ceilings import alarm, ceilings
+from coretx.cells import reproducing_command, train_cells
+from coretx.config import RunConfig
+from coretx.draws import Drawn
+from coretx.groups import score_groups
+from coretx.plan import Cell, TaskRun
+from coretx.results import Ceiling, ModelResult
+from coretx.training import OnEpoch
+
+Ceilings = Mapping[str, Mapping[str, Ceiling]]
+"""By task, and by view: they belong to a task, and not to a draw of data."""
+
+
+def find_ceilings(runs: Sequence[TaskRun], config: RunConfig) -> Ceilings:
+    """Return what each view allows on the rows that these runs are tested on."""
+    tasks = {task_run.task.name: task_run.task for task_run in runs}
+    side = "test" if config.split == "disjoint" else None
+    return {name: ceilings(task, side) for name, task in tasks.items()}
+
+
+def train_and_complete(
+    cells: Sequence[Cell], run: TaskRun, drawn: Drawn, known: Ceilings, config: RunConfig, on_epoch: Sequence[OnEpoch]
+) -> list[ModelResult]:
+    """Train cells of one population of a run, and return their results with the command, the counts, the alarm."""
+    results = train_cells(cells, drawn.data, on_epoch, drawn.lengths)
+    return [
+        complete(result, cell, run.n_samples, drawn, known[run.task.name], config)
+        for cell, result in zip(cells, results, strict=True)
+    ]
+
+
+def complete(
+    result: ModelResult, cell: Cell, n_samples: int, drawn: Drawn, found: Mapping[str, Ceiling], config: RunConfig
+) -> ModelResult:
+    """Return the result with what its run knows: the command, the rows of the splits, the ceilings."""
+    made = replace(result.provenance, command=reproducing_command(cell, config))
+    view, test = cell.spec.view, drawn.data["test"]
+    exhausted = len(test) < n_samples
+    above = alarm(view, result.scores["test"].accuracy, found, test, exhausted) if result.scores else None
+    known = {"counts": drawn.counts, "view": view, "ceilings": found, "alarm": above}
+    if result.predictions:
+        known["groups"] = score_groups(drawn.groups, result.predictions["test"].logits, test.y)
+    return replace(result, provenance=made, **known)
