@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from html import escape
 from typing import Any, Literal
 
@@ -52,9 +53,9 @@ class CellConfig:
     def as_dict(self) -> dict[str, Any]:
         """Return the record as plain JSON values."""
         plain = {"hyperparameters": dict(self.hyperparameters), "eval_lengths": list(self.eval_lengths)}
-        return {**self.__dict__, **plain}
+        return {part.name: getattr(self, part.name) for part in fields(self)} | plain
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The first 12 hex digits of the SHA-256 of the record's canonical JSON."""
         text = json.dumps(self.as_dict(), sort_keys=True, allow_nan=False)

@@ -219,6 +219,17 @@ def test_id_does_not_depend_on_the_order_of_hyperparameters():
     assert dataclasses.replace(CONFIG, hyperparameters=turned).id == CONFIG.id
 
 
+def test_id_is_computed_once_and_leaves_no_trace_in_the_record(monkeypatch):
+    """The display asks for it at every epoch."""
+    asked, fresh = dataclasses.replace(CONFIG), dataclasses.replace(CONFIG)
+    first = asked.id
+    monkeypatch.setattr(CellConfig, "as_dict", lambda config: pytest.fail("computed again"))
+    assert asked.id == first
+    monkeypatch.undo()
+    assert (asked, asked.as_dict(), repr(asked)) == (fresh, fresh.as_dict(), repr(fresh))
+    assert dataclasses.replace(asked, seed=asked.seed + 1).id != first
+
+
 def test_recipe_settles_the_rates_of_the_ladder(monkeypatch):
     own = {"learning_rate_start": 0.03, "learning_rate_end": 0.02, "weight_decay": 0.5}
     monkeypatch.setattr(recipes, "tuned", lambda: {"mlp": own})
