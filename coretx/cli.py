@@ -13,6 +13,7 @@ from coretx.config import RunConfig
 from coretx.errors import OutputError, UsageError, choices
 from coretx.plan import make_plan
 from coretx.plugins import Catalogue, load_catalogue
+from coretx.progress import PlainLines
 from coretx.version import __version__
 
 
@@ -76,13 +77,13 @@ def act(arguments: Arguments) -> int:
         print(f"progressive-tx {__version__}")
         return 0
     if arguments.list:
-        print(listing(load_catalogue(arguments.run.plugin)))
+        PlainLines(sys.stdout).line(listing(load_catalogue(arguments.run.plugin)))
         return 0
     # Two late imports, since they bring matplotlib and jinja2: a usage error must not wait for what it does not need.
     if arguments.rebuild_reports:
         from coretx.rebuild import rebuild_reports
 
-        return rebuild_reports(arguments.run.out, load_catalogue(arguments.run.plugin), print)
+        return rebuild_reports(arguments.run.out, load_catalogue(arguments.run.plugin), PlainLines(sys.stdout).line)
     plan = make_plan(arguments.run)
     from coretx.experiment import execute
 

@@ -50,7 +50,8 @@ def execute(plan: Plan) -> Outcome:
     """Train every cell of the plan, and write its logs, files and pages below `config.out`.
 
     Raises UsageError where a task breaks its contract, before anything is written, and OutputError where the disk
-    refuses. Ctrl-C keeps the finished cells, rebuilds the dashboard and returns.
+    refuses. Ctrl-C keeps the finished cells, rebuilds the dashboard and returns; an error in a cell keeps them too, and
+    is raised then: UsageError where its population does not fit into memory.
     """
     outcome = Outcome()
     backends = {id(cell.backend): cell.backend for task_run in plan.runs for cell in task_run.cells.values()}
@@ -136,10 +137,12 @@ class Experiment:
             by_task.setdefault(run.task_run.task.name, []).append(run)
         try:
             with at_interrupt(partial(self.interrupt, training)):
-                self.hear(training, by_task)
+                failure = self.hear(training, by_task)
             if self.outcome.interrupted:
                 self.progress.note("interrupted: finished cells are kept, the rest is dropped", alarming=True)
-                self.keep_finished(training)
+            self.keep_finished(training)
+            if failure is not None:
+                raise failure
         finally:
             training.join()
             for run in opened:
@@ -154,14 +157,20 @@ class Experiment:
         self.outcome.interrupted = True
         training.interrupt()
 
-    def hear(self, training: Training, by_task: dict[str, list[OpenRun]]) -> None:
-        """Handle what the workers tell, and publish every task with its last cell: by_task keeps those that are not."""
+    def hear(self, training: Training, by_task: dict[str, list[OpenRun]]) -> BaseException | None:
+        """Handle what the workers tell, and publish every task with its last cell: by_task keeps those that are not.
+
+        Return the error of the first cell that fails, None where none does.
+        """
         for event in training:
+            if event.error is not None:
+                return event.error
             self.handle(event)
             name = event.job.run.task_run.task.name
             if event.kind == "done" and not any(run.left for run in by_task[name]):
                 self.publish(by_task[name])
                 del by_task[name]
+        return None
 
     def keep_finished(self, training: Training) -> None:
         """Handle what a training that was broken off still tells of the jobs that it finished."""
@@ -230,8 +239,6 @@ class Experiment:
     def handle(self, event: Event[Job, Told, list[ModelResult]]) -> None:
         """Log, show and write what a worker tells."""
         job, run = event.job, event.job.run
-        if event.error is not None:
-            raise event.error
         if event.kind == "started":
             if not run.started:
                 run.started = True

@@ -19,7 +19,10 @@ Stream = Any
 
 @dataclass(frozen=True)
 class PlainLines:
-    """Whole lines without escape codes, each flushed: for pipes, files and CI. Quiet: those that alarm alone."""
+    """Whole lines without escape codes, each flushed: for pipes, files and CI. Quiet: those that alarm alone.
+
+    Where nobody reads any more, as behind `| head -3`, the lines are dropped: a run is made for its files, and goes on.
+    """
 
     stream: Stream
     quiet: bool = False
@@ -34,7 +37,11 @@ class PlainLines:
     def line(self, text: str, *, alarming: bool = False) -> None:
         """Write the line."""
         if alarming or not self.quiet:
-            print(text, file=self.stream, flush=True)
+            try:
+                print(text, file=self.stream, flush=True)
+            except BrokenPipeError:
+                # What is left in the stream would be an error again when Python ends: all of it goes nowhere.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
     def close(self) -> None:
         """Nothing to take away."""

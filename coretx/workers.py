@@ -66,8 +66,8 @@ class SideBySide(Generic[Job, Record, Result]):
 
     def interrupt(self) -> None:
         """Stop, and end the iteration after what was told so far; a signal's handler may call it at any moment."""
+        self._events.put("interrupt")  # before any job can tell that it was stopped
         self.stop()
-        self._events.put("interrupt")
 
     def join(self) -> None:
         """Stop, and wait until no worker is at work."""

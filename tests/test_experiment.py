@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coretx import experiment, splits
+from coretx import completion, experiment, splits
 from coretx.cli import main
 from coretx.config import RunConfig
 from coretx.data import prepare_data
 from coretx.explanations import explain
 from coretx.plan import make_plan
+from coretx.progress import Progress
 from coretx.reports import publish
 from coretx.store import load_result
 from coretx.workers import SideBySide
@@ -434,6 +435,74 @@ def test_interrupt_while_a_cell_is_written_leaves_it_written_once(moment, tmp_pa
     (path,) = (tmp_path / "artifacts" / "sign_of_winner" / "runs").glob("*.jsonl")
     events = [json.loads(line)["event"] for line in path.read_text().splitlines()]
     assert events == ["start", "epoch", "epoch", "model_done", "finish"]
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Return a function that lets mlp fail with an error, heard of when the other cells are trained."""
+
+    def fail(error):
+        train, begin = completion.train_cells, Progress.cell_started
+        failed, trained = threading.Event(), threading.Event()
+
+        def train_cells(cells, *rest):
+            if cells[0].spec.name == "mlp":
+                failed.set()
+                raise error
+            assert failed.wait(60)
+            results = train(cells, *rest)
+            trained.set()
+            return results
+
+        def cell_started(*arguments):
+            assert trained.wait(60)
+            begin(*arguments)
+
+        monkeypatch.setattr(completion, "train_cells", train_cells)
+        monkeypatch.setattr(Progress, "cell_started", cell_started)
+
+    return fail
+
+
+def test_error_in_one_cell_leaves_those_that_are_finished(failing, tmp_path):
+    failing(ZeroDivisionError("a plugin's"))
+    with pytest.raises(ZeroDivisionError, match="a plugin's"):
+        small_run(tmp_path, "--models", "mlp", "logreg")
+    assert list(cells(tmp_path)) == ["logreg"]
+    assert {row["model"] for row in table(tmp_path)} == {"logreg"}
+    assert (tmp_path / "artifacts" / "sign_of_winner" / "logreg.html").exists()
+    (path,) = (tmp_path / "artifacts" / "sign_of_winner" / "runs").glob("*.jsonl")
+    assert json.loads(path.read_text().splitlines()[-1])["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 8 bytes.\nMore"),
+        RuntimeError("CUDA out of memory. Tried to allocate 8 bytes."),
+    ],
+    ids=["numpy", "jax", "torch"],
+)
+def test_population_that_does_not_fit_into_memory_is_one_sentence(error, failing, tmp_path, capsys):
+    failing(error)
+    assert small_run(tmp_path, "--models", "mlp", "logreg", "--members", "2") == 2
+    message = capsys.readouterr().err
+    begin = "error: sign_of_winner mlp (jax), seed 0, n 40: 2 members do not fit into memory; take fewer --members, "
+    assert message.startswith(begin + "points of a grid or --n-samples (")
+    assert message.count("\n") == 1
+    assert list(cells(tmp_path)) == ["logreg"]
+
+
+def test_run_goes_on_where_nobody_reads_what_it_says(tmp_path):
+    """As behind `| head -1`: the reader is gone after a line, the files are written, and no traceback is."""
+    arguments = [sys.executable, ROOT / "main.py", *SMALL, "--out", tmp_path]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert "training" in run.stdout.readline()
+        run.stdout.close()
+        errors = run.stderr.read()
+    assert (run.returncode, errors) == (0, "")
+    assert set(cells(tmp_path)) == {"logreg", "mlp"}
 
 
 def test_second_interrupt_while_a_cell_is_written_ends_the_run(tmp_path, monkeypatch):
