@@ -31,13 +31,18 @@ class GridPoint:
     def apply(self, optimizer: Optimizer) -> Optimizer:
         """Return the optimizer at this point. A value is the rate's start; its end keeps the recipe's ratio to it.
 
+        A rate that starts at 0 goes on doing so, and a value is its end.
         UsageError where a number of the recipe is no longer finite at this point.
 
         >>> GridPoint("0.1", "2x").apply(Optimizer(0.4, 0.2, weight_decay=0.01)).learning_rate_end
         0.05
         """
-        start = scaled(optimizer.learning_rate_start, self.learning_rate)
-        end = start * (optimizer.learning_rate_end / optimizer.learning_rate_start)
+        start, end = optimizer.learning_rate_start, optimizer.learning_rate_end
+        if start == 0:
+            end = scaled(end, self.learning_rate)
+        else:
+            ratio, start = end / start, scaled(start, self.learning_rate)
+            end = start * ratio
         decay = scaled(optimizer.weight_decay, self.weight_decay)
         for flag, number, value in (
             ("--learning-rates", max(start, end), self.learning_rate),

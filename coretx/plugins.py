@@ -4,6 +4,7 @@ import importlib.util
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -51,7 +52,7 @@ def load_catalogue(files: Sequence[Path] = ()) -> Catalogue:
         specs.extend(check_model(spec, file) for spec in several(module, "MODELS", file))
         for engine in classes:
             if hasattr(module, f"{engine}_models"):
-                classes[engine] += (getattr(module, f"{engine}_models"),)
+                classes[engine] += (partial(model_classes, module, f"{engine}_models", file),)
     catalogue = Catalogue(tasks, tuple(specs), classes)
     catalogue.models()
     return catalogue
@@ -71,6 +72,19 @@ def load_module(file: Path) -> ModuleType:
     except (Exception, SystemExit) as error:
         raise UsageError(f"--plugin {file} could not be loaded: {type(error).__name__}: {error}") from error
     return module
+
+
+def model_classes(module: ModuleType, name: str, file: Path) -> Mapping[type, Any]:
+    """Return what the module's function of this name returns; UsageError where it fails or returns something else."""
+    try:
+        found = getattr(module, name)()
+    except UsageError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"--plugin {file}: {name}() failed: {type(error).__name__}: {error}") from error
+    if not isinstance(found, Mapping) or not all(isinstance(key, type) for key in found):
+        raise UsageError(f"--plugin {file}: {name}() must return {{architecture: model class}}, got {found!r}")
+    return found
 
 
 def several(module: ModuleType, name: str, file: Path) -> Sequence[Any]:

@@ -58,6 +58,12 @@ def test_point_scales_the_whole_schedule(point, expected):
     assert found == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize(("value", "end"), [("1x", 0.2), ("0.5x", 0.1), ("0.3", 0.3)])
+def test_rate_that_starts_at_zero_still_does(value, end):
+    optimizer = GridPoint(value).apply(Optimizer(0.0, 0.2))
+    assert (optimizer.learning_rate_start, optimizer.learning_rate_end) == (0.0, end)
+
+
 @pytest.mark.parametrize("value", ["0.5x", "1x", "2x", "3x", "0.333x", "0.111x", "0.037x", "10x", "0.01", "0", "0.25"])
 def test_point_keeps_the_name_that_results_were_stored_under(value):
     assert grid_points(("1x",), (value,)) == (GridPoint("1x", value),)

@@ -1,11 +1,14 @@
 """Tasks and models from a file of the user."""
 
+import dataclasses
 import textwrap
 
 import pytest
 
+from coretx.config import RunConfig
 from coretx.errors import UsageError
 from coretx.models.registry import build_models
+from coretx.plan import make_plan
 from coretx.plugins import load_catalogue
 from coretx.tasks.registry import TASKS
 
@@ -184,3 +187,50 @@ def test_what_is_no_model_is_refused(plugin, value):
 def test_spec_that_no_engine_can_run_is_refused(plugin, arguments, message):
     with pytest.raises(UsageError, match=message):
         load_catalogue([plugin(MODEL, f'MODELS = [ModelSpec("linear", {arguments})]')])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("Optimizer(epochs=0)", "epochs of its optimizer must be a whole number, at least 1; got 0"),
+        ("Optimizer(batch_size=0)", "batch_size of its optimizer must be a whole number, at least 1; got 0"),
+        ("Optimizer(-0.1)", "learning_rate_start of its optimizer must be a finite number, at least 0; got -0.1"),
+        ("Optimizer(0.1, float('nan'))", "learning_rate_end of its optimizer must be a finite number, at least 0"),
+        ("Optimizer(weight_decay=float('inf'))", "weight_decay of its optimizer must be a finite number, at least 0"),
+        ("Optimizer(b2=1.0)", "b2 of its optimizer must be a number, at least 0 and below 1; got 1.0"),
+    ],
+)
+def test_optimizer_that_cannot_train_is_refused(plugin, arguments, message):
+    with pytest.raises(UsageError, match=f"model linear: {message}"):
+        load_catalogue([plugin(MODEL, f'MODELS = [ModelSpec("linear", Linear(), "None.", {arguments})]')])
+
+
+@pytest.mark.parametrize("width", ["object()", "float('nan')", "{1, 2}", "1j"])
+def test_architecture_that_no_record_can_hold_is_refused(plugin, width):
+    with pytest.raises(UsageError, match="model linear: the architecture's fields must be numbers, text, or lists"):
+        load_catalogue([plugin(MODEL, f'MODELS = [ModelSpec("linear", Linear({width}), "None.")]')])
+
+
+def test_initializer_without_a_name_is_refused(plugin):
+    text = 'MODELS = [ModelSpec("linear", Linear(), "None.", initializer=functools.partial(print))]'
+    with pytest.raises(UsageError, match="model linear: the initializer must be a function that has a name"):
+        load_catalogue([plugin("import functools", MODEL, text)])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def jax_models(): return 1 / 0", "failed: ZeroDivisionError: division by zero"),
+        ("def jax_models(): import nothing_of_this_name", "failed: ModuleNotFoundError"),
+        ("jax_models = {}", "failed: TypeError"),
+        ("def jax_models(): return [Linear]", r"must return \{architecture: model class\}, got \["),
+        ("def jax_models(): return {'linear': Linear}", r"must return \{architecture: model class\}, got \{'linear'"),
+    ],
+)
+def test_models_that_a_plugin_does_not_give_are_one_sentence(plugin, text, message, tmp_path):
+    config = RunConfig(
+        models=("linear",), plugin=(plugin(MODEL, 'MODELS = [ModelSpec("linear", Linear(), "A.")]', text),)
+    )
+    with pytest.raises(UsageError, match=rf"--plugin .*mine\.py: jax_models\(\) {message}"):
+        make_plan(dataclasses.replace(config, out=tmp_path / "out"))
+    assert not (tmp_path / "out").exists()

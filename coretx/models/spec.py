@@ -1,5 +1,7 @@
 """What a model is, before any engine builds it: architecture, optimizer, and the claim its rung tests."""
 
+import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, NamedTuple
@@ -37,6 +39,22 @@ class Optimizer:
     eps: float = 1e-8
 
 
+COUNTS = ("batch_size", "epochs")
+MOMENTS = ("b1", "b2")
+
+
+def check_optimizer(model: str, optimizer: Optimizer) -> None:
+    """Raise UsageError for a number that nothing can be trained with."""
+    for name, value in asdict(optimizer).items():
+        if name in COUNTS:
+            wanted, good = "a whole number, at least 1", isinstance(value, int) and value >= 1
+        else:
+            good = isinstance(value, int | float) and 0 <= value < (1 if name in MOMENTS else math.inf)
+            wanted = "a number, at least 0 and below 1" if name in MOMENTS else "a finite number, at least 0"
+        if not good:
+            raise UsageError(f"model {model}: {name} of its optimizer must be {wanted}; got {value!r}")
+
+
 Initializer = Callable[[str, tuple[int, ...], np.random.Generator], np.ndarray]
 
 
@@ -46,6 +64,7 @@ class ModelSpec:
 
     `architecture` is a frozen dataclass; each engine's registry maps its type to a model class, and `engines` names
     the engines that do. `initializer` fills one parameter from its canonical name, its shape and its own stream.
+    UsageError for what cannot be trained or written down.
     """
 
     name: str
@@ -65,6 +84,18 @@ class ModelSpec:
             raise UsageError(
                 f"model {self.name}: the architecture must be a frozen dataclass instance, got {self.architecture}"
             )
+        try:
+            json.dumps(asdict(self.architecture), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise UsageError(
+                f"model {self.name}: the architecture's fields must be numbers, text, or lists of them, which a record "
+                f"in JSON can hold; got {self.architecture} ({error})"
+            ) from error
+        if not hasattr(self.initializer, "__name__"):
+            raise UsageError(
+                f"model {self.name}: the initializer must be a function that has a name; got {self.initializer}"
+            )
+        check_optimizer(self.name, self.optimizer)
 
     def hyperparameters(self) -> dict[str, Any]:
         """Return the spec as one flat dict of plain values, for configs and logs."""
