@@ -71,8 +71,8 @@ class JaxAccess:
         programs = self._build(keep_best)
         with self._width():
             splits = {name: self._rows(split, whole=False) for name, split in evaluate.items()}
-            longest = max(epochs, epochs_per_chunk(len(train)))
-            schedules = (*(filled(array, longest) for array in (rows, weights, learning_rate)), weight_decay)
+            longest = max(epochs, epochs_per_chunk(len(train)))  # a shorter chunk needs no other program
+            schedules = (*(filled(array, longest, axis=1) for array in (rows, weights, learning_rate)), weight_decay)
             own = [self._schedule(schedule) for schedule in self._split(schedules)]
             chunk = self._chunk(programs, own[0], range(epochs), self._rows(train, whole=True), splits)
             with self._placement.turn, timed(self.seconds, "train"):
@@ -205,7 +205,11 @@ class JaxAccess:
         return put(jax.tree.map(cast, tree), *axes)
 
     def _schedule(self, arrays: tuple[Any, ...]) -> Schedule:
-        """Return a lane's schedule on its devices, each batch parted along `data`."""
+        """Return a lane's schedule on its devices, each batch parted along `data`, filled up to come out even."""
+        rows, weights, *rates = arrays
+        parts = self._placement.mesh.shape["data"]
+        even = -(-rows.shape[-1] // parts) * parts
+        arrays = (filled(rows, even, axis=-1), filled(weights, even, axis=-1), *rates)
         batches = (None, None, "data")
         return Schedule(*self._put(self._placement.put_each, arrays, batches, batches, (), ()))
 
@@ -241,11 +245,13 @@ class JaxAccess:
         return lanes[0] if self._placement.stacked else jax.tree.map(lambda *arrays: np.stack(arrays), *lanes)
 
 
-def filled(array: np.ndarray, length: int) -> np.ndarray:
-    """Return the array with its epoch axis filled up with zeros, so that a shorter chunk needs no other program."""
-    if array.shape[1] == length:
+def filled(array: np.ndarray, length: int, axis: int) -> np.ndarray:
+    """Return the array with this axis filled up with zeros to a length: row 0, which weighs nothing."""
+    if array.shape[axis] == length:
         return array
-    return np.pad(array, [(0, 0), (0, length - array.shape[1])] + [(0, 0)] * (array.ndim - 2))
+    widths = [(0, 0)] * array.ndim
+    widths[axis] = (0, length - array.shape[axis])
+    return np.pad(array, widths)
 
 
 @contextmanager

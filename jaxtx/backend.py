@@ -58,7 +58,7 @@ class JaxBackend:
 
     def strategy(self, spec: ModelSpec, members: int) -> str:
         """Return `solo`, `loop`, `vmap` or `shard members=...,data=...`: see jaxtx.placement."""
-        shape = mesh_shape(spec, members, len(self._devices), self._options.mesh)
+        shape = mesh_shape(members, len(self._devices), self._options.mesh)
         there = {device.process_index for device in make_mesh(self._devices, shape).devices.flat}
         if len(there) < jax.process_count():
             raise UsageError(
@@ -77,7 +77,7 @@ class JaxBackend:
         strategy = check_strategy(strategy or self.strategy(spec, members))
         asked = self._options.mesh if strategy.startswith("shard") else None
         devices = self._devices if strategy.startswith("shard") else self._devices[:1]
-        mesh = make_mesh(devices, mesh_shape(spec, members, len(devices), asked))
+        mesh = make_mesh(devices, mesh_shape(members, len(devices), asked))
         return JaxAccess(
             self._models[type(spec.architecture)],
             spec,

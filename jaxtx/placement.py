@@ -101,11 +101,10 @@ def make_mesh(devices: Sequence[jax.Device], shape: MeshShape) -> Mesh:
     return Mesh(np.array(devices[: shape.members * shape.data]).reshape(shape), ("members", "data"))
 
 
-def mesh_shape(spec: ModelSpec, members: int, devices: int, asked: MeshShape | None) -> MeshShape:
+def mesh_shape(members: int, devices: int, asked: MeshShape | None) -> MeshShape:
     """Return the asked mesh, or else as many devices along `members` as divide them. UsageError for one that cannot be.
 
-    >>> from coretx.models.registry import build_models
-    >>> mesh_shape(build_models()[0], members=6, devices=4, asked=None)
+    >>> mesh_shape(members=6, devices=4, asked=None)
     MeshShape(members=3, data=1)
     """
     if asked is None:
@@ -114,9 +113,6 @@ def mesh_shape(spec: ModelSpec, members: int, devices: int, asked: MeshShape | N
         raise UsageError(f"--mesh {asked} asks for {asked.members * asked.data} devices, but jax sees {devices}")
     if members % asked.members:
         raise UsageError(f"--mesh {asked} cannot part {members} members evenly: --members must be a multiple")
-    batch = spec.optimizer.batch_size
-    if batch % asked.data:
-        raise UsageError(f"--mesh {asked} cannot part a batch of {batch} rows evenly (model {spec.name})")
     return asked
 
 
