@@ -22,6 +22,7 @@ from coretx.training import (
     OnEpoch,
     Population,
     first_divergence,
+    of_members,
     parameters_of,
     predict,
     score,
@@ -53,8 +54,9 @@ def train_cells(
     groups = train_groups(access, population, data, on_epoch)
     last = predict(access, data)
     best_epoch = take_best(access)
-    predictions = last
+    predictions, weights = last, {}
     if best_epoch is not None:
+        weights = parameters_of(access)
         best = predict(access, data)
         predictions = {name: replace(part, last_logits=last[name].logits) for name, part in best.items()}
     at_lengths = answer_lengths(first.backend, first.spec, first.config, access, lengths)
@@ -78,7 +80,7 @@ def train_cells(
                 status="diverged" if failure else "done",
                 parameters=sum(math.prod(shape) for shape in access.manifest.values()),
                 history=group.history,
-                weights=parameters_of(access, members) if chosen else group.weights,
+                weights=of_members(weights, members) if chosen else group.weights,
                 scores=score(own),
                 predictions=own,
                 failure=failure,

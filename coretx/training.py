@@ -115,24 +115,32 @@ def train_groups(
     chunks = [range(first, min(first + length, epochs)) for first in range(0, epochs, length)]
     for plan in one_ahead(partial(plan_chunk, population, len(data["train"])), chunks):
         metrics = train_plan(access, data["train"], evaluate, plan)
-        for i, members in list(training.items()):
+        diverged = []
+        for i, members in training.items():
             part = {name: values[members] for name, values in metrics.items()}
             groups[i].chunks.append(part)
             for place, epoch in enumerate(plan.epochs):
                 on_epoch[i](EpochRecord(epoch, {name: values[:, place] for name, values in part.items()}))
             if first_divergence(part) is not None:
-                groups[i].weights = parameters_of(access, training.pop(i))
+                diverged.append(i)
+        over = list(training) if plan.epochs.stop == epochs else diverged
+        weights = parameters_of(access) if over else {}
+        for i in over:
+            groups[i].weights = of_members(weights, training.pop(i))
         if not training:
             break
-    for i, members in training.items():
-        groups[i].weights = parameters_of(access, members)
     return groups
 
 
-def parameters_of(access: ModelAccess, members: slice) -> dict[str, np.ndarray]:
-    """Return the weights that these members have now."""
+def parameters_of(access: ModelAccess) -> dict[str, np.ndarray]:
+    """Return the weights that all members have now. The whole state is fetched: once for all groups is enough."""
     state = access.state()
-    return {name: state[f"parameters/{name}"][members] for name in access.manifest}
+    return {name: state[f"parameters/{name}"] for name in access.manifest}
+
+
+def of_members(weights: Mapping[str, np.ndarray], members: slice) -> dict[str, np.ndarray]:
+    """Return the part of the weights that these members have."""
+    return {name: values[members] for name, values in weights.items()}
 
 
 class ChunkPlan(NamedTuple):

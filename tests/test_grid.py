@@ -12,6 +12,7 @@ from coretx.cells import reproducing_command
 from coretx.cli import main, parse
 from coretx.config import RunConfig
 from coretx.errors import UsageError
+from coretx.experiment import Outcome, follow
 from coretx.grid import GridPoint, grid_points
 from coretx.models.registry import build_models
 from coretx.models.spec import InputShape, Optimizer
@@ -140,6 +141,40 @@ def test_diverged_group_ends_and_leaves_the_others_alone(engine, rows, monkeypat
     assert good.history["loss_train"].tobytes() == alone.history["loss_train"].tobytes()
     for name, values in bad_alone.weights.items():
         assert bad.weights[name].tobytes() == values.tobytes(), name
+
+
+@pytest.fixture
+def fetched(engine, monkeypatch):
+    """Return a list that grows by one with every state that is fetched from a population of the engine."""
+    fetched, opening = [], type(engine).open
+
+    def open_counted(*args, **settings):
+        access = opening(*args, **settings)
+        state = access.state
+        access.state = lambda: fetched.append(access) or state()
+        return access
+
+    monkeypatch.setattr(type(engine), "open", open_counted)
+    return fetched
+
+
+@pytest.mark.parametrize(("good", "times"), [(0, 1), (1, 2), (4, 2)])
+def test_weights_of_all_groups_that_end_together_are_fetched_at_once(engine, rows, fetched, monkeypatch, good, times):
+    monkeypatch.setattr("coretx.training.epochs_per_chunk", lambda n: 2)
+    points = [(f"{factor + 1}e30", "1x") for factor in range(3)] + [
+        (f"0.{factor + 1}x", "1x") for factor in range(good)
+    ]
+    groups, _ = trained(engine, rows, population(optimizers(*points), "logreg"), "loop")
+    assert all(group.weights["head.weight"].shape[0] == 2 for group in groups)
+    assert len(fetched) == times
+
+
+def test_chosen_weights_of_all_cells_are_fetched_at_once(engine, fetched):
+    rates = ("0.5x", "1x", "2x")
+    plan = make_plan(RunConfig(backend=engine.name, models=("mlp",), n_samples=(40,), epochs=2, learning_rates=rates))
+    results = follow(plan, Outcome()).results
+    assert all(result.best_epoch is not None for result in results)
+    assert len(fetched) == 3, "at the end of training, for the choice, and after it"
 
 
 def test_one_group_is_a_plain_training(engine, rows):
