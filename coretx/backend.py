@@ -101,6 +101,10 @@ class ModelAccess(Protocol):
         """Take over a state; parameters alone start a fresh optimizer. UsageError where it does not fit."""
         ...
 
+    def close(self) -> None:
+        """Give back what it has of the devices, for another population: when nothing more is asked. Twice is once."""
+        ...
+
 
 @runtime_checkable
 class Backend(Protocol):
@@ -111,13 +115,15 @@ class Backend(Protocol):
     """The kind: cpu, gpu or tpu."""
     device_name: str
     versions: dict[str, str]
-    side_by_side: int
-    """How many populations are best trained at once, each in a thread of its own."""
     leads: bool
     """Whether this process writes and shows: one of several that train together does, and one alone."""
 
     def supports(self, spec: ModelSpec) -> bool:
         """Return whether this engine has a model class for the spec's architecture."""
+        ...
+
+    def side_by_side(self, members: int) -> int:
+        """Return how many populations of that many members are best trained at once, each in a thread of its own."""
         ...
 
     def strategy(self, spec: ModelSpec, members: int) -> str:
@@ -127,7 +133,10 @@ class Backend(Protocol):
     def open(
         self, spec: ModelSpec, shape: InputShape, members: int, dtype: str = "float32", strategy: str | None = None
     ) -> ModelAccess:
-        """Return a population whose parameters are unset until `load_state`; `strategy` None is the engine's choice."""
+        """Return a population whose parameters are unset until `load_state`; `strategy` None is the engine's choice.
+
+        Which of equal devices it gets changes nothing of what it computes. Close it when it is over.
+        """
         ...
 
 

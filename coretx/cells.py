@@ -4,6 +4,7 @@ import math
 import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -49,22 +50,22 @@ def train_cells(
     config, grid = first.config, tuple(cell.spec.optimizer for cell in cells)
     population = Population(first.spec, config.seed, config.task, config.members, config.dtype, grid)
     shape = InputShape(first.task.sequence_length, first.task.feature_dim)
-    access = first.backend.open(first.spec, shape, population.size, config.dtype, config.strategy)
-    start(access, population)
-    groups = train_groups(access, population, data, on_epoch)
-    last = predict(access, data)
-    best_epoch = take_best(access)
-    predictions, weights = last, {}
-    if best_epoch is not None:
-        weights = parameters_of(access)
-        best = predict(access, data)
-        predictions = {name: replace(part, last_logits=last[name].logits) for name, part in best.items()}
-    at_lengths = answer_lengths(first.backend, first.spec, first.config, access, lengths)
-    failures = [divergence_message(group.history) for group in groups]
-    explanations = [
-        None if failure else explain(access, predictions["test"], members.start)
-        for failure, members in zip(failures, population.groups, strict=True)
-    ]
+    with closing(first.backend.open(first.spec, shape, population.size, config.dtype, config.strategy)) as access:
+        start(access, population)
+        groups = train_groups(access, population, data, on_epoch)
+        last = predict(access, data)
+        best_epoch = take_best(access)
+        predictions, weights = last, {}
+        if best_epoch is not None:
+            weights = parameters_of(access)
+            best = predict(access, data)
+            predictions = {name: replace(part, last_logits=last[name].logits) for name, part in best.items()}
+        at_lengths = answer_lengths(first.backend, first.spec, first.config, access, lengths)
+        failures = [divergence_message(group.history) for group in groups]
+        explanations = [
+            None if failure else explain(access, predictions["test"], members.start)
+            for failure, members in zip(failures, population.groups, strict=True)
+        ]
     seconds = access.seconds | {"total": time.perf_counter() - begun}
     provenance = cell_provenance(first, {name: value / len(cells) for name, value in seconds.items()})
     results = []

@@ -9,7 +9,7 @@ from coretx.completion import Ceilings, find_ceilings, train_and_complete
 from coretx.config import RunConfig
 from coretx.draws import Drawn, draw_all, draw_and_count
 from coretx.interrupts import at_interrupt
-from coretx.plan import Cell, Plan, TaskRun, make_plan
+from coretx.plan import Cell, Plan, TaskRun, make_plan, side_by_side
 from coretx.plugins import Catalogue
 from coretx.progress import Progress
 from coretx.reports import publish
@@ -127,8 +127,7 @@ class Experiment:
         """Train every cell that is not reused and keep what comes of it; the dashboard is written in any case."""
         opened = [self.open(task_run, own) for task_run, own in zip(runs, drawn, strict=True)]
         by_run = [[Job(self.fresh(run, cells), run) for cells in run.task_run.populations] for run in opened]
-        backends = [cell.backend for jobs in by_run for job in jobs for cell in job.cells.values()]
-        workers = min((backend.side_by_side for backend in backends), default=1)
+        workers = side_by_side([*job.cells.values()] for jobs in by_run for job in jobs if job.cells)
         # The last rungs are the dearest: begun first, none of them trains alone at the end while a core has nothing.
         jobs = [job for jobs in by_run for job in (reversed(jobs) if workers > 1 else jobs) if job.cells]
         training = SideBySide(jobs, self.train, workers)

@@ -1,6 +1,7 @@
 """Evaluation at other lengths: what a model that was trained on inputs of one length answers on longer ones."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 
 import numpy as np
 from jaxtyping import Float
@@ -64,11 +65,12 @@ def answer_lengths(
     state = trained.state() if data else {}
     answers = {}
     for length, rows in data.items():
-        access = backend.open(spec, InputShape(*rows.x.shape[1:]), trained.members, config.dtype, config.strategy)
+        shape = InputShape(*rows.x.shape[1:])
         answers[length] = None
-        if access.manifest == trained.manifest:
-            access.load_state({f"parameters/{name}": state[f"parameters/{name}"] for name in trained.manifest})
-            answers[length] = access.logits(rows.x)
+        with closing(backend.open(spec, shape, trained.members, config.dtype, config.strategy)) as access:
+            if access.manifest == trained.manifest:
+                access.load_state({f"parameters/{name}": state[f"parameters/{name}"] for name in trained.manifest})
+                answers[length] = access.logits(rows.x)
     return answers
 
 

@@ -1,6 +1,6 @@
 """From a configuration to the cells it asks for: names resolved, engines picked, every choice written down."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from coretx.backend import ENGINES, Backend, load_backend
@@ -96,6 +96,12 @@ def task_runs(config: RunConfig, catalogue: Catalogue, say: Say) -> list[TaskRun
     seeds = range(config.seed, config.seed + DATA_SEEDS_APART * config.data_seeds, DATA_SEEDS_APART)
     draws = [replace(config, seed=seed) for seed in seeds]
     return [task_run(draw, task, n, models) for task in tasks for n in config.n_samples for draw in draws]
+
+
+def side_by_side(populations: Iterable[Sequence[Cell]]) -> int:
+    """Return how many of these populations train at once: as many as the slowest engine asks for."""
+    asked = (cells[0].backend.side_by_side(len(cells) * cells[0].config.members) for cells in populations)
+    return min(asked, default=1)
 
 
 def negatives(config: RunConfig) -> str:

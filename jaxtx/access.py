@@ -37,8 +37,10 @@ class JaxAccess:
         placement: Placement,
         dtype: str,
         shelf: Shelf | None = None,
+        at_close: Callable[[], None] = lambda: None,
     ) -> None:
         self.members = members
+        self._at_close = at_close
         self.seconds = {"compile": 0.0, "train": 0.0}
         self._spec = spec
         self._dtype = dtype
@@ -150,6 +152,10 @@ class JaxAccess:
         with self._width():
             lanes = [self._put(self._placement.put_members, lane) for lane in self._split(own)]
             self._lanes = [Lane(Carry(*carry), Best(*kept)) for carry, kept in lanes]
+
+    def close(self) -> None:
+        """Give the devices back."""
+        self._at_close()
 
     def _build(self, keep_best: str | None) -> Programs:
         """Return this model's programs for this placement."""

@@ -4,7 +4,6 @@
 # (jax.Device is a class that jax re-exports as a plain variable)
 import importlib.metadata
 import os
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,11 +12,12 @@ from typing import Any
 import jax
 from jax.experimental.compilation_cache import compilation_cache
 
-from coretx.config import DEFAULT_OPTIONS, EngineOptions
+from coretx.config import DEFAULT_OPTIONS, EngineOptions, MeshShape
 from coretx.errors import UsageError, choices
 from coretx.machine import cores
 from coretx.models.spec import InputShape, ModelSpec
 from jaxtx.access import JaxAccess
+from jaxtx.devices import DevicePool
 from jaxtx.kept import Shelf, open_shelf
 from jaxtx.models.registry import MODELS
 from jaxtx.placement import Placement, check_strategy, make_mesh, mesh_shape, pick_strategy
@@ -46,15 +46,23 @@ class JaxBackend:
         self._models = models
         self._options = options
         self._shelf = shelf
-        # One CPU device runs a program in the thread that calls it: a population a core. Elsewhere populations take
-        # turns chunk by chunk, so that some compile while another trains; processes must agree on the order of all.
-        alone = self.device == "cpu" and len(devices) == 1
-        self._turn = nullcontext() if alone else threading.Lock()
-        self.side_by_side = cores() if alone else min(4, max(2, cores() // 4)) if jax.process_count() == 1 else 1
+        # One CPU device runs a program in the thread that calls it: a population a core. Elsewhere populations on the
+        # same device take turns chunk by chunk, so that some compile while another trains.
+        self._alone = self.device == "cpu" and len(devices) == 1
+        self._pool = DevicePool(devices, fixed=jax.process_count() > 1)
 
     def supports(self, spec: ModelSpec) -> bool:
         """Return whether a model class is registered for the spec's architecture."""
         return type(spec.architecture) in self._models
+
+    def side_by_side(self, members: int) -> int:
+        """Return how many populations of that many members train at once: a core, or some devices, for each."""
+        if jax.process_count() > 1:  # processes must agree on the order of all
+            return 1
+        if self._alone:
+            return cores()
+        shape = mesh_shape(members, len(self._devices), self._options.mesh)
+        return max(len(self._devices) // (shape.members * shape.data), min(4, max(2, cores() // 4)))
 
     def strategy(self, spec: ModelSpec, members: int) -> str:
         """Return `solo`, `loop`, `vmap` or `shard members=...,data=...`: see jaxtx.placement."""
@@ -75,18 +83,24 @@ class JaxBackend:
         if not self.supports(spec):
             raise UsageError(f"model {spec.name}: the jax engine has no class for {type(spec.architecture).__name__}")
         strategy = check_strategy(strategy or self.strategy(spec, members))
-        asked = self._options.mesh if strategy.startswith("shard") else None
-        devices = self._devices if strategy.startswith("shard") else self._devices[:1]
-        mesh = make_mesh(devices, mesh_shape(members, len(devices), asked))
-        return JaxAccess(
-            self._models[type(spec.architecture)],
-            spec,
-            shape,
-            members,
-            placement=Placement(strategy, mesh, self._options.matmul_precision, self._turn),
-            dtype=dtype,
-            shelf=self._shelf,
-        )
+        parted = strategy.startswith("shard")
+        lying = mesh_shape(members, len(self._devices), self._options.mesh) if parted else MeshShape()
+        loan = self._pool.lend(lying.members * lying.data)
+        turn = nullcontext() if self._alone else loan.turn
+        try:
+            return JaxAccess(
+                self._models[type(spec.architecture)],
+                spec,
+                shape,
+                members,
+                placement=Placement(strategy, make_mesh(loan.devices, lying), self._options.matmul_precision, turn),
+                dtype=dtype,
+                shelf=self._shelf,
+                at_close=loan.give_back,
+            )
+        except BaseException:
+            loan.give_back()
+            raise
 
 
 def load(device: str | None, plugin_models: PluginModels, options: EngineOptions) -> JaxBackend:

@@ -16,9 +16,10 @@ MOST_LINES = 300
 ONE_ENGINE = {"parameters.py", "compilation.py", "placement.py", "lanes.py", "optimizer.py", "gradients.py"} | {
     "kept.py",
     "fingerprint.py",
+    "devices.py",
 }
 """Files that JAX needs and torch does not: NNX's tree needs canonical names, programs are compiled, arrays placed,
-members run beside each other, AdamW is written out, and some gradients are."""
+members run beside each other and take devices, AdamW is written out, and some gradients are."""
 
 
 def files(package):

@@ -9,21 +9,24 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from coretx import completion, experiment, splits
+from coretx.cells import train_cells
 from coretx.cli import main
 from coretx.config import RunConfig
 from coretx.data import prepare_data
+from coretx.draws import draw_all
 from coretx.explanations import explain
 from coretx.plan import make_plan
 from coretx.progress import Progress
 from coretx.reports import publish
 from coretx.store import load_result
-from coretx.workers import SideBySide
+from coretx.workers import SideBySide, Stopped
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ("--models", "logreg", "mlp", "--epochs", "2", "--n-samples", "40", "--wandb", "disabled", "--device", "cpu")
@@ -597,3 +600,30 @@ def test_a_cells_seconds_hold_all_that_its_engine_compiles(engine, monkeypatch):
     (result,) = experiment.follow(plan, experiment.Outcome()).results
     assert result.provenance.seconds["compile"] == pytest.approx(accesses[0].seconds["compile"], abs=1e-3)
     assert result.provenance.seconds["compile"] >= 1000
+
+
+def stopping(event):
+    raise Stopped
+
+
+@pytest.mark.parametrize("on_epoch", [lambda record: None, stopping])
+def test_every_population_gives_its_devices_back(engine, monkeypatch, on_epoch):
+    """That of another length too, and one that is stopped."""
+    opened, closed, opening = [], [], type(engine).open
+
+    def open_watched(*args, **settings):
+        access = opening(*args, **settings)
+        close = access.close
+        access.close = lambda: closed.append(access) or close()
+        opened.append(access)
+        return access
+
+    monkeypatch.setattr(type(engine), "open", open_watched)
+    settings = {"tasks": ("has_all_tokens",), "models": ("logreg", "temporal"), "eval_lengths": (6,)}
+    plan = make_plan(RunConfig(backend=engine.name, n_samples=(40,), epochs=1, **settings))
+    (run,), (drawn,) = plan.runs, draw_all(plan.runs, plan.config)
+    for cell in run.cells.values():
+        with nullcontext() if on_epoch is not stopping else pytest.raises(Stopped):
+            train_cells([cell], drawn.data, [on_epoch], drawn.lengths)
+    assert len(opened) == (2 if on_epoch is stopping else 4)
+    assert {id(access) for access in closed} == {id(access) for access in opened}

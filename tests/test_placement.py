@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import jax
@@ -13,10 +14,12 @@ import pytest
 
 from coretx.config import EngineOptions, MeshShape, RunConfig
 from coretx.errors import UsageError
+from coretx.machine import cores
 from coretx.models.registry import build_models
 from coretx.models.spec import InputShape
 from jaxtx import placement
 from jaxtx.backend import JaxBackend
+from jaxtx.devices import DevicePool
 from jaxtx.models.registry import MODELS
 from jaxtx.placement import mesh_shape, pick_strategy
 
@@ -87,6 +90,139 @@ def test_devices_talk_only_where_the_batch_is_parted(in_two_devices, name):
     talk = {how: in_two_devices[f"{name} {how}"]["collectives"] for how in ("shard None", "shard members=1,data=2")}
     assert talk["shard None"] == 0
     assert talk["shard members=1,data=2"] > 0
+
+
+IN_FOUR_DEVICES = """
+import json, sys, threading
+from concurrent.futures import ThreadPoolExecutor
+import jax
+import numpy as np
+from coretx.backend import load_backend
+from coretx.data import Dataset
+from coretx.models.registry import build_models
+from coretx.models.spec import InputShape
+from coretx.training import Population, start, train_chunk
+from jaxtx import access
+from jaxtx.backend import JaxBackend
+from jaxtx.models.registry import MODELS
+
+rng = np.random.default_rng(0)
+x = rng.standard_normal((40, 5, 2), dtype=np.float32)
+data = Dataset(x, (x[:, 0].sum(axis=1) > 0).astype(np.float32))
+(spec,) = build_models(["self_attention"])
+together = threading.Barrier(4, timeout=60)
+
+def trained(access):
+    who = Population(spec, 0, "t", access.members)
+    start(access, who)
+    history = train_chunk(access, who, data, {"test": data}, range(3))
+    state = access.state() | {"logits": access.logits(data.x)} | history
+    devices = [device.id for device in access._placement.mesh.devices.flat]
+    return {"devices": devices, "bytes": {name: value.tobytes().hex() for name, value in state.items()}}
+
+def meet(*arguments, **settings):
+    together.wait()
+    return run_lanes(*arguments, **settings)
+
+alone = trained(JaxBackend(jax.devices("cpu")[:1], MODELS).open(spec, InputShape(5, 2), 1))
+backend = load_backend("jax", "cpu")
+opened = [backend.open(spec, InputShape(5, 2), 1) for _ in range(4)]
+run_lanes, access.run_lanes = access.run_lanes, meet
+with ThreadPoolExecutor(4) as threads:
+    found = list(threads.map(trained, opened))
+for population in opened[1:3]:
+    population.close()
+after = [backend.open(spec, InputShape(5, 2), members) for members in (2, 4)]
+devices = [[device.id for device in population._placement.mesh.devices.flat] for population in after]
+wanted = [backend.side_by_side(members) for members in (1, 4)]
+strategy = backend.strategy(spec, 1)
+json.dump({"alone": alone, "found": found, "after": devices, "wanted": wanted, "strategy": strategy}, sys.stdout)
+"""
+
+
+@pytest.fixture(scope="module")
+def in_four_devices():
+    """What a process with four virtual CPU devices tells of four populations of one member, trained at once."""
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "4"}
+    command = [sys.executable, "-c", IN_FOUR_DEVICES]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout)
+
+
+def test_small_populations_train_at_once_on_devices_of_their_own(in_four_devices):
+    """All four meet inside their turns: in one turn for all they would never."""
+    assert [population["devices"] for population in in_four_devices["found"]] == [[0], [1], [2], [3]]
+
+
+def test_device_that_a_member_got_changes_nothing(in_four_devices):
+    alone = in_four_devices["alone"]
+    assert alone["devices"] == [0]
+    assert "parameters/head.weight" in alone["bytes"]
+    for population in in_four_devices["found"]:
+        assert population["bytes"] == alone["bytes"]
+    assert in_four_devices["strategy"] == "solo"
+
+
+def test_closed_population_leaves_its_devices_to_the_next(in_four_devices):
+    assert in_four_devices["after"] == [[1, 2], [0, 1, 2, 3]]
+
+
+def test_as_many_populations_train_at_once_as_fit_on_the_devices(in_four_devices):
+    assert in_four_devices["wanted"] == [4, min(4, max(2, cores() // 4))]
+
+
+def test_population_wider_than_what_is_free_waits_for_all_its_devices():
+    pool = DevicePool("abc")
+    small, wide = pool.lend(1), pool.lend(3)
+    order = []
+
+    def run_wide():
+        with wide.turn:
+            order.append("wide")
+
+    thread = threading.Thread(target=run_wide)
+    with small.turn:
+        thread.start()
+        thread.join(0.2)
+        order.append("small")
+    thread.join(20)
+    assert (small.devices, wide.devices) == (["a"], ["a", "b", "c"])
+    assert order == ["small", "wide"]
+
+
+def test_populations_that_share_some_devices_never_wait_in_a_circle():
+    """Each pair of a ring of three shares one: taken in each one's own order, all could hold one and want another."""
+    pool = DevicePool("abc")
+    loans = [pool.lend(2) for _ in range(6)]
+    assert {"".join(loan.devices) for loan in loans} == {"ab", "ac", "bc"}
+    turns = []
+
+    def run(loan):
+        for _ in range(300):
+            with loan.turn:
+                turns.append(loan)
+
+    threads = [threading.Thread(target=run, args=(loan,), daemon=True) for loan in loans]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(turns) == 1800
+
+
+def test_devices_given_back_twice_are_given_back_once():
+    pool = DevicePool("ab")
+    first, second = pool.lend(1), pool.lend(1)
+    first.give_back()
+    first.give_back()
+    again, last = pool.lend(1), pool.lend(1)
+    assert [loan.devices for loan in (first, second, again, last)] == [["a"], ["b"], ["a"], ["a"]]
+
+
+def test_processes_that_train_together_all_take_the_first_devices():
+    pool = DevicePool("abcd", fixed=True)
+    assert [pool.lend(2).devices for _ in range(3)] == [["a", "b"]] * 3
 
 
 @pytest.mark.parametrize(

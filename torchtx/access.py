@@ -124,6 +124,9 @@ class TorchAccess:
         self._keeps_best = "best_loss" in full
         self._lanes = [self._load_member(full, i) for i in range(self.members)]
 
+    def close(self) -> None:
+        """Give nothing back: there is one device, and nobody waits for it."""
+
     def _load_member(self, full: State, i: int) -> Member:
         optimizer = self._spec.optimizer
         model = self._build().to(dtype=getattr(torch, self._dtype), device=self._device)

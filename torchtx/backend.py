@@ -25,13 +25,16 @@ class TorchBackend:
         self.device_name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
         self.versions = {"torch": importlib.metadata.version("torch")}
         self.leads = True
-        self.side_by_side = 1
         self._device = device
         self._models = models
 
     def supports(self, spec: ModelSpec) -> bool:
         """Return whether a model class is registered for the spec's architecture."""
         return type(spec.architecture) in self._models
+
+    def side_by_side(self, members: int) -> int:
+        """Return 1: one population after the other."""
+        return 1
 
     def strategy(self, spec: ModelSpec, members: int) -> str:
         """Return `solo`, or `loop` for several members: one after the other."""
