@@ -203,7 +203,8 @@ class Experiment:
             if len(rows) < n:
                 self.progress.note(f"{task.name}: {n} rows of {length} steps were asked for, there are {len(rows)}")
         configs = {prefix: cell.config for prefix, cell in task_run.cells.items()}
-        known = (configs, drawn.overlap, provenance.commit(), __version__, drawn.counts)
+        devices = {cell.backend.name: cell.backend.device_name for cell in task_run.cells.values()}
+        known = (configs, drawn.overlap, provenance.commit(), __version__, drawn.counts, devices)
         record = RunRecord(task.name, task.display_title, task_run.seed, n, *known)
         log = Tee([JsonLinesLog(self.config.out / "artifacts" / task.name / "runs"), self.wandb.log()])
         return OpenRun(task_run, drawn, record, log, left=len(configs))

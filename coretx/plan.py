@@ -68,7 +68,8 @@ def make_plan(config: RunConfig) -> Plan:
     catalogue = load_catalogue(config.plugin)
     notes: list[str] = []
     check_writable(config.out)
-    return Plan(config, catalogue, tuple(task_runs(config, catalogue, notes.append)), tuple(notes))
+    runs = tuple(task_runs(config, catalogue, notes.append))
+    return Plan(config, catalogue, runs, (*notes, *devices_used(runs)))
 
 
 def task_runs(config: RunConfig, catalogue: Catalogue, say: Say) -> list[TaskRun]:
@@ -102,6 +103,15 @@ def side_by_side(populations: Iterable[Sequence[Cell]]) -> int:
     """Return how many of these populations train at once: as many as the slowest engine asks for."""
     asked = (cells[0].backend.side_by_side(len(cells) * cells[0].config.members) for cells in populations)
     return min(asked, default=1)
+
+
+def devices_used(runs: Sequence[TaskRun]) -> list[str]:
+    """Return a line for each engine: what it runs on, and how many populations train at once."""
+    populations = [[*cells.values()] for run in runs for cells in run.populations]
+    together = side_by_side(populations)
+    most = f"up to {together} populations side by side" if together > 1 else "one population at a time"
+    backends = dict.fromkeys(cells[0].backend for cells in populations)
+    return [f"{backend.name} on {backend.device_name}, {most}" for backend in backends]
 
 
 def negatives(config: RunConfig) -> str:

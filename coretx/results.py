@@ -288,6 +288,8 @@ class RunRecord:
     commit: str
     version: str
     counts: Mapping[str, SplitCounts] = field(default_factory=dict)
+    device_name: Mapping[str, str] = field(default_factory=dict)
+    """What each engine runs on, in its own words."""
 
     @property
     def id(self) -> str:

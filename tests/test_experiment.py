@@ -602,6 +602,14 @@ def test_a_cells_seconds_hold_all_that_its_engine_compiles(engine, monkeypatch):
     assert result.provenance.seconds["compile"] >= 1000
 
 
+def test_log_and_screen_say_what_is_trained_on(tmp_path, capsys):
+    assert small_run(tmp_path, "--models", "mlp", "mlp:torch") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[:2] == ["jax on cpu, one population at a time", "torch on cpu, one population at a time"]
+    (log,) = tmp_path.rglob("*.jsonl")
+    assert json.loads(log.read_text().splitlines()[0])["device_name"] == {"jax": "cpu", "torch": "cpu"}
+
+
 def stopping(event):
     raise Stopped
 

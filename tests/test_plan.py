@@ -178,7 +178,20 @@ def test_plan_holds_what_was_said(tmp_path):
         'MODELS = [ModelSpec("torch_only", MLP(3), "One engine is enough.", engines=("torch",))]\n'
     )
     plan = make_plan(RunConfig(models=("torch_only",), plugin=(file,), out=tmp_path))
-    assert plan.notes == ("torch_only runs in torch: the jax engine does not have it",)
+    assert plan.notes == (
+        "torch_only runs in torch: the jax engine does not have it",
+        "torch on cpu, one population at a time",
+    )
+
+
+def test_plan_says_what_every_engine_runs_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxtx.backend.cores", lambda: 3)
+    settings = {"device": "cpu", "out": tmp_path}
+    notes = [make_plan(RunConfig(models=models, **settings)).notes for models in (("mlp",), ("mlp", "mlp:torch"))]
+    assert notes == [
+        ("jax on cpu, up to 3 populations side by side",),
+        ("jax on cpu, one population at a time", "torch on cpu, one population at a time"),
+    ]
 
 
 def test_plan_refuses_an_output_folder_that_is_a_file(tmp_path):

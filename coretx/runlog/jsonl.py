@@ -17,7 +17,7 @@ class JsonLinesLog:
     """Writes `<folder>/<run.id>.jsonl`, fresh at `start`; every line bears its "event".
 
     start: time, id, task, title, seed, n_samples, version, commit, overlap, counts {split: see `SplitCounts`},
-    cells {prefix: id and config}.
+    cells {prefix: id and config}, device_name {engine: what it runs on}.
     epoch: prefix, epoch, metrics {key: [value per member]}.
     model_done: prefix, id, status, failure, parameters, scores {split: see `scores_as_dict`}, best_epoch [per member]
     or null, last_scores (of the last epoch, where another was chosen), groups [see `GroupScore`],
