@@ -9,7 +9,6 @@ import json
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -18,6 +17,7 @@ from jaxtyping import Float, Int
 from coretx.data import batch_order, batch_weights
 from coretx.helpers import start_helper
 from coretx.machine import cores
+from coretx.once import once
 
 MANY = 2**20
 """Row numbers in a chunk from which helpers are asked: what is fewer is drawn here in 20 ms."""
@@ -73,7 +73,7 @@ def ask(
     rows[:] = draw(members, epochs, stream)
 
 
-@cache
+@once
 def helpers(count: int) -> ThreadPoolExecutor:
     """Return as many threads, each with a helper of its own, for all populations together."""
     return ThreadPoolExecutor(count, "orders")

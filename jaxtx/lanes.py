@@ -7,13 +7,14 @@ that is alone on its device can train the next stretch meanwhile: with one membe
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from typing import NamedTuple
 
 import jax
 from jaxtyping import Array, Int
 
 from coretx.machine import cores
+from coretx.once import once
 from jaxtx.members import Best, Carry, Path, Rows, Schedule
 from jaxtx.optimizer import Adam
 
@@ -74,7 +75,7 @@ def done(value: Array) -> Future[Array]:
     return future
 
 
-@cache
+@once
 def threads() -> ThreadPoolExecutor:
     """Return the threads in which lanes run: as many as cores, for all populations together."""
     return ThreadPoolExecutor(cores(), "lane")

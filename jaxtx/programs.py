@@ -6,7 +6,7 @@ argument shapes. Data, batches and the optimizer's numbers are arguments, never 
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -16,6 +16,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
 
 from coretx.models.spec import InputShape
+from coretx.once import once
 from jaxtx.blocks import brief, gradient_in_blocks, in_blocks, join, pool, rows_measured, rows_trained, stretch_epochs
 from jaxtx.compilation import Once, Program
 from jaxtx.gradients import cross_entropy
@@ -38,7 +39,7 @@ class Programs(NamedTuple):
     explain: Program
 
 
-@cache
+@once
 def programs(
     model_class: type[nnx.Module],
     architecture: Any,

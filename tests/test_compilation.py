@@ -1,17 +1,22 @@
 """One program per model and shapes: counted in traces, since a program that is traced again is compiled again."""
 
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import chex
 import numpy as np
 import pytest
 
+from coretx import orders
 from coretx.backend import load_backend
 from coretx.data import Dataset
 from coretx.models.registry import build_models
 from coretx.models.spec import InputShape, Optimizer
 from coretx.training import Population, start, train
-from jaxtx import compilation, programs
+from jaxtx import compilation, lanes, programs
 
 EPOCHS = 27  # a chunk of 25, and one of 2
 
@@ -50,6 +55,38 @@ def test_another_shape_is_another_trace(traced_once, other):
     train_task("a")
     with pytest.raises(AssertionError, match="is traced > 1 times"):
         train_task("a", **other)
+
+
+def open_mlp():
+    return load_backend("jax", "cpu").open(build_models(["mlp"])[0], InputShape(5, 2), 1)._programs
+
+
+@pytest.mark.parametrize(
+    ("kept", "make", "part"),
+    [
+        (programs.programs, open_mlp, "jaxtx.programs.layout"),
+        (lanes.threads, lanes.threads, "jaxtx.lanes.ThreadPoolExecutor"),
+        (orders.helpers, partial(orders.helpers, 2), "coretx.orders.ThreadPoolExecutor"),
+    ],
+    ids=["programs", "threads", "helpers"],
+)
+def test_what_two_threads_want_at_once_is_made_once(kept, make, part, monkeypatch):
+    """The first waits inside for a second to come, which must not."""
+    module, _, name = part.rpartition(".")
+    original, calls, met = getattr(sys.modules[module], name), [], threading.Event()
+
+    def waiting(*args):
+        calls.append(args)
+        met.set() if len(calls) > 1 else met.wait(1)
+        return original(*args)
+
+    monkeypatch.setattr(part, waiting)
+    kept.cache_clear()
+    with ThreadPoolExecutor(2) as threads:
+        first, second = (future.result() for future in [threads.submit(make) for _ in range(2)])
+    kept.cache_clear()
+    assert len(calls) == 1
+    assert first is second
 
 
 def test_options_that_this_xla_lacks_are_left_out(monkeypatch):
