@@ -5,7 +5,7 @@
 import importlib.metadata
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -114,13 +114,24 @@ def load(device: str | None, plugin_models: PluginModels, options: EngineOptions
     return JaxBackend(devices, models, options, keep_programs(devices, options.compile_cache))
 
 
+NO_DEVICES = RuntimeError, AssertionError
+"""What jax raises where there are none: the second where JAX_PLATFORMS names a kind that its build lacks."""
+
+
 def find_devices(kind: str | None) -> list[jax.Device]:
-    """Return the devices of a kind; UsageError names what is there instead."""
+    """Return the devices of a kind, or of jax's default kind; UsageError names what is there instead."""
     try:
         return jax.devices(kind)
-    except RuntimeError as error:
-        there = dict.fromkeys(device.platform for device in (*jax.devices(), *jax.devices("cpu")))
-        raise UsageError(f"--device {kind} asks jax for a {kind}, but it sees only: {choices(there)}") from error
+    except NO_DEVICES as error:
+        there: dict[str, None] = {}
+        for other in (None, "cpu"):
+            with suppress(*NO_DEVICES):
+                there |= dict.fromkeys(device.platform for device in jax.devices(other))
+        if kind is not None and there:
+            raise UsageError(f"--device {kind} asks jax for a {kind}, but it sees only: {choices(there)}") from error
+        asked = jax.config.jax_platforms  # pyright: ignore[reportAttributeAccessIssue]
+        why = f"JAX_PLATFORMS={asked} leaves it none on this machine: unset it" if asked else f"it says: {error}"
+        raise UsageError(f"jax has no device to train on; {why}") from error
 
 
 def join_processes() -> None:
@@ -131,32 +142,40 @@ def join_processes() -> None:
     if jax.distributed.is_initialized():
         return
     given: dict[str, Any] = {
-        name: int(os.environ[variable])
+        name: whole_number(variable)
         for name, variable in (("num_processes", "JAX_NUM_PROCESSES"), ("process_id", "JAX_PROCESS_ID"))
         if variable in os.environ
     }
     try:
         jax.distributed.initialize(**given)
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
         raise UsageError(
             "--distributed needs a launcher that jax knows (Slurm, Open MPI, Cloud TPU, ...) or the variables "
             f"JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID; jax says: {error}"
         ) from error
 
 
+def whole_number(variable: str) -> int:
+    """Return what an environment variable holds; UsageError where that is no whole number."""
+    value = os.environ[variable]
+    if not value.strip().isdecimal():
+        raise UsageError(f"{variable} must be a whole number, as --distributed reads it; got {value!r}: set it anew")
+    return int(value)
+
+
 def keep_programs(devices: Sequence[jax.Device], wanted: bool) -> Shelf | None:
     """Keep compiled programs in the user's cache folder, or where the user's JAX_COMPILATION_CACHE_DIR says.
 
     Those for one device are ours to keep, which spares tracing them too; those for several are left to jax's cache,
-    which is told to look at its settings again.
+    which is told to look at its settings again; so are all where the folder is a URL, which jax alone can read.
     """
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     asked = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
-    folder = Path(asked or home / "progressive-tx" / "jax")
-    ours = len(devices) == 1 and jax.process_count() == 1
-    jax.config.update("jax_compilation_cache_dir", str(folder))
+    folder = asked or str(home / "progressive-tx" / "jax")
+    ours = len(devices) == 1 and jax.process_count() == 1 and "://" not in folder
+    jax.config.update("jax_compilation_cache_dir", folder)
     jax.config.update("jax_enable_compilation_cache", wanted and not ours)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     compilation_cache.reset_cache()
-    return open_shelf(folder / "programs", devices[0]) if wanted and ours else None
+    return open_shelf(Path(folder) / "programs", devices[0]) if wanted and ours else None

@@ -17,6 +17,7 @@ from coretx.models.registry import build_models
 from coretx.models.spec import InputShape
 from coretx.training import Population, start, train
 from jaxtx import programs
+from jaxtx.backend import keep_programs
 from jaxtx.compilation import Program
 from jaxtx.kept import Shelf, open_shelf, surroundings
 
@@ -226,6 +227,25 @@ def trained(strategy, options):
     train(access, population, {"train": rows, "val": rows, "test": rows}, lambda record: None)
     programs.programs.cache_clear()
     return [*access.state().values(), access.logits(x), access.explain(x)[0]]
+
+
+@pytest.fixture
+def settings():
+    """Leave jax's settings as they were."""
+    names = ("jax_compilation_cache_dir", "jax_enable_compilation_cache")
+    before = {name: jax.config.values[name] for name in names}
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+def test_folder_that_is_a_url_is_left_to_jax(settings, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    jax.config.update("jax_compilation_cache_dir", "gs://bucket/programs")
+    assert keep_programs(jax.devices("cpu")[:1], wanted=True) is None
+    assert jax.config.values["jax_compilation_cache_dir"] == "gs://bucket/programs"
+    assert jax.config.values["jax_enable_compilation_cache"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_second_run_traces_no_program_and_leaves_the_same_bytes(program, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from coretx.machine import cores
 from coretx.models.registry import build_models
 from coretx.models.spec import InputShape
 from jaxtx import placement
-from jaxtx.backend import JaxBackend
+from jaxtx.backend import JaxBackend, join_processes
 from jaxtx.devices import DevicePool
 from jaxtx.models.registry import MODELS
 from jaxtx.placement import mesh_shape, pick_strategy
@@ -266,6 +267,35 @@ def test_processes_without_a_launcher_are_refused(program):
     done = program("--distributed")
     assert done.returncode == 2
     assert "JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID" in done.stderr
+
+
+@pytest.mark.parametrize("device", [[], ["--device", "gpu"], ["--device", "cpu"]], ids=" ".join)
+@pytest.mark.parametrize("platforms", ["cuda", "none-such"])
+def test_environment_that_leaves_jax_no_device_is_named(program, tmp_path, platforms, device):
+    if platforms == "cuda" and shutil.which("nvidia-smi"):
+        pytest.skip("there may be one")
+    done = program("--out", tmp_path, *device, JAX_PLATFORMS=platforms)
+    says = f"error: jax has no device to train on; JAX_PLATFORMS={platforms} leaves it none on this machine: unset it\n"
+    assert (done.returncode, done.stderr) == (2, says)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("variable", ["JAX_NUM_PROCESSES", "JAX_PROCESS_ID"])
+def test_number_of_processes_that_is_none_is_refused(monkeypatch, variable):
+    monkeypatch.setenv(variable, "two")
+    with pytest.raises(UsageError, match=rf"{variable} must be a whole number, .*; got 'two'"):
+        join_processes()
+
+
+def test_what_jax_says_of_processes_that_cannot_join_is_told(monkeypatch):
+    def refuse():
+        raise RuntimeError("no coordinator answers")
+
+    monkeypatch.setattr(jax.distributed, "initialize", refuse)
+    for variable in ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID"):
+        monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(UsageError, match=r"--distributed needs .*; jax says: no coordinator answers"):
+        join_processes()
 
 
 def test_strategy_is_the_measured_one_of_the_nearest_number_of_members(monkeypatch):
