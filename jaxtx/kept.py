@@ -93,12 +93,17 @@ class Shelf:
 
     def _write(self, name: str, content: bytes) -> None:
         """Write a file as a whole or not at all; a folder that refuses is told of, and costs the time of compiling."""
+        temporary = None
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=self.folder, delete=False) as file:
+                temporary = Path(file.name)
                 file.write(content)
-            os.replace(file.name, self.folder / name)
+            os.replace(temporary, self.folder / name)
         except OSError as error:
+            if temporary is not None:
+                with contextlib.suppress(OSError):
+                    temporary.unlink()
             warnings.warn(f"compiled programs are not kept: {error}; --no-compile-cache does without", stacklevel=2)
 
 
@@ -113,12 +118,16 @@ def make_room(folder: Path, limit: int) -> None:
 
     Another process may be at it too, or read what is removed here, which it then compiles again.
     """
-    with contextlib.suppress(OSError):
-        files = [(file, file.stat()) for file in folder.iterdir()]
-        taken = 0
-        for file, status in sorted(files, key=lambda entry: entry[1].st_mtime_ns, reverse=True):
-            taken += status.st_size
-            if taken > limit:
+    files: list[tuple[Path, os.stat_result]] = []
+    with contextlib.suppress(OSError):  # there is no folder yet
+        for file in folder.iterdir():
+            with contextlib.suppress(OSError):  # it has just been removed
+                files.append((file, file.stat()))
+    taken = 0
+    for file, status in sorted(files, key=lambda entry: entry[1].st_mtime_ns, reverse=True):
+        taken += status.st_size
+        if taken > limit:
+            with contextlib.suppress(OSError):
                 file.unlink()
 
 

@@ -3,7 +3,9 @@
 import filecmp
 import logging
 import os
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +21,7 @@ from coretx.training import Population, start, train
 from jaxtx import programs
 from jaxtx.backend import keep_programs
 from jaxtx.compilation import Program
-from jaxtx.kept import Shelf, open_shelf, surroundings
+from jaxtx.kept import Shelf, make_room, open_shelf, surroundings
 
 SLOPE = 2.0
 
@@ -227,6 +229,45 @@ def trained(strategy, options):
     train(access, population, {"train": rows, "val": rows, "test": rows}, lambda record: None)
     programs.programs.cache_clear()
     return [*access.state().values(), access.logits(x), access.explain(x)[0]]
+
+
+@pytest.mark.parametrize("when", ["while it is written", "when it is put in its place"])
+def test_write_that_fails_leaves_no_file_behind(shelf, monkeypatch, when):
+    def refuse(*arguments):
+        raise OSError("no space left on device")
+
+    def full(*arguments, **settings):
+        file = temporary_file(*arguments, **settings)
+        file.write = refuse
+        return file
+
+    temporary_file = tempfile.NamedTemporaryFile
+    if when == "while it is written":
+        monkeypatch.setattr(tempfile, "NamedTemporaryFile", full)
+    else:
+        monkeypatch.setattr(os, "replace", refuse)
+    with pytest.warns(UserWarning, match="not kept: no space left"):
+        shelf.link("code", "name")
+    assert list(shelf.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("method", ["stat", "unlink"])
+def test_file_that_vanishes_does_not_stop_the_trimming(tmp_path, monkeypatch, method):
+    paths = [tmp_path / name for name in "abcd"]
+    for age, path in enumerate(paths):
+        path.write_bytes(bytes(10))
+        os.utime(path, ns=(10**9 * -age, 10**9 * -age))
+    original = getattr(Path, method)
+
+    def vanishing(path, **settings):
+        if path == paths[2]:
+            raise FileNotFoundError(path)
+        return original(path, **settings)
+
+    monkeypatch.setattr(Path, method, vanishing)
+    make_room(tmp_path, 15)
+    monkeypatch.undo()
+    assert [path.name for path in paths if path.exists()] == ["a", "c"]
 
 
 @pytest.fixture
