@@ -501,7 +501,7 @@ def test_run_goes_on_where_nobody_reads_what_it_says(tmp_path):
     """As behind `| head -1`: the reader is gone after a line, the files are written, and no traceback is."""
     arguments = [sys.executable, ROOT / "main.py", *SMALL, "--out", tmp_path]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
-        assert "training" in run.stdout.readline()
+        assert run.stdout.readline()
         run.stdout.close()
         errors = run.stderr.read()
     assert (run.returncode, errors) == (0, "")

@@ -14,11 +14,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def ranged(values: Spread, digits: int = 1) -> str:
-    """Return the median and the range.
+    """Return the median and the range, if there is one: of a single sample there is none.
 
-    >>> ranged(Spread(2.0, 1.94, 2.5))
-    '2.0 (1.9 to 2.5)'
+    >>> ranged(Spread(2.0, 1.94, 2.5)), ranged(Spread(2.0, 2.0, 2.0))
+    ('2.0 (1.9 to 2.5)', '2.0')
     """
+    if values.low == values.high:
+        return f"{values.median:,.{digits}f}"
     return f"{values.median:,.{digits}f} ({values.low:,.{digits}f} to {values.high:,.{digits}f})"
 
 
