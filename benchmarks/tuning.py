@@ -126,10 +126,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def measure(config: RunConfig) -> list[ValidationRow]:
     """Return a row for each cell of the plan, in its order, training those that are not in the file yet."""
     plan, file = make_plan(config), config.out / "validation.csv"
-    known = {
-        (row.model, row.task, row.point): setting(row.learning_rate, row.weight_decay, row)
-        for row in VALIDATION.read(file)
-    }
+    known = {key: setting(row.learning_rate, row.weight_decay, row) for key, row in stored(file).items()}
     begun, populations = time.perf_counter(), []
     for task_run in plan.runs:
         data = draw_splits(task_run.task, task_run.n_samples, task_run.seed, config.split)
@@ -148,7 +145,7 @@ def measure(config: RunConfig) -> list[ValidationRow]:
         VALIDATION.upsert(file, [validation_row(*pair) for pair in zip(cells, results, strict=True)])
         what = f"{cells[0].spec.name} on {cells[0].task.name}"
         print(f"{done}/{len(todo)} {what}, {time.perf_counter() - begun:.0f} s", flush=True)
-    rows = {(row.model, row.task, row.point): row for row in VALIDATION.read(file)}
+    rows = stored(file)
     return [rows[key] for key in wanted]
 
 
@@ -169,6 +166,11 @@ def trained(job: Job, on_epoch: Callable[[EpochRecord], None]) -> list[ModelResu
     """Return what a population's cells leave."""
     cells, data = job
     return train_cells(cells, data, [on_epoch] * len(cells))
+
+
+def stored(file: Path) -> dict[tuple[str, str, str], ValidationRow]:
+    """Return the rows of the file by model, task and point."""
+    return {(row.model, row.task, row.point): row for row in VALIDATION.read(file)}
 
 
 def name(cell: Cell) -> tuple[str, str, str]:

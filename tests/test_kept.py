@@ -164,13 +164,13 @@ def test_damaged_code_is_traced_again(shelf, damage, caplog):
 
 
 def test_full_folder_loses_the_programs_used_longest_ago(shelf, monkeypatch, caplog):
-    def aged(seconds):
+    def age():
         for file in shelf.folder.iterdir():
-            os.utime(file, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns - seconds * 10**9))
+            os.utime(file, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns - 10 * 10**9))
 
     for size in (3, 4, 5):
         run(shelf, size=size)
-        aged(10)
+        age()
     run(shelf, size=3)  # the oldest, and of use again
     assert traces(caplog) == 3
     _, *others = sorted((file.stat() for file in shelf.folder.iterdir()), key=lambda status: status.st_mtime_ns)

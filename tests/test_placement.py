@@ -64,14 +64,19 @@ json.dump(found, sys.stdout)
 """
 
 
-@pytest.fixture(scope="module")
-def in_two_devices():
-    """What a process with two virtual CPU devices computes, by model, strategy and mesh."""
-    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "2"}
-    command = [sys.executable, "-c", IN_TWO_DEVICES]
+def told(code, devices):
+    """Return the JSON that a process with so many virtual CPU devices prints."""
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": str(devices)}
+    command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def in_two_devices():
+    """What a process with two virtual CPU devices computes, by model, strategy and mesh."""
+    return told(IN_TWO_DEVICES, devices=2)
 
 
 @pytest.mark.parametrize("name", ["logreg", "self_attention"])
@@ -144,11 +149,7 @@ json.dump({"alone": alone, "found": found, "after": devices, "wanted": wanted, "
 @pytest.fixture(scope="module")
 def in_four_devices():
     """What a process with four virtual CPU devices tells of four populations of one member, trained at once."""
-    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "4"}
-    command = [sys.executable, "-c", IN_FOUR_DEVICES]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=240)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout)
+    return told(IN_FOUR_DEVICES, devices=4)
 
 
 def test_small_populations_train_at_once_on_devices_of_their_own(in_four_devices):

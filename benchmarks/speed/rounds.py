@@ -103,14 +103,14 @@ def measure_model(name: str, measurement: Measurement, peak: Process, folder: Pa
     entries: list[Entry] = []
     not_run: dict[str, str] = {}
     begins: dict[str, Begin] = {}
-    torch: set[str] = set()
+    on_cpu: set[str] = set()
     for contestant, members in measurement.entries():
         work, label = Work(name, members, measurement.epochs, measurement.n_samples), f"{contestant} x {members}"
         if contestant != "jax":
-            torch.add(label)
+            on_cpu.add(label)
         begins[label] = partial(begin, label, contestant, work, measurement, folder / f"{name} {label}")
     with ExitStack() as stack:
-        for label, entry in started(begins, measurement.device, alone=torch):
+        for label, entry in started(begins, measurement.device, alone=on_cpu):
             if isinstance(entry, CannotRun):
                 not_run[label] = str(entry)
                 say(f"{name}, {label}: cannot run: {entry}")
