@@ -35,18 +35,19 @@ class Ladder:
 
 
 def measure_ladder(ladder: Ladder, say: Say) -> dict[str, Any]:
-    """Return the command line's times in each of the planned runs, and on a CPU eager's."""
-    runs = []
+    """Return the command line's times in each of the planned runs, and on a CPU eager's, before them and after."""
+    on_cpu = ladder.device == "cpu"
     with tempfile.TemporaryDirectory() as folder:
+        eager = [eager_seconds(ladder, Path(folder), say)] if on_cpu else []
+        runs = []
         for members, cold in planned(ladder):
             caches = Path(folder) / f"cache-{members}"
             # In full length: beside few epochs, reports and logs would take the cores from what loads the programs.
             found = command_line(ladder, members, ladder.epochs, caches)
             runs.append({"members": members, "cold": cold} | found)
             say(told(runs[-1]))
-        on_cpu = ladder.device == "cpu"
         alone = compiled_alone(ladder, Path(folder) / "alone", say) if on_cpu else None
-        eager = eager_seconds(ladder, Path(folder), say) if on_cpu else None
+        eager += [eager_seconds(ladder, Path(folder), say)] if on_cpu else []
     return engine(ladder.device) | {"epochs": ladder.epochs, "runs": runs, "alone": alone, "eager": eager}
 
 
@@ -143,12 +144,14 @@ def told(run: dict[str, Any]) -> str:
 
 ALONE = """
 import json, sys
+from coretx.cli import rare_collections
 from coretx.config import RunConfig
 from coretx.experiment import Outcome, follow
 from coretx.plan import make_plan
 
 given = {name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(sys.argv[1]).items()}
-outcome = follow(make_plan(RunConfig(backend="jax", epochs=2, **given)), Outcome())
+with rare_collections():
+    outcome = follow(make_plan(RunConfig(backend="jax", epochs=2, **given)), Outcome())
 print(sum(result.provenance.seconds["compile"] for result in outcome.results))
 """
 
@@ -198,7 +201,7 @@ def ladder_report(run: Run) -> str:
     """Return the command line's times against eager's, as Markdown."""
     rows = []
     for one in run["runs"]:
-        eager = run["eager"] * one["members"] if run["eager"] and one["cold"] else None
+        eager = statistics.mean(run["eager"]) * one["members"] if run["eager"] and one["cold"] else None
         rows.append(
             [
                 str(one["members"]),
@@ -225,7 +228,8 @@ def ladder_report(run: Run) -> str:
         said += (
             " Eager's time is calculated from a measured chunk of every model on main.py's splits of every kind of "
             "task, with what is measured after each epoch: one thread on one core, cell after cell, without start, "
-            "logs or pages."
+            "logs or pages. The mean stands in the table of what it was for one member before the runs and after: "
+            f"{' and '.join(seconds(one) for one in run['eager'])}."
         )
     if alone := run.get("alone"):
         said += (
