@@ -28,8 +28,8 @@ Call = tuple[Any, ...]
 """A verb of a log, the log's number, and what the verb is given."""
 
 PAUSE = 0.5
-"""Seconds for which calls are gathered before they are handed over: rows that W&B gets in one go cost it 0.6 of what rows
-cost that come one by one, each of which wakes a thread and a server."""
+"""Seconds for which calls are gathered before they are handed over: rows that W&B gets in one go cost it 0.6 of what
+rows cost that come one by one, each of which wakes a thread and a server."""
 
 
 class WandbApart:

@@ -86,8 +86,8 @@ def summarise(metrics: Mapping[str, Float[np.ndarray, " member"]]) -> tuple[dict
         return {}, {}
     table = np.array(list(metrics.values()), dtype=np.float64)  # at once: key by key it took a third of a row's time
     names, finite = list(metrics), np.isfinite(table).all(axis=1)
-    if not finite.all():
-        names, table = [name for name, kept in zip(names, finite, strict=True) if kept], table[finite]
+    if not np.all(finite):
+        names, table = np.array(names)[finite].tolist(), table[finite]
     if table.shape[1] == 1:
         return dict(zip(names, table[:, 0].tolist(), strict=True)), {}
     means, stds = table.mean(axis=1).tolist(), table.std(axis=1, ddof=1).tolist()

@@ -9,34 +9,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from coretx.parts import LengthScore
-from coretx.results import EpochRecord, ModelResult, RunRecord, SplitScores
-from coretx.runlog import panels
+from coretx.results import EpochRecord, ModelResult, RunRecord
+from coretx.runlog import panels, rows
 from coretx.runlog.base import Status
+from coretx.runlog.rows import KEYS
 from coretx.runlog.session import Mode, Session
 
 PROJECT = "transformer-scratchpad-{task}"
 RUN_NAME = "seed {seed}, n {n_samples}"
 
-KEYS = {
-    "step": "{prefix}/step",
-    "metric": "{prefix}/metrics/{name}",
-    "metric_std": "{prefix}/metrics/members_std/{name}",
-    "plot": "{prefix}/metrics/{name}",
-    "panel": "{prefix}/{split}/{name}",
-    "final": "{prefix}/final/{name}_{split}",
-    "final_std": "{prefix}/final/members_std/{name}_{split}",
-    "last": "{prefix}/final/last_epoch/{name}_{split}",
-    "last_std": "{prefix}/final/last_epoch/members_std/{name}_{split}",
-    "length": "{prefix}/final/at_length/{length}/{name}",
-    "length_std": "{prefix}/final/at_length/{length}/members_std/{name}",
-    "best_epoch": "{prefix}/final/best_epoch",
-    "best_epoch_std": "{prefix}/final/members_std/best_epoch",
-    "fact": "{prefix}/final/{name}",
-}
-"""Every key that W&B sees. `metric` takes each key of an EpochRecord; `last` is a `final` of the last epoch's weights,
-where those of `best_epoch` were chosen on validation; `length` stands for each evaluated
-length that the model is applicable to; each `fact` of a cell stands in the summary, named as in benchmarking.csv."""
 LINE_PLOTS = {
     "loss": "loss_train",
     "accuracy_train_history": "accuracy_train",
@@ -62,9 +43,6 @@ AXES = {
     "roc": {"x-axis-title": "False positive rate", "y-axis-title": "True positive rate"},
     "pr": {"x-axis-title": "Recall", "y-axis-title": "Precision"},
 }
-FINAL_SCORES = ("accuracy", "loss", "auc", "average_precision")
-"""Names of a `final`, for each split that was scored."""
-
 EXIT_CODES: Mapping[Status, int] = {"done": 0, "failed": 1, "interrupted": 130}
 SETTINGS: Mapping[str, Any] = {
     "console": "off",
@@ -118,8 +96,8 @@ class WandbLog:
         if self._handle is None or self._failed:
             return
         with self._guarded("epoch"):
-            rows = [self._row(prefix, record) for prefix, record in records]
-            for row in rows:
+            built = [self._row(prefix, record) for prefix, record in records]
+            for row in built:
                 self._handle.log(row)
 
     def model_done(self, prefix: str, result: ModelResult) -> None:
@@ -128,19 +106,12 @@ class WandbLog:
             return
         with self._guarded("model_done"):
             row: dict[str, Any] = {KEYS["step"].format(prefix=prefix): result.config.epochs - 1}
-            for split, scores in result.scores.items():
-                row |= _split_panels(prefix, split, result) | _final_scores(prefix, split, scores, "final")
-            for split, scores in result.last_scores.items():
-                row |= _final_scores(prefix, split, scores, "last")
-            for score in result.lengths:
-                row |= _length_scores(prefix, score)
-            if result.best_epoch is not None:
-                means, stds = panels.summarise({"best_epoch": result.best_epoch.astype(float)})
-                row |= {KEYS[name].format(prefix=prefix): mean for name, mean in means.items()}
-                row |= {KEYS[f"{name}_std"].format(prefix=prefix): std for name, std in stds.items()}
+            for split in result.scores:
+                row |= _split_panels(prefix, split, result)
+            row |= rows.ends(prefix, result)
             if result.scores:
                 self._handle.log(row)
-            for name, value in _facts(result).items():
+            for name, value in rows.facts(result).items():
                 self._handle.summary[KEYS["fact"].format(prefix=prefix, name=name)] = value
 
     def finish(self, status: Status) -> None:
@@ -155,8 +126,7 @@ class WandbLog:
         means, stds = panels.summarise(record.metrics)
         self._histories.add(prefix, record, means)
         row: dict[str, Any] = {KEYS["step"].format(prefix=prefix): record.epoch}
-        row |= {KEYS["metric"].format(prefix=prefix, name=name): mean for name, mean in means.items()}
-        row |= {KEYS["metric_std"].format(prefix=prefix, name=name): std for name, std in stds.items()}
+        row |= rows.named("metric", means, stds, prefix=prefix)
         epochs = self._run.cells[prefix].epochs
         if record.epoch in panels.plot_epochs(epochs):
             last = record.epoch == epochs - 1
@@ -197,7 +167,7 @@ class WandbLog:
             project=PROJECT.format(task=self._run.task),
             name=RUN_NAME.format(seed=self._run.seed, n_samples=self._run.n_samples),
             dir=str(self._folder),
-            config=_config(self._run),
+            config=rows.config(self._run),
             mode=mode,
             reinit="create_new",  # runs of several tasks may be open at once
             settings=wandb.Settings(**{**SETTINGS, **self._session.settings}),
@@ -219,62 +189,14 @@ def _logged_in() -> bool:
     return wandb.login(prompt=False, verify=False)
 
 
-def _config(run: RunRecord) -> dict[str, Any]:
-    """Return what W&B keeps beside the run: every cell's whole config under its prefix."""
-    return {
-        "task": run.task,
-        "title": run.title,
-        "seed": run.seed,
-        "n_samples": run.n_samples,
-        "overlap": {**run.overlap.__dict__, "overlap_rate": run.overlap.overlap_rate},
-        "splits": {split: counts.__dict__ for split, counts in run.counts.items()},
-        "commit": run.commit,
-        "version": run.version,
-        "cells": {prefix: {"id": cell.id, **cell.as_dict()} for prefix, cell in run.cells.items()},
-    }
-
-
-def _facts(result: ModelResult) -> dict[str, Any]:
-    """Return what the table says of a cell beside its scores; what it has not is left out."""
-    ceiling = result.ceilings.get(result.view)
-    facts = {
-        "status": result.status,
-        "failure": result.failure,
-        "parameters": result.parameters,
-        "seconds": result.provenance.seconds.get("total"),
-        "ceiling": None if ceiling is None else ceiling.value,
-        "alarm": result.alarm,
-    }
-    return {name: value for name, value in facts.items() if value is not None}
-
-
-def _final_scores(prefix: str, split: str, scores: SplitScores, key: str) -> dict[str, float]:
-    means, stds = panels.summarise({name: getattr(scores, name) for name in FINAL_SCORES})
-    row = {KEYS[key].format(prefix=prefix, split=split, name=name): mean for name, mean in means.items()}
-    spread = KEYS[f"{key}_std"]
-    return row | {spread.format(prefix=prefix, split=split, name=name): std for name, std in stds.items()}
-
-
-def _length_scores(prefix: str, score: LengthScore) -> dict[str, float]:
-    if score.accuracy is None or score.loss is None:
-        return {}
-    means, stds = panels.summarise({"accuracy": score.accuracy, "loss": score.loss})
-    named = {"length": means, "length_std": stds}
-    return {
-        KEYS[key].format(prefix=prefix, length=score.length, name=name): value
-        for key, values in named.items()
-        for name, value in values.items()
-    }
-
-
 def _line_plots(prefix: str, histories: panels.Histories, limit: int) -> dict[str, Any]:
     plots = {}
     for name, metric in LINE_PLOTS.items():
-        rows, points = panels.curve_rows({metric: histories.curve(prefix, metric)}, limit)
-        title = f"{prefix}: {metric}{_thinned(len(rows), points)}"
-        if rows:
+        drawn, points = panels.curve_rows({metric: histories.curve(prefix, metric)}, limit)
+        title = f"{prefix}: {metric}{_thinned(len(drawn), points)}"
+        if drawn:
             plots[KEYS["plot"].format(prefix=prefix, name=name)] = _panel(
-                "line", rows, {"title": title, "xname": "epoch"}
+                "line", drawn, {"title": title, "xname": "epoch"}
             )
     return plots
 
@@ -284,21 +206,21 @@ def _split_panels(prefix: str, split: str, result: ModelResult) -> dict[str, Any
     scores = result.scores[split]
     built = {}
     for name, lines in panels.curve_lines(scores, result.predictions.get(split)).items():
-        rows, points = panels.curve_rows(lines)
-        title = f"{prefix}: {name.upper()}, {split}{_thinned(len(rows), points)}"
-        if rows:
-            built[name] = _panel(name, rows, {"title": title, **AXES[name]})
+        drawn, points = panels.curve_rows(lines)
+        title = f"{prefix}: {name.upper()}, {split}{_thinned(len(drawn), points)}"
+        if drawn:
+            built[name] = _panel(name, drawn, {"title": title, **AXES[name]})
     title = f"{prefix}: confusion matrix, {split}"
     built["confusion"] = _panel("confusion", panels.confusion_rows(scores), {"title": title})
     return {KEYS["panel"].format(prefix=prefix, split=split, name=name): panel for name, panel in built.items()}
 
 
-def _panel(kind: str, rows: list[list[Any]], strings: dict[str, str]) -> Any:
+def _panel(kind: str, points: list[list[Any]], strings: dict[str, str]) -> Any:
     """Return the panel that wandb.plot builds, without its need of pandas, of predictions, or of thrice the time."""
     wandb = import_wandb()
     definition, fields = PANELS[kind]
-    table = wandb.Table(columns=list(fields.values()), data=rows[:1], optional=False)
-    table.data.extend(rows[1:])  # they are like the first: W&B would find out the types of each, in 27 us
+    table = wandb.Table(columns=list(fields.values()), data=points[:1], optional=False)
+    table.data.extend(points[1:])  # they are like the first: W&B would find out the types of each, in 27 us
     return wandb.plot_table(definition, table, fields, strings)
 
 
