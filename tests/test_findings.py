@@ -72,8 +72,8 @@ def test_the_other_engine_says_the_same():
     one = {_pair(row): row for row in rows("comparisons.csv", **torch)}
     decided = Counter((one[pair]["verdict"], five[pair]["verdict"]) for pair in five)
     same = decided["differs", "differs"] + decided["not told apart", "not told apart"]
-    assert (len(five), same) == (len(one), 185) == (189, 185)
-    assert (decided["differs", "not told apart"], decided["not told apart", "differs"]) == (3, 1)
+    assert (len(five), same) == (len(one), 181) == (189, 181)
+    assert (decided["differs", "not told apart"], decided["not told apart", "differs"]) == (5, 3)
     told = [pair for pair in five if five[pair]["verdict"] == one[pair]["verdict"] == "differs"]
     assert [p for p in told if float(five[p]["difference"]) * float(one[p]["difference"]) <= 0] == []
 
@@ -83,7 +83,7 @@ def test_the_other_engine_says_the_same():
     ]
     apart = {cell: abs(scores[0][cell] - scores[1][cell]) for cell in scores[0]}
     assert len(apart) == 63
-    assert (sum(d <= 0.02 for d in apart.values()), sum(d <= 0.05 for d in apart.values())) == (48, 56)
+    assert (sum(d <= 0.02 for d in apart.values()), sum(d <= 0.05 for d in apart.values())) == (46, 56)
     small = {task for (task, _), difference in apart.items() if difference > 0.05}
     assert small == {"single_digit_sum", "single_digit_sum_swapped", "has_all_tokens"}
 
