@@ -83,7 +83,7 @@ def test_the_other_engine_says_the_same():
     ]
     apart = {cell: abs(scores[0][cell] - scores[1][cell]) for cell in scores[0]}
     assert len(apart) == 63
-    assert (sum(d <= 0.02 for d in apart.values()), sum(d <= 0.05 for d in apart.values())) == (46, 56)
+    assert (sum(d <= 0.02 for d in apart.values()), sum(d <= 0.05 for d in apart.values())) == (47, 57)
     small = {task for (task, _), difference in apart.items() if difference > 0.05}
     assert small == {"single_digit_sum", "single_digit_sum_swapped", "has_all_tokens"}
 
