@@ -11,7 +11,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
+from itertools import count, groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -96,25 +96,21 @@ class WandbApart:
         try:
             with process.stdin as requests:
                 pickle.dump(self._about, requests)
-                while calls := self._gathered():
-                    requests.write(pickle.dumps(calls, pickle.HIGHEST_PROTOCOL))
+                calls: list[Call | None] = []
+                while None not in calls:
+                    calls = self._gathered()
+                    told = [call for call in calls if call is not None]
+                    requests.write(pickle.dumps(told, pickle.HIGHEST_PROTOCOL))
                     requests.flush()
         except Exception as error:  # the helper is gone, or a plugin put into a record what cannot be sent
             self._wanted = False
             self._lines.put(f"W&B: its process is not reached ({error}); the run goes on without it")
 
-    def _gathered(self) -> list[Call]:
-        """Return the calls of the next PAUSE, at least one; none where there are no more."""
-        calls: list[Call] = []
-        call = self._calls.get()
+    def _gathered(self) -> list[Call | None]:
+        """Return the calls of the next PAUSE, at least one; a None ends the last of them."""
+        first = self._calls.get()
         self._closing.wait(PAUSE)
-        while call is not None:
-            calls.append(call)
-            if self._calls.empty():
-                return calls
-            call = self._calls.get()
-        self._calls.put(None)  # to be found once more
-        return calls
+        return [first, *(self._calls.get() for _ in range(self._calls.qsize()))]
 
     def _listen(self, process: subprocess.Popen[bytes]) -> None:
         """Keep every line that the helper says, until it ends."""
@@ -198,14 +194,12 @@ def rows_together(calls: Sequence[Call]) -> Iterator[tuple[str, int, Sequence[An
     >>> [(verb, log, len(given[0])) for verb, log, given in rows_together(calls)]
     [('epochs', 0, 2), ('epochs', 1, 1)]
     """
-    rows: dict[int, list[tuple[str, EpochRecord]]] = {}
-    for verb, number, *given in calls:
-        if verb == "epoch":
-            prefix, epoch, names, table = given
-            record = EpochRecord(epoch, dict(zip(names, table, strict=True)))
-            rows.setdefault(number, []).append((prefix, record))
-        else:
+    for are_epochs, part in groupby(calls, lambda call: call[0] == "epoch"):
+        if are_epochs:
+            rows: dict[int, list[tuple[str, EpochRecord]]] = {}
+            for _, number, prefix, epoch, names, table in part:
+                record = EpochRecord(epoch, dict(zip(names, table, strict=True)))
+                rows.setdefault(number, []).append((prefix, record))
             yield from (("epochs", log, [records]) for log, records in rows.items())
-            rows.clear()
-            yield verb, number, given
-    yield from (("epochs", log, [records]) for log, records in rows.items())
+        else:
+            yield from ((verb, number, given) for verb, number, *given in part)

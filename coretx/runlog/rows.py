@@ -1,4 +1,4 @@
-"""What rows of W&B hold: names and numbers, without W&B."""
+"""What W&B is told: the names and numbers of its rows, and what stands beside them, without W&B."""
 
 from collections.abc import Mapping
 from typing import Any
