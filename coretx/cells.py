@@ -39,12 +39,15 @@ def train_cells(
     data: Mapping[str, Dataset],
     on_epoch: Sequence[OnEpoch],
     lengths: Mapping[int, Dataset] = MappingProxyType({}),
+    scored: Mapping[str, Dataset] | None = None,
 ) -> list[ModelResult]:
     """Train cells that differ in their optimizer's rates alone, as one population, and return all that each leaves.
 
+    `scored` has the splits that final scores are taken on, those of `data` where None (see `splits.scored_splits`).
     `lengths` has rows of other lengths, on which the weights that are reported are evaluated too. Files and logs are
     the parent's. Seconds are those of the population, all that its engine compiles and does, in equal parts.
     """
+    scored = data if scored is None else scored
     begun = time.perf_counter()
     first = cells[0]
     config, grid = first.config, tuple(cell.spec.optimizer for cell in cells)
@@ -53,12 +56,12 @@ def train_cells(
     with closing(first.backend.open(first.spec, shape, population.size, config.dtype, config.strategy)) as access:
         start(access, population)
         groups = train_groups(access, population, data, on_epoch)
-        last = predict(access, data)
+        last = predict(access, scored)
         best_epoch = take_best(access)
         predictions, weights = last, {}
         if best_epoch is not None:
             weights = parameters_of(access)
-            best = predict(access, data)
+            best = predict(access, scored)
             predictions = {name: replace(part, last_logits=last[name].logits) for name, part in best.items()}
         at_lengths = answer_lengths(first.backend, first.spec, first.config, access, lengths)
         failures = [divergence_message(group.history) for group in groups]

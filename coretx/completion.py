@@ -13,6 +13,7 @@ from coretx.groups import score_groups
 from coretx.live import name
 from coretx.plan import Cell, TaskRun
 from coretx.results import Ceiling, ModelResult
+from coretx.splits import rows_wanted
 from coretx.training import OnEpoch
 
 Ceilings = Mapping[str, Mapping[str, Ceiling]]
@@ -36,7 +37,7 @@ def train_and_complete(
     Raises UsageError where they do not fit into memory.
     """
     try:
-        results = train_cells(cells, drawn.data, on_epoch, drawn.lengths)
+        results = train_cells(cells, drawn.data, on_epoch, drawn.lengths, drawn.scored)
     except (MemoryError, RuntimeError) as error:
         if is_out_of_memory(error):
             members, said = cells[0].config.members * len(cells), str(error).partition("\n")[0]
@@ -65,8 +66,8 @@ def complete(
 ) -> ModelResult:
     """Return the result with what its run knows: the command, the rows of the splits, the ceilings."""
     made = replace(result.provenance, command=reproducing_command(cell, config))
-    view, test = cell.spec.view, drawn.data["test"]
-    exhausted = len(test) < n_samples
+    view, test = cell.spec.view, drawn.scored["test"]
+    exhausted = len(drawn.data["test"]) < rows_wanted("test", n_samples, config.split)
     above = alarm(view, result.scores["test"].accuracy, found, test, exhausted) if result.scores else None
     known = {"counts": drawn.counts, "view": view, "ceilings": found, "alarm": above}
     if result.predictions:

@@ -11,14 +11,23 @@ from coretx.lengths import draw_lengths
 from coretx.machine import cores
 from coretx.plan import TaskRun
 from coretx.results import Overlap, SplitCounts
-from coretx.splits import Protocol, assert_disjoint, count_splits, draw_splits, measure_overlap
+from coretx.splits import (
+    SCORED_ROWS,
+    Protocol,
+    assert_disjoint,
+    count_splits,
+    draw_splits,
+    measure_overlap,
+    scored_splits,
+)
 from coretx.tasks.base import Task
 
 
 class Drawn(NamedTuple):
-    """What a run trains on and is tested on."""
+    """What a run trains on and is tested on: `data` in every epoch, `scored` at the end (see `scored_splits`)."""
 
     data: Mapping[str, Dataset]
+    scored: Mapping[str, Dataset]
     lengths: Mapping[int, Dataset]
     counts: Mapping[str, SplitCounts]
     overlap: Overlap
@@ -28,19 +37,23 @@ class Drawn(NamedTuple):
 def draw(task_run: TaskRun, config: RunConfig) -> Drawn:
     """Draw a run's data and look at it. UsageError where its task breaks its contract."""
     task, n, seed, protocol = task_run.task, task_run.n_samples, task_run.seed, config.split
-    data, counts, overlap = draw_and_count(task, n, seed, protocol)
-    lengths = draw_lengths(task, config.eval_lengths, n, seed, protocol)
-    return Drawn(data, lengths, counts, overlap, groups=find_groups(task, data["test"]))
-
-
-def draw_and_count(
-    task: Task, n: int, seed: int, protocol: Protocol
-) -> tuple[dict[str, Dataset], dict[str, SplitCounts], Overlap]:
-    """Draw the splits of a task, and what they hold and share."""
     data = draw_splits(task, n, seed, protocol)
+    scored = scored_splits(task, data, seed, protocol)
+    counts, overlap = count(task, scored, n, seed, protocol)
+    other_lengths = [length for length in config.eval_lengths if length != task.sequence_length]
+    rows = SCORED_ROWS if protocol == "disjoint" else n
+    at_other_lengths = draw_lengths(task, other_lengths, rows, seed, protocol)
+    lengths = {length: at_other_lengths.get(length, scored["test"]) for length in config.eval_lengths}
+    return Drawn(data, scored, lengths, counts, overlap, groups=find_groups(task, scored["test"]))
+
+
+def count(
+    task: Task, data: Mapping[str, Dataset], n: int, seed: int, protocol: Protocol
+) -> tuple[dict[str, SplitCounts], Overlap]:
+    """Return what the splits of a task hold and share. UsageError where disjoint ones share a problem."""
     if protocol == "disjoint":
         assert_disjoint(task, data)
-    return data, count_splits(task, data, n, seed, protocol), measure_overlap(task, data, n, seed, protocol)
+    return count_splits(task, data, n, seed, protocol), measure_overlap(task, data, n, seed, protocol)
 
 
 def draw_all(runs: Sequence[TaskRun], config: RunConfig) -> list[Drawn]:

@@ -7,7 +7,7 @@ from functools import partial
 from coretx import provenance
 from coretx.completion import Ceilings, find_ceilings, train_and_complete
 from coretx.config import RunConfig
-from coretx.draws import Drawn, draw_all, draw_and_count
+from coretx.draws import Drawn, count, draw_all
 from coretx.interrupts import at_interrupt
 from coretx.plan import Cell, Plan, TaskRun, make_plan, side_by_side
 from coretx.plugins import Catalogue
@@ -17,7 +17,7 @@ from coretx.results import CellConfig, EpochRecord, ModelResult, RunRecord
 from coretx.runlog.apart import WandbApart
 from coretx.runlog.base import RunLog, Tee
 from coretx.runlog.jsonl import JsonLinesLog
-from coretx.splits import scarcity
+from coretx.splits import draw_splits, rows_wanted, scarcity
 from coretx.store import cell_path, load_result, save_result
 from coretx.version import __version__
 from coretx.workers import Event, SideBySide
@@ -197,10 +197,11 @@ class Experiment:
     def open(self, task_run: TaskRun, drawn: Drawn) -> OpenRun:
         """Prepare a run and its log, which says nothing before the first cell starts."""
         task, n = task_run.task, task_run.n_samples
-        if any(len(split) < n for split in drawn.data.values()):
+        protocol = self.config.split
+        if any(len(rows) < rows_wanted(name, n, protocol) for name, rows in drawn.data.items()):
             self.progress.note(scarcity(task.name, n, drawn.data))
         for length, rows in drawn.lengths.items():
-            if len(rows) < n:
+            if len(rows) < rows_wanted("test", n, protocol):
                 self.progress.note(f"{task.name}: {n} rows of {length} steps were asked for, there are {len(rows)}")
         configs = {prefix: cell.config for prefix, cell in task_run.cells.items()}
         devices = {cell.backend.name: cell.backend.device_name for cell in task_run.cells.values()}
@@ -261,7 +262,7 @@ class Experiment:
         publish.publish_splits(run.record.overlap, run.record.counts, self.config.out)
         if run.record.overlap.split == "disjoint":
             task, n, seed = run.task_run.task.with_negatives("original"), run.task_run.n_samples, run.task_run.seed
-            _, counts, overlap = draw_and_count(task, n, seed, "original")
+            counts, overlap = count(task, draw_splits(task, n, seed, "original"), n, seed, "original")
             publish.publish_splits(overlap, counts, self.config.out)
 
     def keep(self, run: OpenRun, prefix: str, cell: Cell, result: ModelResult) -> None:

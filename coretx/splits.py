@@ -16,17 +16,41 @@ Protocol = Literal["disjoint", "original"]
 SEED_OF = {"train": 0, "test": 1, "val": 2}
 """What is added to a run's seed to name the draw of each split; so seeds of runs with data of their own are 3 apart."""
 DATA_SEEDS_APART = len(SEED_OF)
+SCORED_ROWS = 10_000
+"""Test rows of a disjoint draw that final scores are taken on, whatever n is; all of its side where that has fewer."""
 
 
 def draw_splits(task: Task, n_samples: int, seed: int, protocol: Protocol) -> dict[str, Dataset]:
     """Draw the splits of a run, n_samples rows each or as many as there are.
 
-    `disjoint`: train, val and test from three sides of the task's space that share no problem, distinct rows only.
-    `original`: train and test, independently and with replacement. Raises UsageError as `prepare_data` does.
+    `disjoint`: train, val and test from three sides of the task's space that share no problem, distinct rows only, of
+    test at most SCORED_ROWS. `original`: train and test, independently and with replacement. Raises UsageError as
+    `prepare_data` does.
     """
     if protocol == "original":
         return {name: prepare_data(n_samples, seed + SEED_OF[name], task=task) for name in ("train", "test")}
-    return {side: prepare_data(n_samples, seed + SEED_OF[side], task=task, side=side) for side in SIDES}
+    return {side: _draw(task, rows_wanted(side, n_samples, protocol), seed, side) for side in SIDES}
+
+
+def rows_wanted(split: str, n_samples: int, protocol: Protocol) -> int:
+    """Return the rows that a split should have for the curves: n, of a disjoint test split at most SCORED_ROWS."""
+    return min(n_samples, SCORED_ROWS) if (split, protocol) == ("test", "disjoint") else n_samples
+
+
+def scored_splits(task: Task, data: Mapping[str, Dataset], seed: int, protocol: Protocol) -> dict[str, Dataset]:
+    """Return the splits of a run as final scores are taken on them: a disjoint test split with all SCORED_ROWS rows.
+
+    Its first rows are those of `data`, whose loss and accuracy every epoch measures. The others are rows of the draw of
+    SCORED_ROWS rows that are not among the first, as many of each class as make up that draw's number.
+    """
+    if protocol == "original":
+        return dict(data)
+    first, every = data["test"], _draw(task, SCORED_ROWS, seed, "test")
+    new = np.flatnonzero(~np.isin(row_keys(every.x), row_keys(first.x)))
+    missing = [max(int((every.y == label).sum() - (first.y == label).sum()), 0) for label in (0, 1)]
+    more = np.sort(np.concatenate([new[every.y[new] == label][:count] for label, count in enumerate(missing)]))
+    test = Dataset(np.concatenate([first.x, every.x[more]]), np.concatenate([first.y, every.y[more]]))
+    return {**data, "test": test}
 
 
 def assert_disjoint(task: Task, data: Mapping[str, Dataset]) -> None:
@@ -68,11 +92,11 @@ def count_splits(
     small = dict.fromkeys(data, False)
     if protocol == "disjoint":
         n = max(n_samples, SMALL_SPACE)
-        small = {side: n > len(data[side]) and len(_most(task, n, seed, side)) < SMALL_SPACE for side in SIDES}
+        small = {side: n > len(data[side]) and len(_draw(task, n, seed, side)) < SMALL_SPACE for side in SIDES}
     return {name: count_split(task, split, small[name]) for name, split in data.items()}
 
 
-def _most(task: Task, n: int, seed: int, side: Side) -> Dataset:
+def _draw(task: Task, n: int, seed: int, side: Side) -> Dataset:
     return prepare_data(n, seed + SEED_OF[side], task=task, side=side)
 
 

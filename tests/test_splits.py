@@ -5,7 +5,15 @@ import pytest
 
 from coretx.data import Dataset, prepare_data
 from coretx.errors import UsageError
-from coretx.splits import DATA_SEEDS_APART, assert_disjoint, count_splits, draw_splits, measure_overlap
+from coretx.splits import (
+    DATA_SEEDS_APART,
+    SCORED_ROWS,
+    assert_disjoint,
+    count_splits,
+    draw_splits,
+    measure_overlap,
+    scored_splits,
+)
 from coretx.tasks.base import Task, row_keys
 from coretx.tasks.registry import TASKS
 
@@ -51,6 +59,34 @@ def test_original_protocol_is_the_original_draw(task):
     data = draw_splits(task, N, 5, "original")
     assert list(data) == ["train", "test"]
     assert data["test"].x.tobytes() == prepare_data(N, 6, task=task).x.tobytes()
+
+
+def test_final_scores_are_taken_on_more_test_rows_of_which_the_first_are_those_of_every_epoch(task):
+    data = draw_splits(task, N, 0, "disjoint")
+    scored = scored_splits(task, data, 0, "disjoint")
+    first, test = data["test"], scored["test"]
+    assert scored["train"] is data["train"]
+    assert scored["val"] is data["val"]
+    assert test.x[: len(first)].tobytes() == first.x.tobytes()
+    assert test.y[: len(first)].tobytes() == first.y.tobytes()
+    assert len(test) == min(SCORED_ROWS, len(draw_splits(task, SCORED_ROWS, 0, "disjoint")["test"]))
+    assert len(set(row_keys(test.x).tolist())) == len(test)
+    assert test.y.sum() == len(test) / 2
+    assert task.label(test.x).tolist() == test.y.tolist()
+    assert_disjoint(task, scored)
+
+
+def test_test_of_more_rows_than_are_scored_is_that_of_as_many():
+    task = TASKS["sign_of_winner"]
+    data = draw_splits(task, SCORED_ROWS + 4, 0, "disjoint")
+    assert len(data["train"]) == SCORED_ROWS + 4
+    assert data["test"].x.tobytes() == draw_splits(task, SCORED_ROWS, 0, "disjoint")["test"].x.tobytes()
+    assert len(scored_splits(task, data, 0, "disjoint")["test"]) == SCORED_ROWS
+
+
+def test_original_protocol_scores_the_rows_that_every_epoch_measures(task):
+    data = draw_splits(task, N, 5, "original")
+    assert scored_splits(task, data, 5, "original") == data
 
 
 @pytest.mark.parametrize("name", ["has_all_tokens", "single_digit_sum", "single_digit_sum_swapped"])
