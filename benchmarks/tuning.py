@@ -179,7 +179,7 @@ def name(cell: Cell) -> tuple[str, str, str]:
 
 
 def setting(learning_rate: float, weight_decay: float, of: ValidationRow | CellConfig) -> tuple[object, ...]:
-    """Return what decides the scores, as exactly as the file tells it: how members ran beside each other does not."""
+    """Return what decides the scores, to the six digits of older files: how members ran beside each other does not."""
     return f"{learning_rate:.6f}", f"{weight_decay:.6f}", of.seed, of.members, of.n_samples, of.epochs
 
 

@@ -295,6 +295,6 @@ def choice(results: Sequence[ModelResult]) -> str | None:
     losses = {result.config.recipe: result.scores["val"].loss.mean() for result in results if "val" in result.scores}
     if len(results) < 2 or not losses:
         return None
-    config, recipe = results[0].config, min(losses, key=lambda name: losses[name])
+    config, recipe = results[0].config, min(losses, key=lambda name: (losses[name], name))
     place = f"{config.task} {config.model} ({config.backend}), seed {config.seed}, n {config.n_samples}"
     return f"{place}: of {len(results)} points validation chooses `{recipe}`, loss {losses[recipe]:.4f} there"

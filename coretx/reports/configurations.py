@@ -88,8 +88,8 @@ def configurations(rows: Iterable[BenchmarkRow]) -> list[Configuration]:
 def chosen(rows: Iterable[BenchmarkRow]) -> list[BenchmarkRow]:
     """Return the rows of the cells that validation chooses where a model was trained at several points of a grid.
 
-    That is the lowest validation loss, of equals the first in rows; a point that diverged or was drawn without
-    validation has none. Test has no part in it.
+    That is the lowest validation loss, of equals the first by the name of its recipe, in whatever order the rows come;
+    a point that diverged or was drawn without validation has none. Test has no part in it.
     """
     grids: dict[tuple, dict[str, dict[str, dict[str, BenchmarkRow]]]] = {}
     for row in rows:
@@ -98,7 +98,7 @@ def chosen(rows: Iterable[BenchmarkRow]) -> list[BenchmarkRow]:
         points.setdefault(row.recipe, {}).setdefault(row.id, {})[row.split] = row
     found: list[BenchmarkRow] = []
     for points in grids.values():
-        cells = [_newest(list(cells.values())) for cells in points.values()]
+        cells = [_newest(list(cells.values())) for _, cells in sorted(points.items())]
         losses = [cell["val"].loss if "val" in cell else None for cell in cells]
         scored = [(loss, place) for place, loss in enumerate(losses) if loss is not None]
         if len(points) > 1 and scored:
@@ -141,12 +141,12 @@ def _configuration(base: tuple, rows: Sequence[BenchmarkRow]) -> Configuration:
     by_id: dict[tuple[str, str], dict[str, dict[str, BenchmarkRow]]] = {}
     for row in rows:
         by_id.setdefault((row.task, row.model), {}).setdefault(row.id, {})[row.split] = row
-    newest = {place: _newest(list(cells.values())) for place, cells in by_id.items()}
+    newest = {place: _newest(list(cells.values())) for place, cells in sorted(by_id.items())}
     epochs = tuple(sorted({row.epochs for row in rows}))
     older = sum(len(cells) - 1 for cells in by_id.values())
     return Configuration(*base, epochs=epochs, cells=newest, older=older)
 
 
 def _newest(cells: Sequence[Cell]) -> Cell:
-    # Of equal dates the one further down in the file, which was appended later.
-    return max(enumerate(cells), key=lambda numbered: (max(row.date for row in numbered[1].values()), numbered[0]))[1]
+    """Return the cell of the latest date, of equal dates the one whose id comes last."""
+    return max(cells, key=lambda cell: max((row.date, row.id) for row in cell.values()))

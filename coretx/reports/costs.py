@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from coretx.reports.benchmark_csv import BenchmarkRow
-from coretx.reports.configurations import Configuration
+from coretx.reports.configurations import Configuration, ordered
 from coretx.reports.formatting import DASH, count, counted, percent, seconds
 from coretx.reports.training_csv import CostRow
 
@@ -68,7 +68,10 @@ def _seconds(values: Sequence[float | None]) -> Value:
 
 
 def run_lines(configuration: Configuration, costs: Mapping[str, CostRow], titles: Mapping[str, str]) -> list[list[str]]:
-    """Return a line for every commit, version and device: since when, until when, what it trained and how long."""
+    """Return a line for every commit, version and device: since when, until when, what it trained and how long.
+
+    Tasks stand in the order of `titles`, unknown ones after them by name.
+    """
     groups: dict[tuple[str, str, str], dict[str, BenchmarkRow]] = {}
     for row in configuration.rows:
         name = costs[row.id].device_name if row.id in costs else ""
@@ -77,7 +80,8 @@ def run_lines(configuration: Configuration, costs: Mapping[str, CostRow], titles
     lines = []
     for (commit, version, device), cells in groups.items():
         dates = sorted(row.date for row in cells.values())
-        tasks = list(dict.fromkeys(titles.get(row.task) or row.task for row in cells.values()))
+        names = ordered({row.task for row in cells.values()}, tuple(titles))
+        tasks = list(dict.fromkeys(titles.get(name) or name for name in names))
         took = _seconds([row.seconds for row in cells.values()]).text
         span = [date[:16].replace("T", " ") for date in (dates[0], dates[-1])]
         named = ", ".join(tasks[:3]) + (f" and {len(tasks) - 3} more" if len(tasks) > 3 else "")

@@ -1,4 +1,4 @@
-"""CSV files with typed columns: read strictly, a row replaced in place by its key, written whole under a lock."""
+"""CSV files with typed columns: read strictly, written whole under a lock, with exact numbers and rows in order."""
 
 import csv
 import dataclasses
@@ -12,6 +12,22 @@ from typing import Any, Generic, TypeVar
 
 from coretx import durable
 from coretx.errors import UsageError
+from coretx.groups import by_size
+
+ORDER = (
+    "task",
+    "model",
+    "backend",
+    "protocol",
+    "negatives",
+    "recipe",
+    "n_samples",
+    "seed",
+    "members",
+    "epochs",
+    "against",
+)
+"""What the rows of every table are sorted by: those of these columns that it has, then its key."""
 
 Row = TypeVar("Row")
 Cell = str | int | float | None
@@ -19,7 +35,11 @@ Cell = str | int | float | None
 
 @dataclasses.dataclass(frozen=True)
 class CsvTable(Generic[Row]):
-    """How rows of a frozen dataclass stand in a file: its fields are the columns, `key` those that identify a row."""
+    """How rows of a frozen dataclass stand in a file: its fields are the columns, `key` those that identify a row.
+
+    The rows are sorted by ORDER, then by the key, so that equal rows are equal files, whatever finished first. A float
+    is the shortest text that reads back as the same number; files with rounded numbers are read as they are.
+    """
 
     row: type[Row]
     key: tuple[str, ...]
@@ -50,11 +70,12 @@ class CsvTable(Generic[Row]):
         return list(rows.values())
 
     def upsert(self, path: Path, rows: Sequence[Row]) -> None:
-        """Put rows into the file: where the key is there already in its place, otherwise at the end."""
+        """Put rows into the file, each in the place of the row with the same key, and sort the file."""
         with durable.lock(path):
             merged = {self._key(row): row for row in self.read(path)}
             merged.update({self._key(row): row for row in rows})
-            durable.write_text(path, self._text(list(merged.values())))
+            places = [name for name in (*ORDER, *self.key) if name in self.columns]
+            durable.write_text(path, self._text(sorted(merged.values(), key=lambda row: _place(row, places))))
 
     def _row(self, path: Path, number: int, line: str, kinds: Mapping[str, Any]) -> Row:
         cells = self._cells(path, number, line)
@@ -90,6 +111,11 @@ class CsvTable(Generic[Row]):
         return text.getvalue()
 
 
+def _place(row: Any, columns: Sequence[str]) -> list[Any]:
+    values = [getattr(row, name) for name in columns]
+    return [by_size(value) if isinstance(value, str) else value for value in values]
+
+
 def _lines(path: Path) -> list[str]:
     try:
         text = path.read_bytes().decode()
@@ -107,10 +133,12 @@ def _malformed(path: Path, number: int, what: str) -> UsageError:
 
 
 def _parse(text: str, kind: Any) -> Cell:
+    if kind is str:
+        return text
     if isinstance(kind, types.UnionType):  # `float | None`: an empty field is None
         return None if text == "" else _parse(text, typing.get_args(kind)[0])
     value = kind(text)
-    if kind is not str and (not math.isfinite(value) or "_" in text or text != text.strip()):
+    if not math.isfinite(value) or "_" in text or text != text.strip():
         raise ValueError  # Python reads "1_000" and " 7" as numbers; no other reader of the file would
     return value
 
@@ -125,7 +153,7 @@ def _format(column: str, value: Cell) -> str:
         return ""
     if isinstance(value, float):
         assert math.isfinite(value), f"{column} must be finite or None, got {value}"
-        return f"{value:.6f}"
+        return repr(float(value))  # a float64 of NumPy's has another repr
     text = str(value)
     if any(character in text for character in "\r\n\0"):
         raise UsageError(f"{column} must stand on one line of a CSV file, got {text!r}: take the line break out")

@@ -43,13 +43,14 @@ Draws = Mapping[tuple, Mapping[int, BenchmarkRow]]
 
 
 def draws_of(rows: Iterable[BenchmarkRow]) -> Draws:
-    """Return which draws of data there are of each model; of several results of one draw the newest counts.
+    """Return which draws of data there are of each model; of several results of one draw the newest counts, of equal
+    dates the one whose id comes last.
 
     Draws stand together where their seeds lie 3, or a multiple of 3, apart, so that none has a seed in common with
     another.
     """
     found: dict[tuple, dict[int, BenchmarkRow]] = {}
-    for row in sorted(rows, key=lambda row: row.date):
+    for row in sorted(rows, key=lambda row: (row.date, row.id)):
         if row.accuracy is not None:
             found.setdefault(_setting(row), {})[row.seed] = row
     return {setting: dict(sorted(draws.items())) for setting, draws in found.items()}

@@ -8,6 +8,7 @@ from scipy.special import stdtrit
 
 from coretx.reports.benchmark_csv import BenchmarkRow
 from coretx.reports.configurations import Configuration, ordered
+from coretx.reports.formatting import alike
 
 ENGINES = {"jax": "JAX", "torch": "PyTorch", "difference": "Difference"}
 """The names on the switch, in its order."""
@@ -67,7 +68,7 @@ def _cell(jax: BenchmarkRow | None, torch: BenchmarkRow | None) -> dict[str, Dif
 
 
 def _difference(jax: BenchmarkRow, torch: BenchmarkRow, name: str, scale: float, form: str) -> Difference:
-    number = getattr(jax, name) - getattr(torch, name)
+    number = alike(getattr(jax, name) - getattr(torch, name))
     half = welch_half_width(getattr(jax, f"{name}_std"), jax.members, getattr(torch, f"{name}_std"), torch.members)
     ends = "" if half is None else " to ".join(f"{scale * (number + sign * half):{form}}" for sign in (-1, 1))
     apart = half is not None and abs(number) > half

@@ -6,7 +6,7 @@ from typing import Any
 from coretx.reports import figures
 from coretx.reports.benchmark_csv import BenchmarkRow
 from coretx.reports.breakdown_csv import LengthRow
-from coretx.reports.formatting import between, count, counted, percent
+from coretx.reports.formatting import alike, between, count, counted, percent
 from coretx.reports.learning_curves import LearningCurves, Point, learning_curves
 from coretx.reports.length_curves import LengthCurves, length_curves
 from coretx.reports.templating import POLICY, render
@@ -109,7 +109,7 @@ def _span(values: Iterable[int]) -> str:
 
 
 def _ceiling(points: Iterable[Point]) -> str:
-    known = {point.test.ceiling for point in points if point.test.ceiling is not None and point.test.ceiling < 1}
+    known = {point.test.ceiling for point in points if point.test.ceiling is not None and alike(point.test.ceiling) < 1}
     return ", ".join(percent(value) for value in sorted(known))
 
 

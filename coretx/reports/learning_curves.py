@@ -58,7 +58,7 @@ def _curves(
     task: str, setting: Sequence, rows: Sequence[BenchmarkRow], trained: Mapping[str, int | None]
 ) -> LearningCurves:
     models: dict[str, dict[int, Point]] = {}
-    for row in sorted(rows, key=lambda row: (row.n_samples, row.date)):
+    for row in sorted(rows, key=lambda row: (row.n_samples, row.date, row.id)):
         size = trained.get(row.id) or row.n_samples
         models.setdefault(row.model, {})[size] = Point(size, row)
     backend, protocol, recipe, seed, members, negatives = setting

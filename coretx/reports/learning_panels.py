@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from coretx.reports.configurations import Configuration
-from coretx.reports.formatting import count, percent
+from coretx.reports.formatting import alike, count, percent
 from coretx.reports.training_csv import CurveRow, points
 
 LEFT, RIGHT, TOP, BOTTOM, WIDTH, HEIGHT = 30.0, 4.0, 6.0, 16.0, 240.0, 150.0
@@ -82,7 +82,7 @@ def learning_panels(
         return {"panels": []}
     axes = Axes(
         last=max(int(epochs[-1]) for epochs, _ in every),
-        low=min(0.4, math.floor(10 * min(float(accuracy.min()) for _, accuracy in every)) / 10),
+        low=min(0.4, math.floor(10 * alike(min(float(accuracy.min()) for _, accuracy in every))) / 10),
     )
     kinds = {model: place % LINES for place, model in enumerate(models)}
     shown = sorted({*axes.epochs, axes.last})

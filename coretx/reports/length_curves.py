@@ -39,7 +39,7 @@ def length_curves(rows: Sequence[BenchmarkRow], lengths: Sequence[LengthRow]) ->
     found = []
     for (task, *setting), group in sorted(groups.items()):
         for part in by_epochs(group):
-            cells = {row.model: row for row in sorted(part, key=lambda row: row.date)}
+            cells = {row.model: row for row in sorted(part, key=lambda row: (row.date, row.id))}
             epochs = tuple(sorted({row.epochs for row in part}))
             label = Configuration(*setting, epochs=epochs, cells={}, older=0).described(f"n = {count(setting[3])}")
             models = {model: by_id[row.id] for model, row in cells.items()}

@@ -19,12 +19,12 @@ def overlap_table(
     """Return the overlap table: what each part of the draws of this seed and size holds, the protocols side by side.
 
     Of a protocol that was drawn with several rules for negatives, the one that this configuration has is shown, or else
-    the last in the file.
+    the last by its name.
     """
     draw = (configuration.seed, configuration.n_samples)
     shown = {
         (row.task, row.split): row
-        for row in sorted(overlaps, key=lambda row: row.negatives == configuration.negatives)
+        for row in sorted(overlaps, key=lambda row: (row.negatives == configuration.negatives, row.negatives))
         if (row.seed, row.n_samples) == draw and row.task in tasks
     }
     counts = {(row.task, row.split, row.negatives, row.seed, row.n_samples, row.part): row for row in splits}

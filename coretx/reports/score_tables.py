@@ -7,7 +7,7 @@ from urllib.parse import quote
 from coretx.reports.benchmark_csv import BenchmarkRow
 from coretx.reports.configurations import Configuration
 from coretx.reports.footing import Reached
-from coretx.reports.formatting import between, counted, decimal, percent
+from coretx.reports.formatting import alike, between, counted, decimal, percent
 from coretx.reports.verdicts import Pairs, marks
 
 HasPage = Callable[[BenchmarkRow], bool]
@@ -131,7 +131,7 @@ def _score(row: BenchmarkRow | None, has_page: HasPage, mark: str, reached: Reac
             _between(row.loss_rows_low, row.loss_rows_high, decimal),
         ),
     }
-    ceiling = "" if row.ceiling is None or row.ceiling == 1 else f"ceiling {percent(row.ceiling)}"
+    ceiling = "" if row.ceiling is None or alike(row.ceiling) == 1 else f"ceiling {percent(row.ceiling)}"
     if row.split == "test" and row.ceiling is None and row.view != "full":
         ceiling = f"reached {percent(reached[row.task, row.protocol, row.negatives, row.view])}"
     return Score("done", row.accuracy, row.loss, texts, link, bool(row.small_space), ceiling, bool(row.alarm), mark)

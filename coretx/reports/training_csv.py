@@ -64,7 +64,7 @@ def curve_rows(result: ModelResult) -> list[CurveRow]:
     epochs = shown_epochs(history["accuracy_test"].shape[1])
     accuracies = [history[f"accuracy_{split}"].mean(axis=0)[epochs - 1] for split in ("train", "test")]
     config = result.config
-    lists = (" ".join(map(str, epochs.tolist())), *(" ".join(f"{v:.4f}" for v in values) for values in accuracies))
+    lists = (" ".join(map(str, epochs.tolist())), *(" ".join(map(str, values.tolist())) for values in accuracies))
     return [CurveRow(config.id, config.task, config.model, config.backend, *lists)]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from coretx.reports.benchmark_csv import BenchmarkRow
 from coretx.reports.comparisons_csv import DIFFERS, ComparisonRow
-from coretx.reports.formatting import points
+from coretx.reports.formatting import alike, points
 
 Pairs = Mapping[tuple[str, str], ComparisonRow]
 """Comparisons by the ids of their cells, the later model's first."""
@@ -32,7 +32,7 @@ def marks(cells: Mapping[str, BenchmarkRow], pairs: Pairs) -> dict[str, str]:
     scored = {model: row.accuracy for model, row in cells.items() if row.accuracy is not None}
     if not scored:
         return {}
-    best = max(scored, key=lambda model: scored[model])
+    best = max(scored, key=lambda model: alike(scored[model]))
     against = {
         model: pairs.get((cells[model].id, cells[best].id)) or pairs.get((cells[best].id, cells[model].id))
         for model in scored

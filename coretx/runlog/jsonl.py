@@ -24,7 +24,9 @@ class JsonLinesLog:
     lengths [see `LengthScore`], seconds.
     finish: status, time.
 
-    What is not finite becomes null, so that every line is JSON. Raises OutputError where the disk refuses.
+    Cells train side by side: the lines of each are in order, those of different cells interleave as they come. A number
+    reads back exactly; what is not finite becomes null, so that every line is JSON. Raises OutputError where the disk
+    refuses.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -28,8 +28,8 @@ def test_a_group_has_a_row_with_its_interval_over_problems(grouped, task, tmp_pa
         (grouped.config.id, "number of carries", "0", 60, 50),
         (grouped.config.id, "number of carries", "1", 40, 20),
     ]
-    assert (rows[0].accuracy, rows[0].accuracy_std) == (0.95, 0.05)
-    assert (rows[1].low, rows[1].high) == pytest.approx(wilson_interval(0.5, 20), abs=1e-6)
+    assert (rows[0].accuracy, rows[0].accuracy_std) == pytest.approx((0.95, 0.05), abs=1e-12)
+    assert (rows[1].low, rows[1].high) == wilson_interval(0.5, 20)
 
 
 def test_publishing_again_keeps_one_row_per_group(grouped, task, tmp_path):
@@ -79,8 +79,10 @@ def test_a_length_has_a_row_without_scores_where_it_is_not_applicable(longer, ta
     applicable, not_applicable = read_lengths(tmp_path / "benchmarks" / "lengths.csv")
     low, high = wilson_interval(0.95, 50)
     assert (applicable.length, applicable.trained, applicable.rows, applicable.keys) == (7, 2, 60, 50)
-    assert (applicable.accuracy, applicable.accuracy_std, applicable.loss) == (0.95, 0.05, 0.2)
-    assert (applicable.low, applicable.high) == pytest.approx((low, high), abs=1e-6)
+    assert (applicable.accuracy, applicable.accuracy_std, applicable.loss) == pytest.approx(
+        (0.95, 0.05, 0.2), abs=1e-12
+    )
+    assert (applicable.low, applicable.high) == pytest.approx((low, high), abs=1e-12)
     assert (not_applicable.length, not_applicable.applicable, not_applicable.accuracy, not_applicable.low) == (
         *(9, 0),
         *(None, None),
