@@ -192,7 +192,7 @@ def table(results: Sequence[ModelResult]) -> list[str]:
 def duration(seconds: float | None) -> str:
     """Return seconds as a clock shows them, `-` where unknown.
 
-    >>> duration(75.4), duration(3600), duration(None)
+    >>> duration(75.4), duration(3600.0), duration(None)
     ('1:15', '1:00:00', '-')
     """
     if seconds is None:

@@ -1,4 +1,3 @@
-import doctest
 import math
 from xml.etree import ElementTree
 
@@ -12,10 +11,6 @@ PARTS = templating._ENVIRONMENT.get_template("parts.html").module
 
 def points(values):
     return [tuple(map(float, pair.split(","))) for pair in sparks.polyline(values).split()]
-
-
-def test_docstrings_are_true():
-    assert doctest.testmod(sparks).failed == 0
 
 
 @pytest.mark.parametrize("n", [1, 2, 399, 400, 401, 5000])
