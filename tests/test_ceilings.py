@@ -127,6 +127,26 @@ def test_score_above_the_ceiling_by_more_than_chance_is_an_alarm():
     assert alarm("full", np.array([1.0]), known, test, exhausted=False) is None
 
 
+@pytest.mark.parametrize(
+    ("members", "limit"),
+    [
+        (1, 0.8675394),  # ln(1 / 10^-6) = 13.8155106, and sqrt(13.8155106 / (2 * 500)) = 0.1175394
+        (64, 0.8840686),  # ln(64 / 10^-6) = 13.8155106 + 4.1588831 = 17.9743937, and its root is 0.1340686
+    ],
+)
+def test_limit_by_hand(members, limit):
+    """Hoeffding: a mean of n rows is above its expectation by t with a chance of at most exp(-2 n t^2), each member."""
+    test = Dataset(np.zeros((500, 1, 1), np.float32), np.zeros(500, np.float32))
+    assert alarm_limit(Ceiling(0.75, "exact"), "linear", test, False, members) == pytest.approx(limit, abs=1e-7)
+
+
+def test_limit_is_never_above_one():
+    """Ten rows: sqrt(13.8155106 / 20) = 0.8311291 is allowed above a half."""
+    test = Dataset(np.zeros((10, 1, 1), np.float32), np.zeros(10, np.float32))
+    assert alarm_limit(Ceiling(0.5, "exact"), "linear", test, False, 1) == 1.0
+    assert alarm_limit(Ceiling(0.1, "exact"), "linear", test, False, 1) == pytest.approx(0.9311291, abs=1e-7)
+
+
 FIRST_SYMBOL = """
 import numpy as np
 from coretx import Task

@@ -62,6 +62,38 @@ def test_ranking_scores_stand_on_the_rarer_class_and_on_class_1():
     assert found["average_precision"].rows == wilson_interval(found["average_precision"].mean, 3)
 
 
+def test_ranking_scores_stand_on_the_rarer_class_where_that_is_class_0():
+    """Rows of label 0 at -1 and 2, of label 1 at 4, 3, 1, 1/2 and -2; Wilson's ends by its formula, z = 1.959964.
+
+    Area: of the 2 x 5 pairs 4 + 2 are in order, 0.6. Average precision: (1/1 + 2/2 + 3/4 + 4/5 + 5/7) / 5 = 0.8528571.
+    Centre and half width are (s + z^2 / 2n) / (1 + z^2 / n) and z / (1 + z^2 / n) sqrt(s (1 - s) / n + z^2 / 4n^2):
+    with s = 0.6 on n = 2 rows of the rarer class 0.5342380 and 0.4026828; with s = 0.8528571 on the n = 5 of class 1
+    0.6995469 and 0.2793350.
+    """
+    y = np.array([0, 0, 1, 1, 1, 1, 1], np.float32)
+    found = summaries(result([[-1, 2, 4, 3, 1, 0.5, -2]], y), "test")
+    assert found["auc"].mean == pytest.approx(0.6)
+    assert found["auc"].rows == pytest.approx((0.1315552, 0.9369208), abs=1e-6)
+    assert found["average_precision"].mean == pytest.approx(0.8528571, abs=1e-7)
+    assert found["average_precision"].rows == pytest.approx((0.4202119, 0.9788819), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("share", "n", "ends"),
+    [
+        # (0.8 + 0.1920729) / 1.3841459 = 0.7167401, 1.959964 / 1.3841459 * sqrt(0.016 + 0.0096036) = 0.2265777
+        (0.8, 10, (0.4901625, 0.9433178)),
+        # z^2 / (n + z^2) = 3.8414589 / 13.8414589: at the edge one end is the share itself
+        (0.0, 10, (0.0, 0.2775328)),
+        (1.0, 10, (0.7224672, 1.0)),
+        # 1 / 2 +- z / (2 sqrt(n + z^2)) = 0.979982 / 10.190263
+        (0.5, 100, (0.4038315, 0.5961685)),
+    ],
+)
+def test_wilsons_interval_by_hand(share, n, ends):
+    assert wilson_interval(share, n) == pytest.approx(ends, abs=1e-6)
+
+
 def test_units_are_problems_where_the_space_is_small():
     counts = SplitCounts((2, 2), (2, 2), (1, 2), 2, True)
     found = summaries(result([HALF], counts=counts), "test")
@@ -70,6 +102,14 @@ def test_units_are_problems_where_the_space_is_small():
     large = summaries(result([HALF], counts=dataclasses.replace(counts, small_space=False)), "test")
     assert large["accuracy"].rows == wilson_interval(0.5, 4)
     assert found["loss"].rows[1] > large["loss"].rows[1]
+
+
+def test_units_of_a_small_space_are_the_problems_of_the_class_that_has_fewer():
+    """3 problems of label 0 and 40 of label 1: 3 for the area, 40 for average precision, all 43 for the accuracy."""
+    counts = SplitCounts((300, 400), (30, 60), (3, 40), 43, True)
+    found = summaries(result([HALF], counts=counts), "test")
+    for name, n in (("auc", 3), ("average_precision", 40), ("accuracy", 43)):
+        assert found[name].rows == wilson_interval(found[name].mean, n), name
 
 
 def test_split_of_one_class_has_no_ranking_score():

@@ -4,7 +4,10 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from coretx.encoding import as_json
 from coretx.errors import OutputError
 from coretx.results import EpochRecord
 from coretx.runlog.jsonl import TIME_FIELDS, JsonLinesLog
@@ -42,6 +45,15 @@ def test_epoch_has_a_list_of_members_per_metric(make, tmp_path):
     epoch = events(write(tmp_path, make, members=3))[2]
     assert (epoch["prefix"], epoch["epoch"]) == ("mlp", 1)
     assert epoch["metrics"]["loss_train"] == [1, 2, 3]
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+@example(-0.0)
+@example(5e-324)
+def test_a_number_of_a_record_reads_back_as_the_same_bits(value):
+    for record in (value, np.array([value]), np.array([[value, 1.0]]).T):
+        read = np.ravel(json.loads(as_json(record)))
+        assert np.float64(read[0]).tobytes() == np.float64(value).tobytes()
 
 
 def test_model_done_has_exact_scores_and_seconds(make, tmp_path):
