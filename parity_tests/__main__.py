@@ -21,7 +21,7 @@ from parity_tests.cases import ENGINES, Case, lasting, load_engines, short
 from parity_tests.certificate import Certificate, Finding, Trial
 from parity_tests.faults import mutants_of
 from parity_tests.ladder import differs_before_training, first_difference
-from parity_tests.mutants import planted
+from parity_tests.mutants import StaleMutant, planted
 from parity_tests.trajectory import runner
 
 MUTANT_STEPS = 8
@@ -102,6 +102,9 @@ def certify(arguments: Arguments, engines: Mapping[str, Backend], spec: ModelSpe
         print(f"{spec.name} on {task.name}, {finding.dtype}: {told(finding, arguments.steps)}")
     if trials:
         print(f"{spec.name}: {page.killed} of {len(trials)} mutants found")
+    for trial in trials:
+        if trial.stale:
+            print(f"{spec.name}: stale, {trial.name} in {trial.engine}: {trial.stale}")
     print(f"wrote {path}")
     return page
 
@@ -145,13 +148,19 @@ def told(finding: Finding, steps: int) -> str:
 
 
 def try_mutants(spec: ModelSpec, task: Task, engines: Mapping[str, Backend]) -> list[Trial]:
-    """Return what differed first under each fault that this model can show."""
+    """Return what differed first under each fault that this model can show; nothing under one that is stale."""
     case = Case(short(spec), task)
     trials = []
     for mutant in mutants_of(spec, case.open(engines["torch"]).manifest):
-        with planted(mutant):
-            found = first_difference(engines, case, MUTANT_STEPS, mutant)
-        trials.append(Trial(mutant.name, mutant.engine, found))
+        found, stale = None, ""
+        try:
+            with planted(mutant) as calls:
+                found = first_difference(engines, case, MUTANT_STEPS, mutant)
+            if mutant.edits and not calls.count:
+                found, stale = None, "the function that it edits was never called: change the mutant"
+        except StaleMutant as error:
+            stale = str(error)
+        trials.append(Trial(mutant.name, mutant.engine, found, stale))
     return trials
 
 

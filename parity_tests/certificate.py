@@ -60,11 +60,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Trial:
-    """One fault that was put into one engine, and what differed first; None where it was not seen."""
+    """One fault that was put into one engine, and what differed first; None where it was not seen.
+
+    `stale` says why the fault could not be put there, empty where it could: then nothing was found.
+    """
 
     name: str
     engine: str
     found: Difference | None
+    stale: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ what one engine is given. JAX traces a function once and keeps the program: a pa
 seen, so a mutant gets empty caches, and the calls of the edited function are counted to prove that it was traced.
 """
 
+import ast
 import importlib
 import inspect
 import textwrap
@@ -31,6 +32,10 @@ Given = Callable[[Case, Dataset, Steps], tuple[Case, Dataset, Steps]]
 def unchanged(case: Case, data: Dataset, steps: Steps) -> tuple[Case, Dataset, Steps]:
     """Return what is given as it is."""
     return case, data, steps
+
+
+class StaleMutant(ValueError):
+    """A mutant that does not fit the source any more: nothing was planted, so nothing can have been found."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,10 @@ class Calls:
 
 @contextmanager
 def planted(mutant: Mutant) -> Iterator[Calls]:
-    """Put the mutant's edits into its engine, with empty program caches, and take them out again."""
+    """Put the mutant's edits into its engine, with empty program caches, and take them out again.
+
+    Raises StaleMutant where an edit does not fit the source.
+    """
     calls = Calls()
     with ExitStack() as stack:
         if mutant.engine == "jax":
@@ -105,17 +113,26 @@ def resolve(target: str) -> tuple[Any, str]:
 
 
 def edited(function: Callable[..., Any], old: str, new: str) -> Callable[..., Any]:
-    """Return the function with its source edited; ValueError where the text does not stand there exactly once."""
+    """Return the function with its source edited.
+
+    Raises StaleMutant where the text does not stand there exactly once, or where the edit changes no code.
+    """
     function = inspect.unwrap(function)
     source = textwrap.dedent(inspect.getsource(function))
-    if source.count(old) != 1:
-        raise ValueError(
+    body = source[source.index("def ") :]
+    if body.count(old) != 1:
+        raise StaleMutant(
             f"a mutant edits {function.__qualname__}, which must hold {old!r} once; it stands there "
-            f"{source.count(old)} times: the engine has changed, change the mutant with it"
+            f"{body.count(old)} times: the engine has changed, change the mutant with it"
         )
-    body = source[source.index("def ") :].replace(old, new)
+    changed = body.replace(old, new)
+    if ast.dump(ast.parse(changed)) == ast.dump(ast.parse(body)):
+        raise StaleMutant(
+            f"a mutant edits {function.__qualname__}, and {new!r} for {old!r} must change its code, not a comment or "
+            "nothing: change the mutant"
+        )
     scope: dict[str, Any] = {}
-    exec(compile(body, f"<mutant of {function.__qualname__}>", "exec"), function.__globals__, scope)
+    exec(compile(changed, f"<mutant of {function.__qualname__}>", "exec"), function.__globals__, scope)
     return scope[function.__name__]
 
 

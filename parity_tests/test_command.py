@@ -9,7 +9,7 @@ from parity_tests.__main__ import main
 from parity_tests.certificate import GROUPS
 from parity_tests.differences import Difference
 from parity_tests.faults import TRAINING_MUTANTS, mutants_of
-from parity_tests.mutants import Mutant
+from parity_tests.mutants import Mutant, flipped_label, given_data
 
 PLUGIN = """
 from dataclasses import dataclass
@@ -104,6 +104,29 @@ def test_a_fault_that_is_not_seen_refuses_the_certificate(tmp_path, capsys, monk
     flags = f"--models logreg --steps 3 --n-samples 40 --dtype float64 --out {tmp_path}"
     assert main(flags.split()) == 1
     assert "logreg: 0 of 1 mutants found" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("edit", "why"),
+    [
+        (("torchtx.programs:train_epoch", "no such text", ""), "it stands there 0 times"),
+        (("torchtx.models.mlp:MLP.forward", "self.head", "2 * self.head"), "never called"),
+    ],
+    ids=["text gone", "never called"],
+)
+def test_a_stale_fault_is_named_and_no_kill(tmp_path, capsys, monkeypatch, edit, why):
+    """Also where the engines differ by other means: here the fault moves the labels of one engine too."""
+    stale = Mutant("old text", "torch", "logreg", ("", 0), (edit,), given_data(flipped_label))
+    monkeypatch.setattr("parity_tests.__main__.mutants_of", lambda *_: (stale,))
+    flags = f"--models logreg --steps 3 --n-samples 40 --dtype float64 --out {tmp_path}"
+    assert main(flags.split()) == 1
+    printed = capsys.readouterr().out
+    assert "logreg: 0 of 1 mutants found" in printed
+    assert "logreg: stale, old text in torch: " in printed
+    assert why in printed
+    page = (tmp_path / "artifacts" / "_parity" / "sign_of_winner" / "logreg.html").read_text()
+    assert "<strong>stale</strong>" in page
+    assert "Refused" in page
 
 
 def test_faults_that_cannot_be_seen_are_not_tried(catalogue):

@@ -5,7 +5,7 @@ import pytest
 from parity_tests.cases import ENGINES
 from parity_tests.faults import EQUIVALENT, MUTANTS, TRAINING_MUTANTS, mutants_of
 from parity_tests.ladder import first_difference, runner_of
-from parity_tests.mutants import Mutant, edited, planted
+from parity_tests.mutants import Mutant, StaleMutant, edited, planted, resolve
 from parity_tests.trajectory import compare_runners
 
 STEPS = 8
@@ -98,8 +98,39 @@ def test_a_warm_program_hides_a_patch(engines, short_case, monkeypatch):
     assert first_difference(engines, case, 1) is None
 
 
-def test_an_edit_that_no_longer_fits_is_an_error():
-    from torchtx import programs
+def test_every_mutant_fits_the_source():
+    stale = []
+    for mutant in (*MUTANTS, *EQUIVALENT):
+        for target, old, new in mutant.edits:
+            owner, name = resolve(target)
+            try:
+                edited(getattr(owner, name), old, new)
+            except StaleMutant as error:
+                stale.append(f"{label(mutant)}: {error}")
+    assert stale == []
 
-    with pytest.raises(ValueError, match="change the mutant with it"):
-        edited(programs.train_epoch, "no such text", "")
+
+@pytest.mark.parametrize("old", ["no such text", "loss"], ids=["none", "several"])
+@pytest.mark.parametrize("check", [test_mutant_is_killed, test_equivalent_mutant_is_not_seen])
+def test_a_mutant_whose_text_is_gone_fails_its_test_and_is_no_kill(check, old, engines, short_case):
+    edits = (("torchtx.programs:train_epoch", old, "lost"),)
+    stale = Mutant("stale", "torch", "logreg", ("loss", 0), edits, proof="None.")
+    with pytest.raises(
+        StaleMutant, match=r"must hold '.*' once; it stands there \d+ times: .* change the mutant with it"
+    ):
+        check(stale, engines, short_case)
+
+
+def documented(x):
+    """Return twice x."""
+    return 2 * x  # twice
+
+
+@pytest.mark.parametrize(("old", "new"), [("# twice", "# thrice"), ("2 * x", "2 * x"), ("2 * x", "(2 * x)")])
+def test_an_edit_that_changes_no_code_is_stale(old, new):
+    with pytest.raises(StaleMutant, match="must change its code"):
+        edited(documented, old, new)
+
+
+def test_an_edit_changes_the_function():
+    assert edited(documented, "2 * x", "3 * x")(2) == 6
