@@ -37,8 +37,9 @@ Cell = str | int | float | None
 class CsvTable(Generic[Row]):
     """How rows of a frozen dataclass stand in a file: its fields are the columns, `key` those that identify a row.
 
-    The rows are sorted by ORDER, then by the key, so that equal rows are equal files, whatever finished first. A float
-    is the shortest text that reads back as the same number; files with rounded numbers are read as they are.
+    The rows are sorted by ORDER, then by the key (whole numbers in text by their size), so that equal rows are equal
+    files, whatever finished first. A float is the shortest text that reads back as the same number; files with rounded
+    numbers are read as they are.
     """
 
     row: type[Row]
@@ -60,7 +61,8 @@ class CsvTable(Generic[Row]):
         lines = _lines(path)
         if self._cells(path, 1, lines[0]) != list(self.columns):
             raise _malformed(path, 1, f"the header must be {','.join(self.columns)}, got {lines[0][:200]!r}")
-        kinds = typing.get_type_hints(self.row)
+        hints = typing.get_type_hints(self.row)
+        kinds = {name: hints[name] for name in self.columns}
         rows: dict[tuple[Cell, ...], Row] = {}
         for number, line in enumerate(lines[1:], start=2):
             row = self._row(path, number, line, kinds)
@@ -74,19 +76,19 @@ class CsvTable(Generic[Row]):
         with durable.lock(path):
             merged = {self._key(row): row for row in self.read(path)}
             merged.update({self._key(row): row for row in rows})
-            places = [name for name in (*ORDER, *self.key) if name in self.columns]
-            durable.write_text(path, self._text(sorted(merged.values(), key=lambda row: _place(row, places))))
+            order = [name for name in ORDER if name in self.columns]
+            durable.write_text(path, self._text(sorted(merged.values(), key=lambda row: self._place(row, order))))
 
     def _row(self, path: Path, number: int, line: str, kinds: Mapping[str, Any]) -> Row:
         cells = self._cells(path, number, line)
-        if len(cells) != len(self.columns):
-            raise _malformed(path, number, f"a row has {len(self.columns)} fields, got {len(cells)}")
+        if len(cells) != len(kinds):
+            raise _malformed(path, number, f"a row has {len(kinds)} fields, got {len(cells)}")
         values = {}
-        for column, text in zip(self.columns, cells, strict=True):
+        for (column, kind), text in zip(kinds.items(), cells, strict=True):
             try:
-                values[column] = _parse(text, kinds[column])
+                values[column] = _parse(text, kind)
             except ValueError as error:
-                wanted = f"{column} must be {_wanted(kinds[column])}, got {text[:80]!r}"
+                wanted = f"{column} must be {_wanted(kind)}, got {text[:80]!r}"
                 raise _malformed(path, number, wanted) from error
         return self.row(**values)
 
@@ -100,6 +102,10 @@ class CsvTable(Generic[Row]):
     def _key(self, row: Row) -> tuple[Cell, ...]:
         return tuple(getattr(row, name) for name in self.key)
 
+    def _place(self, row: Row, order: Sequence[str]) -> tuple[list[Any], list[Any]]:
+        key = [by_size(value) if isinstance(value, str) else value for value in self._key(row)]
+        return [getattr(row, name) for name in order], key
+
     def _name(self, row: Row) -> str:
         return ", ".join(f"{name} {value}" for name, value in zip(self.key, self._key(row), strict=True))
 
@@ -109,11 +115,6 @@ class CsvTable(Generic[Row]):
         writer.writerow(self.columns)
         writer.writerows([[_format(name, getattr(row, name)) for name in self.columns] for row in rows])
         return text.getvalue()
-
-
-def _place(row: Any, columns: Sequence[str]) -> list[Any]:
-    values = [getattr(row, name) for name in columns]
-    return [by_size(value) if isinstance(value, str) else value for value in values]
 
 
 def _lines(path: Path) -> list[str]:

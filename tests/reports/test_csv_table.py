@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from coretx.comparisons import holm
 from coretx.reports.benchmark_csv import BENCHMARK, OVERLAP, SPLIT
 from coretx.reports.breakdown_csv import GROUP
 from coretx.reports.comparisons_csv import COMPARISONS
@@ -49,10 +50,12 @@ def test_a_number_reads_back_as_the_same_bits(tmp_path_factory, value):
     assert struct.pack("<d", row.value) == struct.pack("<d", value)
 
 
-def test_a_p_value_is_no_zero(tmp_path, make_comparison):
-    row = make_comparison(p=1.25e-9, p_holm=3.75e-9)
-    COMPARISONS.upsert(tmp_path / "comparisons.csv", [row])
-    assert COMPARISONS.read(tmp_path / "comparisons.csv") == [row]
+def test_holms_correction_can_be_made_again_from_the_table(tmp_path, make_comparison):
+    p = [1e-12, 2.1e-9, 0.0123456789012345]
+    rows = [make_comparison(id=f"{i}", p=p[i], p_holm=float(corrected)) for i, corrected in enumerate(holm(p))]
+    COMPARISONS.upsert(tmp_path / "comparisons.csv", rows)
+    found = COMPARISONS.read(tmp_path / "comparisons.csv")
+    assert holm([row.p for row in found]).tolist() == [row.p_holm for row in found]
 
 
 def test_a_number_of_numpy_is_written_as_any_other(tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from coretx.reports.benchmark_csv import OverlapRow
 from coretx.reports.breakdown_csv import LengthRow
 from coretx.reports.configurations import chosen, configurations
 from coretx.reports.costs import run_lines
@@ -62,8 +63,9 @@ def test_tasks_of_a_run_stand_in_the_order_of_their_titles(make_row, turn):
 def test_pages_do_not_depend_on_the_order_of_rows(twins, make_row, make_comparison):
     rows = [*twins, *(make_row(id=f"{task}{n}", task=task, n_samples=n) for task in ("z", "s") for n in (10, 9))]
     comparisons = [make_comparison(id="b", against_id=id) for id in ("z10", "a")]
+    overlaps = [OverlapRow("sum_is_positive", "original", 0, 1000, n, 9, 0.5, f"rule {n}", n) for n in (1, 2)]
     pages = [
-        (render_dashboard(rows[::turn], [], [], comparisons[::turn], has_page=lambda row: False, **NAMES),
+        (render_dashboard(rows[::turn], overlaps[::turn], [], comparisons[::turn], has_page=lambda row: False, **NAMES),
          render_generalisation(rows[::turn], [], **NAMES))
         for turn in (1, -1)
     ]  # fmt: skip
