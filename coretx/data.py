@@ -1,6 +1,6 @@
 """From a task to the rows a model trains on: sampling, overlap, batch order."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from coretx.config import MIN_SAMPLES
 from coretx.errors import UsageError
 from coretx.seeds import stream
+from coretx.tasks import contract
 from coretx.tasks.base import Task, row_keys
 from coretx.tasks.registry import get_task
 from coretx.tasks.sides import SIDES, Side
@@ -17,6 +18,8 @@ MAX_DRAWS = 500
 FRUITLESS = 20
 """Draws in a row that bring no row of a class that is short, after which it is taken to have no more: one alone may
 miss a class that one candidate in a thousand belongs to."""
+ROWS_PER_BLOCK = 512
+"""Candidates that are looked at together, at least."""
 
 
 @dataclass(frozen=True)
@@ -44,42 +47,26 @@ def prepare_data(n_samples: int, seed: int, *, task: Task | str, side: Side | No
     task = get_task(task) if isinstance(task, str) else task
     rng = stream(seed, task.name, purpose="data")
     wanted = {1: n_samples // 2, 0: n_samples - n_samples // 2}
+    data = draw(wanted, rng, task=task) if side is None else draw_side(wanted, rng, task=task, side=side)
+    contract.check_labels(task, data.x, data.y)
+    contract.check_generator(task)
     if side is not None:
-        return draw_side(wanted, rng, task=task, side=side)
-    pool = draw_candidates(max(10 * n_samples, 512), rng, task=task)
-    rows = np.concatenate([draw_class(pool, value, count, rng, task=task) for value, count in wanted.items()])
-    rows = rng.permutation(rows)
-    return Dataset(pool.x[rows], pool.y[rows])
+        contract.check_keys(task, data.x)
+    return data
 
 
 def draw_candidates(n: int, rng: np.random.Generator, *, task: Task) -> Dataset:
-    """Draw n labelled candidates; UsageError where the task's output is not what its contract says."""
-    x = np.asarray(task.generate_candidates(n, rng))
-    shape = (n, task.sequence_length, task.feature_dim)
-    if x.shape != shape or x.dtype != np.float32:
-        raise UsageError(
-            f"task {task.name}: generate_candidates must return float32 of shape {shape}, got {x.dtype} {x.shape}"
-        )
-    return Dataset(x, label(x, task=task))
+    """Draw n labelled candidates; UsageError where they have not the form that the task's contract says."""
+    x = contract.candidates(task, n, rng)
+    return Dataset(x, contract.labels(task, x))
 
 
-def label(x: Float[np.ndarray, "n time feature"], *, task: Task) -> Float[np.ndarray, " n"]:
-    """Return the labels of x; UsageError where they are not zeros and ones that depend on each row alone."""
-    y, again = np.asarray(task.label(x)), np.asarray(task.label(x[::-1].copy()))[::-1]
-    if y.shape != (len(x),) or y.dtype != np.float32 or not np.isin(y, (0, 1)).all():
-        raise UsageError(
-            f"task {task.name}: label must return float32 zeros and ones of shape ({len(x)},), got {y.dtype} {y.shape} "
-            f"with values {np.unique(y)[:4].tolist()}"
-        )
-    _, first, place = np.unique(row_keys(x), return_index=True, return_inverse=True)
-    changed = np.flatnonzero((y != again) | (y != y[first[place]]))
-    if len(changed):
-        raise UsageError(
-            f"task {task.name}: label must depend on the row alone, but "
-            f'"{task.render(x[changed[0]])}" has label 0 at one time and 1 at another: take out of label whatever is '
-            "random, counts calls or looks at other rows"
-        )
-    return y
+def draw(wanted: dict[int, int], rng: np.random.Generator, *, task: Task) -> Dataset:
+    """Draw the wanted number of rows of each class as the original does."""
+    pool = draw_candidates(max(10 * sum(wanted.values()), 512), rng, task=task)
+    rows = np.concatenate([draw_class(pool, value, count, rng, task=task) for value, count in wanted.items()])
+    rows = rng.permutation(rows)
+    return Dataset(pool.x[rows], pool.y[rows])
 
 
 def draw_class(
@@ -100,46 +87,82 @@ def absent_class(pool: Dataset, value: int, *, task: Task) -> UsageError:
     )
 
 
+@dataclass
+class Kept:
+    """Distinct rows of one class on one side, in the order in which they came, up to `count`."""
+
+    task: Task
+    side: Side
+    count: int
+    x: Float[np.ndarray, "n time feature"]
+    keys: set[bytes] = field(default_factory=set)
+
+    @property
+    def short(self) -> int:
+        """How many rows are missing."""
+        return self.count - len(self.x)
+
+    def take(self, x: Float[np.ndarray, "n time feature"], members: Int[np.ndarray, " members"]) -> None:
+        """Keep such of these members of x, all splittable, as are on the side and not kept yet, until none is missing.
+
+        In blocks: a side costs a hash for each row, so no more are looked at than are needed.
+        """
+        block = max(self.count, ROWS_PER_BLOCK)
+        for start in range(0, len(members), block):
+            if not self.short:
+                break
+            rows = x[members[start : start + block]]
+            keys = row_keys(rows).tolist()
+            first = dict(zip(reversed(keys), reversed(range(len(keys))), strict=True))
+            new = np.sort([place for key, place in first.items() if key not in self.keys]).astype(int)
+            new = new[self.task.side_of_problems(rows[new]) == SIDES.index(self.side)][: self.short]
+            self.keep(rows[new])
+
+    def keep(self, x: Float[np.ndarray, "n time feature"]) -> None:
+        """Keep these rows, none of which is kept yet."""
+        self.x = np.concatenate([self.x, x])
+        self.keys.update(row_keys(x).tolist())
+
+
 def draw_side(wanted: dict[int, int], rng: np.random.Generator, *, task: Task, side: Side) -> Dataset:
     """Draw the wanted number of distinct rows of each class on this side: candidates, the first time they occur.
 
     Where the first draw falls short the rest is taken from the task's space, if it can be listed, with the
     probabilities that drawing on would give; else drawing goes on until FRUITLESS draws in a row bring nothing new.
     """
-    size = max(10 * sum(wanted.values()), 512)
-    kept = dict.fromkeys(wanted, np.zeros((0, task.sequence_length, task.feature_dim), np.float32))
-    pool = draw_candidates(size, rng, task=task)
+    none = np.zeros((0, task.sequence_length, task.feature_dim), np.float32)
+    kept = {value: Kept(task, side, count, none) for value, count in wanted.items()}
+    pool = draw_splittable(wanted, rng, task=task)
     fruitless = 0
     for draw in range(MAX_DRAWS):
-        before = {value: len(x) for value, x in kept.items()}
-        for value, count in wanted.items():
-            if len(kept[value]) < count:
-                kept[value] = distinct(np.concatenate([kept[value], on_side(pool, value, task, side)]))[:count]
-        short = [value for value, count in wanted.items() if len(kept[value]) < count]
-        if not short:
+        short = {value: rows.short for value, rows in kept.items()}
+        for value, rows in kept.items():
+            rows.take(pool.x, np.flatnonzero(pool.y == value))
+        if not any(rows.short for rows in kept.values()):
             break
         if draw == 0 and (space := task.space()) is not None:
-            for value in short:
-                kept[value] = completed(kept[value], wanted[value], value, *space, rng, task=task, side=side)
+            contract.check_finite(task, space[0], "space")
+            for value, rows in kept.items():
+                complete(rows, value, *space, rng)
             break
-        fruitless = fruitless + 1 if all(len(kept[value]) == before[value] for value in short) else 0
+        fruitless = fruitless + 1 if all(rows.short in (0, short[value]) for value, rows in kept.items()) else 0
         if fruitless == FRUITLESS:
             break
-        pool = draw_candidates(size, rng, task=task)
-    for value, x in kept.items():
-        if len(x) < MIN_SAMPLES // 2:
-            raise too_few(x, value, pool, task=task, side=side)
-    rows = {1: min(len(kept[1]), len(kept[0]), wanted[1])}
-    rows[0] = wanted[0] if rows[1] == wanted[1] and len(kept[0]) == wanted[0] else rows[1]
-    x = np.concatenate([kept[value][:count] for value, count in rows.items()])
+        pool = draw_splittable(wanted, rng, task=task)
+    for value, rows in kept.items():
+        if len(rows.x) < MIN_SAMPLES // 2:
+            raise too_few(rows.x, value, pool, task=task, side=side)
+    fewest = min(len(rows.x) for rows in kept.values())
+    counts = wanted if not any(rows.short for rows in kept.values()) else dict.fromkeys(wanted, min(fewest, wanted[1]))
+    x = np.concatenate([kept[value].x[:count] for value, count in counts.items()])
     order = rng.permutation(len(x))
-    return Dataset(x[order], np.repeat(np.array([1, 0], np.float32), list(rows.values()))[order])
+    return Dataset(x[order], np.repeat(np.array([1, 0], np.float32), list(counts.values()))[order])
 
 
-def on_side(pool: Dataset, value: int, task: Task, side: Side) -> Float[np.ndarray, "n time feature"]:
-    """Return the candidates with this label on this side."""
-    x = pool.x[pool.y == value]
-    return x[task.side(x) == SIDES.index(side)]
+def draw_splittable(wanted: dict[int, int], rng: np.random.Generator, *, task: Task) -> Dataset:
+    """Draw ten times as many candidates as rows are wanted, and of these such as may be put on a side."""
+    x = contract.splittable(task, max(10 * sum(wanted.values()), 512), rng)
+    return Dataset(x, contract.labels(task, x))
 
 
 def distinct(x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, "distinct time feature"]:
@@ -148,26 +171,23 @@ def distinct(x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, "disti
     return x[np.sort(first)]
 
 
-def completed(
-    kept: Float[np.ndarray, "kept time feature"],
-    count: int,
+def complete(
+    kept: Kept,
     value: int,
     x: Float[np.ndarray, "n time feature"],
     probability: Float[np.ndarray, " n"],
     rng: np.random.Generator,
-    *,
-    task: Task,
-    side: Side,
-) -> Float[np.ndarray, "rows time feature"]:
-    """Return the kept rows and, up to count, others of the listed space: of this class, on this side, not kept yet."""
-    left = (label(x, task=task) == value) & (probability > 0) & ~np.isin(row_keys(x), row_keys(kept))
-    rows = np.flatnonzero(left)
-    rows = rows[task.side(x[rows]) == SIDES.index(side)]
-    missing = min(count - len(kept), len(rows))
-    if not missing:
-        return kept
-    chance = probability[rows] / probability[rows].sum()
-    return np.concatenate([kept, x[rng.choice(rows, size=missing, replace=False, p=chance)]])
+) -> None:
+    """Fill up with others of the listed space: of this class, on this side, not kept yet."""
+    if not kept.short:
+        return
+    rows = np.flatnonzero((contract.labels(kept.task, x) == value) & (probability > 0))
+    rows = rows[kept.task.side(x[rows]) == SIDES.index(kept.side)]
+    rows = rows[[key not in kept.keys for key in row_keys(x[rows]).tolist()]]
+    missing = min(kept.short, len(rows))
+    if missing:
+        chance = probability[rows] / probability[rows].sum()
+        kept.keep(x[rng.choice(rows, size=missing, replace=False, p=chance)])
 
 
 def too_few(x: Float[np.ndarray, "n time feature"], value: int, pool: Dataset, *, task: Task, side: Side) -> UsageError:

@@ -1,5 +1,9 @@
 """Rows to train on: drawn as promised, counted as promised, batched as promised."""
 
+import copy
+import itertools
+import random
+
 import hypothesis
 import hypothesis.extra.numpy
 import hypothesis.strategies as st
@@ -150,6 +154,75 @@ def test_wrong_labels_are_refused(labels, got):
 def test_candidates_that_are_no_array_are_refused(inputs):
     with pytest.raises(UsageError, match="last_bit: generate_candidates must return float32"):
         prepare_data(10, 0, task=Broken(inputs=inputs))
+
+
+@pytest.mark.parametrize("side", [None, "test"])
+@pytest.mark.parametrize(("value", "shown"), [(np.nan, "nan"), (np.inf, r"\+inf"), (-np.inf, "-inf")])
+def test_feature_that_is_no_finite_number_is_refused_with_its_row(value, shown, side):
+    def planted(x):
+        x[7, 0, 0] = value
+        return x
+
+    with pytest.raises(UsageError, match=rf"last_bit: features must be finite .* row 7 of .* is \"\[.?{shown}\]\""):
+        prepare_data(10, 0, task=Broken(inputs=planted), side=side)
+
+
+def test_infinity_in_a_listed_space_is_refused_with_its_row():
+    class Listed(LastBit):
+        def space(self):
+            return np.array([0, 1, 2, 3, np.inf], np.float32)[:, None, None], np.full(5, 0.2)
+
+        def problems(self):
+            return row_keys(np.arange(4, dtype=np.float32)[:, None, None]), np.array([1, 2, 1, 2])
+
+    with pytest.raises(UsageError, match=r'last_bit: features must be finite .* row 4 of space is "\[\+inf\]"'):
+        prepare_data(40, 0, task=Listed(), side="train")
+
+
+OWN = np.random.default_rng(0)
+OTHER_SOURCES = {
+    "numpy": lambda n: np.random.randint(40, size=n),
+    "python": lambda n: [random.randrange(40) for _ in range(n)],
+    "fresh": lambda n: np.random.default_rng().integers(40, size=n),
+    "own": lambda n: OWN.integers(40, size=n),
+}
+
+
+@pytest.mark.parametrize("side", [None, "train"])
+@pytest.mark.parametrize("source", OTHER_SOURCES)
+def test_candidates_from_another_generator_are_refused(source, side):
+    def drawn(x):
+        return np.array(OTHER_SOURCES[source](len(x)), np.float32)[:, None, None]
+
+    rows = r'"\[\+\d+.00\]"'
+    message = rf"last_bit: generate_candidates must draw with the rng .* gave {rows} and {rows} as row \d+"
+    with pytest.raises(UsageError, match=message):
+        prepare_data(4, 0, task=Broken(inputs=drawn), side=side)
+
+
+@pytest.mark.parametrize("side", [None, "train"])
+def test_label_that_changes_is_refused_with_a_row(side):
+    calls = itertools.count()
+    task = Broken(labels=lambda y: y if next(calls) % 2 else 1 - y)
+    with pytest.raises(
+        UsageError, match=r'last_bit: label must depend on the row alone, but "\[\+\d.00\]" has label 0'
+    ):
+        prepare_data(4, 0, task=task, side=side)
+
+
+@pytest.mark.parametrize("side", [None, "test"])
+@pytest.mark.parametrize("name", ["has_pos_and_neg", "two_digit_sum"])
+def test_contract_is_checked_once_and_each_pool_is_labelled_once(name, side):
+    """Several draws of candidates, or one and the rows of the space; and one more call on the rows that are drawn."""
+    task = copy.copy(TASKS[name])
+    labelled, drawn = [], []
+    task.label = lambda x: labelled.append(len(x)) or TASKS[name].label(x)
+    task.generate_candidates = lambda n, rng: drawn.append(n) or TASKS[name].generate_candidates(n, rng)
+    data = prepare_data(3000, 0, task=task, side=side)
+    pools = [n for n in drawn if n == 30_000]
+    space = [len(rows[0]) for rows in [task.space()] if rows and side]
+    assert labelled == [*pools, *space, len(data)]
+    assert drawn == [*pools, 64, 64]
 
 
 small_rows = hypothesis.extra.numpy.arrays(

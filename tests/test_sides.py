@@ -23,8 +23,7 @@ def test_arithmetic_and_token_tasks_list_their_problems():
 def test_every_stratum_is_cut_at_60_and_80_percent(name):
     keys, strata = TASKS[name].problems()
     assert len(set(keys.tolist())) == len(keys)
-    side = sides.by_rank(name, keys, strata)
-    placed = np.array([side[key] for key in keys.tolist()])
+    placed = sides.by_rank(name, keys, strata)
     for stratum in np.unique(strata):
         members = placed[strata == stratum]
         found = np.cumsum(np.bincount(members, minlength=3))

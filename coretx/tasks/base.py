@@ -6,7 +6,6 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
@@ -74,6 +73,17 @@ class Task(ABC):
         """Return what makes two inputs the same problem. Here: the exact values of the row."""
         return row_keys(x)
 
+    def splittable(self, x: Float[np.ndarray, "n time feature"]) -> Bool[np.ndarray, " n"]:
+        """Return which rows may stand in splits that share no problem, read from each row alone. Here: all."""
+        return np.ones(len(x), bool)
+
+    def generate_splittable(self, n: int, rng: np.random.Generator) -> Float[np.ndarray, "some time feature"] | None:
+        """Draw n candidates or more and return the `splittable` ones, for a task that can do so faster.
+
+        Here: None, so that `generate_candidates` is asked, and rng is left as it is.
+        """
+        return None
+
     def kinds(self, x: Float[np.ndarray, "n time feature"]) -> dict[str, Bool[np.ndarray, " n"]]:
         """Return named groups of inputs, read from x alone; the first that matches counts. Here: none."""
         return {}
@@ -107,10 +117,17 @@ class Task(ABC):
         return keys, self.stratum(x)[first] * 4 + labels @ [1, 2]
 
     def side(self, x: Float[np.ndarray, "n time feature"]) -> Int[np.ndarray, " n"]:
-        """Return on which side each row's problem lies, as a place in `sides.SIDES`.
+        """Return on which side each row lies, as a place in `sides.SIDES`; -1 for one that is not `splittable`."""
+        side = np.full(len(x), -1)
+        splittable = self.splittable(x)
+        side[splittable] = self.side_of_problems(x[splittable])
+        return side
 
-        The side of a problem belongs to the task alone, never to a seed. Raises UsageError where `canonical_key` is no
-        function of each row alone, or gives a key that is not among `problems`.
+    def side_of_problems(self, x: Float[np.ndarray, "n time feature"]) -> Int[np.ndarray, " n"]:
+        """Return on which side the problem of each of these splittable rows lies, as a place in `sides.SIDES`.
+
+        The side of a problem belongs to the task alone, never to a seed. Raises UsageError where `canonical_key` does
+        not give a key per row, or one that is not among `problems`.
         """
         found = self.side_of_keys(self.checked_keys(x))
         if (found < 0).any():
@@ -121,30 +138,30 @@ class Task(ABC):
         return found
 
     def side_of_keys(self, keys: Shaped[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-        """Return the side of each problem by its key, as `side`; -1 for a key that is not among `problems`."""
+        """Return the side of each problem by its key; -1 for a key that is not among `problems`."""
         if self._listed_sides is None:
             return sides.by_threshold(self.name, keys)
-        return np.array([self._listed_sides.get(key, -1) for key in keys.tolist()], int)
+        listed, side = self._listed_sides
+        place = np.minimum(np.searchsorted(listed, keys), len(listed) - 1)
+        return np.where(listed[place] == keys, side[place], -1)
 
     def checked_keys(self, x: Float[np.ndarray, "n time feature"]) -> Shaped[np.ndarray, " n"]:
-        """Return `canonical_key(x)`; UsageError where that is not one value per row, read from the row alone."""
+        """Return `canonical_key(x)`; UsageError where that is not one value per row."""
         keys = np.asarray(self.canonical_key(x))
         if keys.shape != (len(x),):
             raise UsageError(
                 f"task {self.name}: canonical_key must return one key per row, shape ({len(x)},), got {keys.shape}"
             )
-        changed = np.flatnonzero(keys != np.asarray(self.canonical_key(x[::-1]))[::-1])
-        if len(changed):
-            raise UsageError(
-                f"task {self.name}: canonical_key must depend on the row alone, but "
-                f'"{self.render(x[changed[0]])}" has another key when the rows come in another order'
-            )
         return keys
 
     @cached_property
-    def _listed_sides(self) -> Mapping[Any, int] | None:
+    def _listed_sides(self) -> tuple[Shaped[np.ndarray, " key"], Int[np.ndarray, " key"]] | None:
+        """Every key in order, with its side."""
         problems = self.problems()
-        return None if problems is None else sides.by_rank(self.name, *problems)
+        if problems is None:
+            return None
+        order = np.argsort(problems[0], kind="stable")
+        return problems[0][order], sides.by_rank(self.name, *problems)[order]
 
     def with_negatives(self, rule: str) -> "Task":
         """Return this task with rows of class 0 made by this rule (see `NEGATIVES`). Here: itself, it has no rule."""

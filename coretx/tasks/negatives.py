@@ -42,8 +42,13 @@ class WrongAnswers:
         self, true: Int[np.ndarray, " n"], without_carries: Int[np.ndarray, " n"], rng: np.random.Generator
     ) -> Int[np.ndarray, " n"]:
         """Draw a wrong answer to each problem."""
-        below = np.cumsum(self.probability, axis=1)[self.states(true, without_carries)]
-        return (below < rng.random((len(true), 1)) * below[:, -1:]).sum(axis=1)
+        below, state = np.cumsum(self.probability, axis=1), self.states(true, without_carries)
+        drawn = rng.random(len(true)) * below[state, -1]
+        wrong = np.zeros(len(true), int)  # by bisection, how many sums are below what was drawn
+        for step in 2 ** np.arange(self.modulus.bit_length())[::-1]:
+            further = wrong + step
+            wrong += step * ((further <= self.modulus) & (below[state, np.minimum(further, self.modulus) - 1] < drawn))
+        return wrong
 
 
 def kinds_of(
@@ -68,6 +73,15 @@ def kinds_of(
         kinds[kind] = matches[kind] & left
         left = left & ~matches[kind]
     return kinds
+
+
+def corrupt(
+    operands: Int[np.ndarray, "n operand"], column: int, modulus: int, rng: np.random.Generator
+) -> Int[np.ndarray, "n operand"]:
+    """Return the operands with one column replaced by another value below modulus, uniform over the wrong ones."""
+    wrong = operands.copy()
+    wrong[:, column] = (wrong[:, column] + rng.integers(1, modulus, size=len(wrong))) % modulus
+    return wrong
 
 
 def uniform(true: Int[np.ndarray, " n"], without_carries: Int[np.ndarray, " n"], modulus: int) -> WrongAnswers:
