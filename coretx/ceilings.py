@@ -20,6 +20,8 @@ from coretx.tasks.sides import SIDES, Side
 
 ALARM = 1e-6
 """How improbable a score above its ceiling must be to be an alarm."""
+PROBLEMS_AT_ONCE = 4000
+"""Problems of which all equations are looked at together."""
 DRAWS = 3000
 """Inputs on which it is tried whether the order of steps matters."""
 
@@ -29,10 +31,18 @@ def ceilings(task: Task, side: Side | None) -> dict[str, Ceiling]:
     found = {"majority": Ceiling(0.5, "exact"), "full": Ceiling(1.0, "exact")}
     if isinstance(task, Equation):
         problems = _problems(task, side)
-        tables = _answer_table(task, problems)
-        found["answer-only"] = Ceiling(_best(tables.sum(axis=1), tables.sum(axis=0)), "exact")
-        found["order-blind"] = Ceiling(_order_blind(task, problems), "exact")
-        found["additive"] = found["linear"] = Ceiling(_additive_bound(tables), "certified")
+        if side is None or task.right == 1:
+            table = _answer_table(task, problems)
+            answer_only = _best(table.sum(axis=1), table.sum(axis=0))
+            order_blind = _order_blind(task, *_bags_and_answers(task, problems))
+        else:
+            problems, true, false = _owned(task, problems)
+            table = _exchangeable(task, problems, true, false)
+            by_answer = np.bincount(problems[:, -1], true, minlength=task.modulus)
+            answer_only = _best(by_answer, false.sum(axis=0))
+            order_blind = _order_blind(task, *_bags_and_owned(task, problems, true, false))
+        found["answer-only"], found["order-blind"] = Ceiling(answer_only, "exact"), Ceiling(order_blind, "exact")
+        found["additive"] = found["linear"] = Ceiling(_additive_bound(table), "certified")
     elif (space := task.space()) is not None:
         found["order-blind"] = Ceiling(_order_blind_listed(task, side, *space), "exact")
     elif _order_seems_idle(task):
@@ -73,28 +83,71 @@ def _states(task: Equation, problems: Int[np.ndarray, "problem operand"]) -> Int
     return task.wrong_answers.states(problems[:, -1], task.without_carries(problems))
 
 
-def _order_blind(task: Equation, problems: Int[np.ndarray, "problem operand"]) -> float:
-    """Return the best accuracy from the digits as a bag: the signs are the same in every row of a form.
+def _bags_and_answers(
+    task: Equation, problems: Int[np.ndarray, "problem operand"]
+) -> tuple[Int[np.ndarray, " bag"], Float[np.ndarray, "bag answer"], Float[np.ndarray, "bag answer"]]:
+    """Return the bags of the operands that are never corrupted, and how often each answer goes with them, by label.
 
-    Problems are counted by the digits of the operands that are never corrupted and by state, and each of these groups
-    is spread over the answers; so 66 million equations need no list.
+    Problems are counted by bag and by state; so 66 million equations need no list.
     """
-    rule, counts = task.wrong_answers, 16 ** np.arange(10)  # how often each digit occurs, four bits each
-    bags = _bag(problems[:, :-1], task.digits, counts)
-    bag, place = np.unique(bags, return_inverse=True)
+    rule = task.wrong_answers
+    bag, place = np.unique(_bag(problems[:, :-1], task.digits), return_inverse=True)
     joint = np.zeros((len(bag), len(rule.true)))
     np.add.at(joint, (place, _states(task, problems)), 1)
-    answer_bags = _bag(np.arange(task.modulus)[:, None], task.digits, counts)
-    seen = (bag[:, None] + answer_bags).ravel()
     true = np.zeros((len(bag), task.modulus))
     np.add.at(true.T, rule.true, joint.T)
-    false = joint @ rule.probability
+    return bag, true, joint @ rule.probability
+
+
+def _owned(
+    task: Equation, problems: Int[np.ndarray, "problem operand"]
+) -> tuple[Int[np.ndarray, "some operand"], Float[np.ndarray, " some"], Float[np.ndarray, "some answer"]]:
+    """Return problems with the share of each true equation and of each false one: 0 where it is on no side.
+
+    Whether an equation ends with its owner is asked for each answer to each problem, for test's side 7 million times;
+    that it commutes to another halves them.
+    """
+    problems = problems[problems[:, 0] <= problems[:, task.left - 1]]
+    times = 1.0 + (problems[:, 0] != problems[:, task.left - 1])
+    true = task.form.owned(problems) * times
+    false = task.wrong_answers.probability[_states(task, problems)] * times[:, None]
+    for start in range(0, len(problems), PROBLEMS_AT_ONCE):
+        some = problems[start : start + PROBLEMS_AT_ONCE]
+        rows = np.repeat(some, task.modulus, axis=0)
+        rows[:, -1] = np.tile(np.arange(task.modulus), len(some))
+        false[start : start + PROBLEMS_AT_ONCE] *= task.form.owned(rows).reshape(len(some), -1)
+    return problems, true / true.sum(), false / false.sum()
+
+
+def _bags_and_owned(
+    task: Equation,
+    problems: Int[np.ndarray, "problem operand"],
+    true: Float[np.ndarray, " problem"],
+    false: Float[np.ndarray, "problem answer"],
+) -> tuple[Int[np.ndarray, " bag"], Float[np.ndarray, "bag answer"], Float[np.ndarray, "bag answer"]]:
+    """Return what `_bags_and_answers` does, of equations that end with their owner."""
+    bag, place = np.unique(_bag(problems[:, :-1], task.digits), return_inverse=True)
+    tables = np.zeros((2, len(bag), task.modulus))
+    np.add.at(tables[0], (place, problems[:, -1]), true)
+    np.add.at(tables[1], place, false)
+    return bag, *tables
+
+
+def _order_blind(
+    task: Equation,
+    bag: Int[np.ndarray, " bag"],
+    true: Float[np.ndarray, "bag answer"],
+    false: Float[np.ndarray, "bag answer"],
+) -> float:
+    """Return the best accuracy from the digits as a bag: the signs are the same in every row of a form."""
+    seen = (bag[:, None] + _bag(np.arange(task.modulus)[:, None], task.digits)).ravel()
     _, group = np.unique(seen, return_inverse=True)
     return _best(np.bincount(group, true.ravel()), np.bincount(group, false.ravel()))
 
 
-def _bag(operands: Int[np.ndarray, "n operand"], digits: int, counts: Int[np.ndarray, " digit"]) -> np.ndarray:
+def _bag(operands: Int[np.ndarray, "n operand"], digits: int) -> Int[np.ndarray, " n"]:
     """Return a number for the digits of each row that does not depend on their order."""
+    counts = 16 ** np.arange(10)  # how often each digit occurs, four bits each
     return counts[operands[:, :, None] // 10 ** np.arange(digits) % 10].sum(axis=(1, 2))
 
 
@@ -129,6 +182,25 @@ def _additive_bound(table: Float[np.ndarray, "true wrong"]) -> float:
     """
     matched = np.minimum(table, table.T).sum() - np.trace(table)
     return float(1 - matched / 4)
+
+
+def _exchangeable(
+    task: Equation,
+    problems: Int[np.ndarray, "problem operand"],
+    true: Float[np.ndarray, " problem"],
+    false: Float[np.ndarray, "problem answer"],
+) -> Float[np.ndarray, "true wrong"]:
+    """Return how much of the false equations can be put into fours where not every equation is on a side.
+
+    Such as have their true equation there too, of whose share a four takes as much: no more than that is counted. Any
+    two problems of which one has wrong answer w to t and the other t to w are a four then, as over the whole space; so
+    the bound holds, but three of four false equations lack their true one and stay out of it.
+    """
+    part = false.sum(axis=1)
+    counted = np.minimum(true, part) / np.where(part > 0, part, 1)
+    table = np.zeros((task.modulus, task.modulus))
+    np.add.at(table, problems[:, -1], false * counted[:, None])
+    return table
 
 
 def alarm_limit(ceiling: Ceiling, view: str, test: Dataset, exhausted: bool, members: int) -> float:

@@ -16,6 +16,8 @@ from coretx.plan import make_plan
 from coretx.results import VIEWS, Ceiling
 from coretx.store import load_result
 from coretx.tasks.registry import TASKS
+from coretx.tasks.sides import SIDES
+from coretx.tasks.sums import MultiDigitSum
 from torchtx.models.self_attention import SelfAttention
 
 SINGLE = ["single_digit_sum", "single_digit_sum_swapped"]
@@ -28,6 +30,69 @@ def test_counted_order_blind_ceiling_is_that_of_the_listed_space(name, rule, sid
     task = TASKS[name].with_negatives(rule)
     listed = module._order_blind_listed(task, side, *task.space())
     assert ceilings(task, side)["order-blind"].value == pytest.approx(listed, abs=1e-12)
+
+
+class ShortSums(MultiDigitSum):
+    """a+b=c+d for digits: few enough to list."""
+
+    name = "short_sums"
+    digits = 1
+
+
+@pytest.fixture(scope="module", params=["balanced", "original"])
+def short_sums(request):
+    return ShortSums().with_negatives(request.param)
+
+
+@pytest.mark.parametrize("side", [None, *SIDES])
+def test_counted_ceilings_of_two_operands_are_those_of_the_listed_space(short_sums, side):
+    """On a side only equations that end with their owner count: listed row by row, counted by problem and answer."""
+    x, probability = short_sums.space()
+    kept = np.ones(len(x), bool) if side is None else short_sums.side(x) == SIDES.index(side)
+    x, probability, true = x[kept], probability[kept], short_sums.label(x[kept]) == 1
+    shares = [
+        np.bincount(x[of, -1].argmax(axis=1), probability[of], minlength=10) / probability[of].sum()
+        for of in (true, ~true)
+    ]
+    found = ceilings(short_sums, side)
+    assert found["answer-only"].value == pytest.approx(np.maximum(*shares).sum() / 2, abs=1e-12)
+    listed = module._order_blind_listed(short_sums, side, *short_sums.space())
+    assert found["order-blind"].value == pytest.approx(listed, abs=1e-12)
+
+
+def best_additive(x, shares, true, rng, rules):
+    """Return the best accuracy of additive rules: the difference of the sides, and that with noise."""
+    best = 0.0
+    places = np.outer([1, 0, 1, 0, -1, 0, -1], np.arange(12.0))
+    for trial in range(rules):
+        sums = (x * (places + rng.normal(size=places.shape) * trial / 30)).sum(axis=(1, 2))
+        order = np.argsort(sums)
+        gained = np.cumsum(np.where(true, -shares, shares)[order])[np.append(np.diff(sums[order]) > 0, True)]
+        best = max(best, shares[true].sum() + max(gained.max(), 0), shares[~true].sum() - min(gained.min(), 0))
+    return best
+
+
+@pytest.mark.parametrize("side", [None, *SIDES])
+def test_no_additive_rule_on_a_side_is_above_the_bound(short_sums, side):
+    x, probability = short_sums.space()
+    kept = np.ones(len(x), bool) if side is None else short_sums.side(x) == SIDES.index(side)
+    x, shares, true = x[kept], probability[kept], short_sums.label(x[kept]) == 1
+    shares = shares / np.where(true, shares[true].sum(), shares[~true].sum()) / 2
+    bound = ceilings(short_sums, side)["additive"].value
+    assert best_additive(x, shares, true, np.random.default_rng(0), rules=100) <= bound + 1e-12
+    assert bound < 1
+
+
+def test_additive_bound_on_a_side_counts_equations_that_are_there():
+    """Two problems, t = 1 and w = 2: a four takes a share of each true equation, and no more than that is there."""
+    task = ShortSums()
+    problems = np.array([[0, 1, 0, 1], [0, 2, 0, 2]])
+    false = np.zeros((2, 10))
+    false[0, 2], false[1, 1] = 0.75, 0.25
+    table = module._exchangeable(task, problems, np.array([0.5, 0.5]), false)
+    assert (table[1, 2], table[2, 1], table.sum()) == (0.5, 0.25, 0.75)
+    assert module._additive_bound(table) == 1 - 2 * 0.25 / 4
+    assert module._exchangeable(task, problems, np.array([1.0, 0.0]), false).sum() == 0.75
 
 
 def test_order_blind_ceiling_of_single_digits_by_hand():

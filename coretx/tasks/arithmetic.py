@@ -14,7 +14,8 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 from coretx.tasks.base import LARGEST_SPACE, Task
 from coretx.tasks.columns import carries_of, differing
-from coretx.tasks.negatives import WrongAnswers, balanced, exchanged, kinds_of, uniform
+from coretx.tasks.negatives import WrongAnswers, balanced, corrupt, exchanged, kinds_of, uniform
+from coretx.tasks.owners import Form
 from coretx.tasks.vocabulary import ARITHMETIC
 
 PLUS, EQUALS = ARITHMETIC.index("+"), ARITHMETIC.index("=")
@@ -43,13 +44,26 @@ class Equation(Task):
 
     def generate_candidates(self, n: int, rng: np.random.Generator) -> Float[np.ndarray, "n time feature"]:
         """Draw problems until n // 2 are in range (rounded up); return each true and corrupted, shuffled, cut to n."""
+        return ARITHMETIC.encode(self.tokens(self.draw_operands(n, rng)))
+
+    def generate_splittable(self, n: int, rng: np.random.Generator) -> Float[np.ndarray, "some time feature"] | None:
+        """Draw 5 n / 4 candidates and code such as end with their owner; None where all do.
+
+        Two draws then fill a side that has one candidate in twenty; two of n would leave a few rows to a third.
+        """
+        if self.right == 1:
+            return None
+        operands = self.draw_operands(n + n // 4, rng)
+        return ARITHMETIC.encode(self.tokens(operands[self.form.owned(operands)]))
+
+    def draw_operands(self, n: int, rng: np.random.Generator) -> Int[np.ndarray, "n operand"]:
+        """Draw the operands of n candidates."""
         pairs = (n + 1) // 2
         true = np.empty((0, self.left + self.right), int)
         while len(true) < pairs:
             true = np.concatenate([true, self.draw_problems(pairs, rng)])
         true = true[:pairs]
-        operands = np.concatenate([true, self.corrupt(true, rng)])
-        return ARITHMETIC.encode(self.tokens(rng.permutation(operands)[:n]))
+        return rng.permutation(np.concatenate([true, self.corrupt(true, rng)]))[:n]
 
     def draw_problems(self, n: int, rng: np.random.Generator) -> Int[np.ndarray, "accepted operand"]:
         """Draw n sets of uniform operands, solve for the last, and return those whose solution is in range."""
@@ -58,9 +72,8 @@ class Equation(Task):
     def in_range(self, operands: Int[np.ndarray, "n operand"]) -> Int[np.ndarray, "accepted operand"]:
         """Return the operands with the last one solved for, of those rows where the solution is in range."""
         operands = self.solved(operands)
-        return operands[
-            (operands[:, -1] >= 0) & (operands[:, -1] < self.modulus) & (operands.max(axis=1) >= self.beyond)
-        ]
+        accepted = (operands[:, -1] >= 0) & (operands[:, -1] < self.modulus)
+        return operands[accepted & (operands.max(axis=1) >= self.beyond) if self.beyond else accepted]
 
     def solved(self, operands: Int[np.ndarray, "n operand"]) -> Int[np.ndarray, "n operand"]:
         """Return the operands with the last one replaced by the one that makes the equation true."""
@@ -132,12 +145,9 @@ class Equation(Task):
 
     def space(self) -> tuple[Float[np.ndarray, "n time feature"], Float[np.ndarray, " n"]] | None:
         """Return every equation that can be drawn, with its probability; None where that is more than a million."""
-        if self.beyond:
+        if self.beyond or not self._can_be_listed:
             return None
-        problems = self.all_problems()
-        if len(problems) * self.modulus * self.forms > LARGEST_SPACE:
-            return None
-        rule = self.wrong_answers
+        problems, rule = self.all_problems(), self.wrong_answers
         state = rule.states(problems[:, -1], self.without_carries(problems))
         problem, wrong = np.nonzero(rule.probability[state])
         false = np.concatenate([problems[problem, :-1], wrong[:, None]], axis=1)
@@ -147,6 +157,10 @@ class Equation(Task):
         return ARITHMETIC.encode(np.concatenate(tokens)), np.tile(probability, self.forms) / (
             2 * len(problems) * self.forms
         )
+
+    @cached_property
+    def _can_be_listed(self) -> bool:
+        return len(self.all_problems()) * self.modulus * self.forms <= LARGEST_SPACE
 
     def problems(self) -> tuple[Shaped[np.ndarray, " key"], Int[np.ndarray, " key"]] | None:
         """Return every canonical key once, with its size: each occurs with both labels. None for a widened task."""
@@ -159,23 +173,33 @@ class Equation(Task):
     def canonical_key(self, x: Float[np.ndarray, "n time feature"]) -> Int[np.ndarray, " n"]:
         """Return what names the problem: its operands, solved, whatever their order and the side they stand on.
 
-        So a true equation, its corrupted twins and all that commutation makes of them are one problem.
+        So all that commutation makes of an equation is one problem, and so are a true equation and its corrupted twins,
+        of which `aa+bb=cc+dd` has many that are not `splittable` and then are problems of their own.
         """
         tokens = ARITHMETIC.decode(x)
         operands, well_formed = self.parse(tokens)
         malformed = -1 - tokens @ len(ARITHMETIC) ** np.arange(tokens.shape[1])
-        return np.where(well_formed, self.key_of(self.solved(operands)), malformed)
+        return np.where(well_formed, self.key_of(self.repaired(operands)), malformed)
+
+    def splittable(self, x: Float[np.ndarray, "n time feature"]) -> Bool[np.ndarray, " n"]:
+        """Return whether each row ends with its owner (see `owners`); where the last operand is alone, all do."""
+        if self.right == 1:
+            return np.ones(len(x), bool)
+        operands, _ = self.parse(ARITHMETIC.decode(x))
+        return self.form.owned(operands)
+
+    def repaired(self, operands: Int[np.ndarray, "n operand"]) -> Int[np.ndarray, "n operand"]:
+        """Return the operands of each equation's problem, in any order: true, for the owner is solved for."""
+        return self.solved(operands) if self.right == 1 else self.form.repaired(operands)
 
     def key_of(self, problems: Int[np.ndarray, "n operand"]) -> Int[np.ndarray, " n"]:
         """Return a number for each true equation, the same for those that commutation turns into each other."""
-        left, right = np.sort(problems[:, : self.left], axis=1), np.sort(problems[:, self.left :], axis=1)
-        base = 2 * self.modulus * self.left * self.right
-        if self.left == self.right:
-            weights = base ** np.arange(self.left)
-            swap = (left @ weights > right @ weights)[:, None]
-            left, right = np.where(swap, right, left), np.where(swap, left, right)
-        offset = base // 2  # what an equation of any digits is solved to may be below 0
-        return (np.concatenate([left, right], axis=1) + offset) @ base ** np.arange(problems.shape[1])
+        return self.form.key(problems)
+
+    @property
+    def form(self) -> Form:
+        """How many operands stand on each side, and what they are below."""
+        return Form(self.left, self.right, self.modulus)
 
     def size_of(self, problems: Int[np.ndarray, "n operand"]) -> Int[np.ndarray, " n"]:
         """Return how many digits the operands have in all, leading zeros not counted."""
@@ -185,7 +209,7 @@ class Equation(Task):
     def stratum(self, x: Float[np.ndarray, "n time feature"]) -> Int[np.ndarray, " n"]:
         """Return how many digits the operands of the true equation have in all, leading zeros not counted."""
         operands, _ = self.parse(ARITHMETIC.decode(x))
-        return self.size_of(self.solved(operands))
+        return self.size_of(self.repaired(operands))
 
     def kinds(self, x: Float[np.ndarray, "n time feature"]) -> dict[str, Bool[np.ndarray, " n"]]:
         """Return which kind of wrong answer each equation has; a true or malformed one has none."""
@@ -199,7 +223,7 @@ class Equation(Task):
     ) -> dict[str, Shaped[np.ndarray, " n"]]:
         """Return each row's kind of answer and its units digit and, of more digits, carries, wrong digits and size.
 
-        Carries are those of both sides as they stand; the size is `stratum`. Read from x alone.
+        Carries are those of both sides as they stand; the size is that with the last operand solved for. Read from x.
         """
         operands, _ = self.parse(ARITHMETIC.decode(x))
         answer, true = operands[:, -1], self.solved(operands)[:, -1]
@@ -211,7 +235,7 @@ class Equation(Task):
             carries = carries_of(operands[:, : self.left]) + carries_of(operands[:, self.left :])
             found["number of carries"] = carries.astype(str)
             found["wrong digits of the answer"] = differing(answer, true, self.digits)
-            found["digits of all numbers"] = self.stratum(x).astype(str)
+            found["digits of all numbers"] = self.size_of(self.solved(operands)).astype(str)
         return found | {"units digit of the answer": (answer % 10).astype(str)}
 
     def tokens(self, operands: Int[np.ndarray, "n operand"], form: int = 0) -> Int[np.ndarray, "n time"]:
@@ -267,12 +291,3 @@ def join(operands: Int[np.ndarray, "n operand"], signs: str, digits: int) -> Int
     tokens[:, :, :digits] = operands[:, :, None] // 10 ** np.arange(digits)[::-1] % 10
     tokens[:, :-1, digits] = [ARITHMETIC.index(sign) for sign in signs]
     return tokens.reshape(n, -1)[:, :-1]
-
-
-def corrupt(
-    operands: Int[np.ndarray, "n operand"], column: int, modulus: int, rng: np.random.Generator
-) -> Int[np.ndarray, "n operand"]:
-    """Return the operands with one column replaced by another value below modulus, uniform over the wrong ones."""
-    wrong = operands.copy()
-    wrong[:, column] = (wrong[:, column] + rng.integers(1, modulus, size=len(wrong))) % modulus
-    return wrong
