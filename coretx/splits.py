@@ -56,10 +56,12 @@ def scored_splits(task: Task, data: Mapping[str, Dataset], seed: int, protocol: 
 def assert_disjoint(task: Task, data: Mapping[str, Dataset]) -> None:
     """Raise UsageError that shows an offending row where two splits share a row or a problem."""
     names = list(data)
+    keys = {name: (row_keys(split.x), task.checked_keys(split.x)) for name, split in data.items()}
+    kinds = ("stands in", "is as a problem also in")
     for place, name in enumerate(names):
         for other in names[:place]:
-            for keys_of, same in ((row_keys, "stands in"), (task.checked_keys, "is as a problem also in")):
-                shared = np.isin(keys_of(data[name].x), keys_of(data[other].x))
+            for own, others, same in zip(keys[name], keys[other], kinds, strict=True):
+                shared = np.isin(own, others)
                 if shared.any():
                     row = task.render(data[name].x[np.flatnonzero(shared)[0]])
                     raise UsageError(

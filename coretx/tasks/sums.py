@@ -30,7 +30,8 @@ class TwoDigitSum(Equation):
 class MultiDigitSum(Equation):
     """Is aa+bb=cc+dd true, for two-digit operands?
 
-    Half of the candidates are true; 666,700 problems. "12+34=20+26": label 1. "12+34=20+62": label 0.
+    Half of the candidates are true; 666,700 true equations, one in four of which ends with its owner and so lies on a
+    side of the space (see `owners`). "12+34=20+26": label 1. "12+34=20+62": label 0.
     """
 
     name = "multi_digit_sum"
