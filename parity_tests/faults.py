@@ -1,4 +1,4 @@
-"""The list of faults: 41 that must be found, each in one engine alone, and 4 that cannot be."""
+"""The lists of faults: those that must be found, each in one engine alone, and 4 that cannot be."""
 
 from coretx.backend import Manifest
 from coretx.models.spec import ModelSpec
@@ -148,6 +148,50 @@ def mutants_of(spec: ModelSpec, manifest: Manifest) -> tuple[Mutant, ...]:
     own = tuple(mutant for mutant in FORWARD_MUTANTS if mutant.model == spec.name)
     return own + tuple(mutant for mutant in TRAINING_MUTANTS if mutant.applies(spec, manifest))
 
+
+FIRST_RATE = "schedule.learning_rate[epoch]", "schedule.learning_rate[0]"
+FIRST_MEMBERS = "np.repeat({}[:1], len(rows), axis=0)"
+J_ACCESS, T_ACCESS, TRAINING = "jaxtx.access:JaxAccess.", "torchtx.access:TorchAccess.", "coretx.training:"
+
+MEMBER_MUTANTS = {
+    "vmap": (
+        Mutant("decay of the first point for all", "jax", "logreg", ("history/loss_train", 2),
+               ((J_ACCESS + "train", "learning_rate)), weight_decay)",
+                 f"learning_rate)), {FIRST_MEMBERS.format('weight_decay')})"),)),
+        Mutant("rates of the first point for all", "jax", "logreg", ("history/loss_train", 4),
+               ((J_ACCESS + "train", "(rows, weights, learning_rate)",
+                 f"(rows, weights, {FIRST_MEMBERS.format('learning_rate')})"),)),
+        Mutant("rates of the first epoch for a whole chunk", "jax", "logreg", ("history/loss_train", 0),
+               ((J_EPOCH, *FIRST_RATE),)),
+        Mutant("schedule of the first stretch in every stretch", "jax", "logreg", ("history/loss_train", 0),
+               (("jaxtx.programs:train_chunk", "first + i", "i"),)),
+        Mutant("epochs counted from the chunk's first", "jax", "logreg", ("best_epoch", 2),
+               (("jaxtx.programs:train_chunk", "path.epoch.at[i].set(carry.epoch)", "path.epoch.at[i].set(first + i)"),)),
+        Mutant("best epoch of the last stretch alone", "jax", "logreg", ("best/head.bias", 0),
+               (("jaxtx.programs:measure_path", "one_epoch, (best,",
+                 "one_epoch, (best._replace(loss=jnp.full_like(best.loss, jnp.inf)),"),)),
+        Mutant("explanation of the first member for all", "jax", "logreg", ("explained", 1),
+               ((J_ACCESS + "explain", "np.int32(member)", "np.int32(0)"),)),
+    ),
+    "loop": (
+        Mutant("schedule of the first member for all", "jax", "logreg", ("history/loss_train", 1),
+               (("jaxtx.access:run_lanes", "lanes, schedules))", "lanes, [schedules[0]] * len(lanes)))"),)),
+        Mutant("answers of the first member for all", "jax", "logreg", ("logits", 1),
+               ((J_ACCESS + "_look", "compiled(lane.carry", "compiled(self._lanes[0].carry"),)),
+        Mutant("decay of the first point for all", "torch", "logreg", ("history/loss_train", 2),
+               ((T_ACCESS + "train", "learning_rate, weight_decay, strict",
+                 f"learning_rate, {FIRST_MEMBERS.format('weight_decay')}, strict"),)),
+        Mutant("best weights of the first member for all", "torch", "logreg", ("chosen/val", 1),
+               (("parity_tests.grids:take_best", 'state[f"best/{name}"]',
+                 'np.repeat(state[f"best/{name}"][:1], access.members, axis=0)'),)),
+        Mutant("decays in the order of members, not of points", "torch", "logreg", ("history/loss_train", 1),
+               ((TRAINING + "plan_chunk", "np.repeat(decays", "np.tile(decays"),)),
+        Mutant("rates in the order of members, not of points", "torch", "logreg", ("history/loss_train", 2),
+               ((TRAINING + "plan_chunk", "np.repeat(rates, population.members, axis=0)",
+                 "np.tile(rates, (population.members, 1))"),)),
+    ),
+}  # fmt: skip
+"""Faults that give a member of a population something of another member or of another epoch, by how members run."""
 
 EQUIVALENT = (
     Mutant("queries and keys swapped", "jax", SELF, ("", 0),

@@ -38,10 +38,10 @@ def alone(case: Case, backend: Backend, member: int) -> tuple[dict[str, np.ndarr
 
 
 def member_of(case: Case, backend: Backend, member: int) -> ModelAccess:
-    """Return a population of one: that member, with its own initial weights."""
-    whole = backend.open(case.spec, case.shape, member + 1, case.dtype)
+    """Return a population of one: that member, with its own initial weights, on one device whatever the mesh."""
+    whole = backend.open(case.spec, case.shape, member + 1, case.dtype, "loop")
     start(whole, case.population(member + 1))
-    access = backend.open(case.spec, case.shape, 1, case.dtype)
+    access = backend.open(case.spec, case.shape, 1, case.dtype, "solo")
     with_parameters(access, {name: values[member:] for name, values in parameters(whole).items()})
     return access
 

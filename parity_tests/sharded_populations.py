@@ -12,6 +12,7 @@ from parity_tests.bounds import MEMBER
 from parity_tests.cases import steady
 from parity_tests.conftest import some
 from parity_tests.populations import judged_by_envelope, largest_difference
+from parity_tests.test_grids import check, grid_of
 from parity_tests.test_populations import FULL_STEPS, full_case
 from parity_tests.trajectory import told
 
@@ -35,6 +36,13 @@ def test_sharded_member_is_the_member_alone(model, engines, short_case):
 def test_member_whose_batches_are_parted_is_the_member_alone(model, short_case):
     engine = load_backend("jax", "cpu", (), EngineOptions(mesh=MeshShape(members=1, data=2)))
     assert largest_difference(short_case(model), engine, MEMBERS, "shard") <= MEMBER["shard"]
+
+
+@pytest.mark.parametrize("model", some("logreg"))
+@pytest.mark.parametrize("mesh", [MeshShape(members=2, data=1), MeshShape(members=1, data=2)], ids=str)
+def test_every_member_of_a_sharded_grid_is_the_member_alone(model, mesh, catalogue):
+    engine = load_backend("jax", "cpu", (), EngineOptions(mesh=mesh))
+    check(grid_of(model, catalogue), engine, "shard", MEMBER["shard"])
 
 
 @pytest.mark.slow
