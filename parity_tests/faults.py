@@ -193,6 +193,29 @@ MEMBER_MUTANTS = {
 }  # fmt: skip
 """Faults that give a member of a population something of another member or of another epoch, by how members run."""
 
+J_BETTER, T_BETTER = ("jaxtx.programs:keep_better", "now.loss < best.loss"), ("torchtx.programs:keep_better", "loss < member")
+
+TIE_MUTANTS = (
+    (
+        Mutant("class 1 from logit 0", "jax", "logreg", ("correct", 0),
+               (("jaxtx.programs:loss_and_correct", "(logits > 0)", "(logits >= 0)"),)),
+        Mutant("class 1 from logit 0", "torch", "logreg", ("correct", 0),
+               (("torchtx.programs:loss_and_correct", "(logits > 0)", "(logits >= 0)"),)),
+        Mutant("class 1 from logit 0 in the scores", "torch", "logreg", ("accuracy", 0),
+               (("parity_tests.test_ties:split_scores", "((logits > 0) ==", "((logits >= 0) =="),)),
+    ),
+    (
+        Mutant("last of equal epochs", "jax", "logreg", ("best_epoch", 0),
+               ((*J_BETTER, "now.loss <= best.loss"),)),
+        Mutant("last of equal epochs", "torch", "logreg", ("best_epoch", 0), ((*T_BETTER, "loss <= member"),)),
+    ),
+    (
+        Mutant("NaN is better", "jax", "logreg", ("best_epoch", 0), ((*J_BETTER, "~(now.loss >= best.loss)"),)),
+        Mutant("NaN is better", "torch", "logreg", ("best_epoch", 0), ((*T_BETTER, "not loss >= member"),)),
+    ),
+)  # fmt: skip
+"""By the checks of test_ties."""
+
 EQUIVALENT = (
     Mutant("queries and keys swapped", "jax", SELF, ("", 0),
            (("jaxtx.models.self_attention:scaled_dot_product", "query / key.shape[-1] ** 0.5, key)",

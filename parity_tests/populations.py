@@ -47,13 +47,13 @@ def member_of(case: Case, backend: Backend, member: int) -> ModelAccess:
 
 
 def largest_difference(case: Case, backend: Backend, members: int, strategy: str | None) -> float:
-    """Return how far the first and the last member are from themselves alone, in state and measurements.
+    """Return how far any member is, at most, from itself alone, in state and measurements.
 
     Key biases have no gradient and walk at random, and take the attention scores with them: neither is compared.
     """
     state, history = trained(case, backend, members, strategy)
     largest = 0.0
-    for member in (0, members - 1):
+    for member in range(members):
         single, measured = alone(case, backend, member)
         left = {name: v[member] for name, v in state.items() if not name.endswith("attention.key.bias")}
         right = {name: single[name][0] for name in left}
