@@ -216,6 +216,21 @@ TIE_MUTANTS = (
 )  # fmt: skip
 """By the checks of test_ties."""
 
+J_BY_BATCH, T_BY_BATCH = "jnp.exp(logits - logits.max())", "(logits - logits.max()).exp()"
+
+FAR_SCORE_MUTANTS = (
+    Mutant("weights from the batch's largest score", "jax", SINGLE, ("weights", 0),
+           ((J_LAYERS + "scaled_dot_product", J_WEIGHTS.format(-1),
+             f"{J_BY_BATCH} / {J_BY_BATCH}.sum(-1, keepdims=True)"),)),
+    Mutant("mix from the batch's largest score", "jax", SINGLE, ("attended", 0),
+           ((J_LAYERS + "scaled_dot_product", J_MIX,
+             OWN_MIX.format(f"{J_BY_BATCH} / {J_BY_BATCH}.sum(-1, keepdims=True)")),)),
+    Mutant("weights from the batch's largest score", "torch", SINGLE, ("weights", 0),
+           ((T_LAYERS + "scaled_dot_product", "torch.softmax(logits, dim=-1)",
+             f"{T_BY_BATCH} / {T_BY_BATCH}.sum(-1, keepdim=True)"),)),
+)  # fmt: skip
+"""By test_far_scores."""
+
 EQUIVALENT = (
     Mutant("queries and keys swapped", "jax", SELF, ("", 0),
            (("jaxtx.models.self_attention:scaled_dot_product", "query / key.shape[-1] ** 0.5, key)",
