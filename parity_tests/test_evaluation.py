@@ -13,10 +13,11 @@ from coretx.config import RunConfig
 from coretx.metrics import split_scores
 from coretx.results import SPLITS
 from coretx.store import load_result
-from parity_tests.bounds import EVALUATION, NEAR_ZERO, WALKED_SCORES
+from parity_tests import referee
+from parity_tests.bounds import EVALUATION, NEAR_ZERO, OWN_SCORES, WALKED_SCORES
 from parity_tests.cases import ENGINES
 from parity_tests.conftest import MODELS
-from parity_tests.differences import largest_gap, relative_gap, size
+from parity_tests.differences import gap, largest_gap, relative_gap, size
 
 ROWS, EPOCHS = 72, 2
 
@@ -45,6 +46,20 @@ def test_what_epochs_measure_agrees(model, runs):
             np.testing.assert_array_equal(jax[name], torch[name], err_msg=name)
         else:
             assert relative_gap(jax[name], torch[name], scale(name, torch)) < bound(model, name), name
+
+
+@pytest.mark.parametrize("model", [name for name in MODELS if "attention" in name or "transformer" in name])
+def test_attention_scores_of_an_epoch_are_the_referees_of_its_own_weights(model, engine, runs, catalogue):
+    """Tightly, where the engines' own key biases walk apart: each with NumPy, from the weights that the cell reports."""
+    result = load_result(cell(runs, model, engine))
+    weights = {name: values[0].astype(np.float64) for name, values in result.weights.items()}
+    (spec,) = catalogue.models([model])
+    _, notes = referee.forward(spec.architecture, weights, result.predictions["train"].x)
+    scores = next(values for name, values in notes.items() if name.endswith("attention.logits"))
+    expected = {"mean": scores.mean(), "std": scores.std(), "maxabs": size(scores)}
+    for name, value in expected.items():
+        found = result.history[f"attn_logits_{name}"][0, result.best_epoch[0]]
+        assert gap(found, value) < OWN_SCORES * size(scores), name
 
 
 def scale(name, numbers):
