@@ -231,6 +231,20 @@ FAR_SCORE_MUTANTS = (
 )  # fmt: skip
 """By test_far_scores."""
 
+SCHEDULE_MUTANTS = (
+    Mutant("rate of the first epoch for a whole chunk", "jax", "logreg", ("parameters/head.weight", 0),
+           ((J_EPOCH, *FIRST_RATE),)),
+    Mutant("rate of the first epoch for a whole chunk", "torch", "logreg", ("parameters/head.weight", 0),
+           ((T_EPOCH, *FIRST_RATE),)),
+    Mutant("rate late by one epoch inside a chunk", "jax", "logreg", ("parameters/head.weight", 0),
+           ((J_EPOCH, FIRST_RATE[0], "schedule.learning_rate[jnp.maximum(epoch - 1, 0)]"),)),
+    Mutant("rate late by one epoch inside a chunk", "torch", "logreg", ("parameters/head.weight", 0),
+           ((T_EPOCH, FIRST_RATE[0], "schedule.learning_rate[max(epoch - 1, 0)]"),)),
+    Mutant("schedule of the first stretch in every stretch", "jax", "logreg", ("parameters/head.weight", 0),
+           (("jaxtx.programs:train_chunk", "first + i", "i"),)),
+)  # fmt: skip
+"""By test_schedules."""
+
 EQUIVALENT = (
     Mutant("queries and keys swapped", "jax", SELF, ("", 0),
            (("jaxtx.models.self_attention:scaled_dot_product", "query / key.shape[-1] ** 0.5, key)",
