@@ -166,7 +166,8 @@ MEMBER_MUTANTS = {
         Mutant("schedule of the first stretch in every stretch", "jax", "logreg", ("history/loss_train", 0),
                (("jaxtx.programs:train_chunk", "first + i", "i"),)),
         Mutant("epochs counted from the chunk's first", "jax", "logreg", ("best_epoch", 2),
-               (("jaxtx.programs:train_chunk", "path.epoch.at[i].set(carry.epoch)", "path.epoch.at[i].set(first + i)"),)),
+               (("jaxtx.programs:train_chunk", "path.epoch.at[i].set(carry.epoch)",
+                 "path.epoch.at[i].set(first + i)"),)),
         Mutant("best epoch of the last stretch alone", "jax", "logreg", ("best/head.bias", 0),
                (("jaxtx.programs:measure_path", "one_epoch, (best,",
                  "one_epoch, (best._replace(loss=jnp.full_like(best.loss, jnp.inf)),"),)),
@@ -193,7 +194,8 @@ MEMBER_MUTANTS = {
 }  # fmt: skip
 """Faults that give a member of a population something of another member or of another epoch, by how members run."""
 
-J_BETTER, T_BETTER = ("jaxtx.programs:keep_better", "now.loss < best.loss"), ("torchtx.programs:keep_better", "loss < member")
+J_BETTER = "jaxtx.programs:keep_better", "now.loss < best.loss"
+T_BETTER = "torchtx.programs:keep_better", "loss < member"
 
 TIE_MUTANTS = (
     (

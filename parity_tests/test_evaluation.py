@@ -50,7 +50,7 @@ def test_what_epochs_measure_agrees(model, runs):
 
 @pytest.mark.parametrize("model", [name for name in MODELS if "attention" in name or "transformer" in name])
 def test_attention_scores_of_an_epoch_are_the_referees_of_its_own_weights(model, engine, runs, catalogue):
-    """Tightly, where the engines' own key biases walk apart: each with NumPy, from the weights that the cell reports."""
+    """Tightly where key biases walk apart too: each engine with NumPy, from the weights that the cell reports."""
     result = load_result(cell(runs, model, engine))
     weights = {name: values[0].astype(np.float64) for name, values in result.weights.items()}
     (spec,) = catalogue.models([model])

@@ -9,7 +9,7 @@ import pytest
 
 from parity_tests.bounds import MEMBER
 from parity_tests.cases import Case, short, steady
-from parity_tests.conftest import MODELS, some
+from parity_tests.conftest import some
 from parity_tests.faults import MEMBER_MUTANTS
 from parity_tests.grids import CHUNKS, Grid, first_member_apart
 from parity_tests.mutants import planted

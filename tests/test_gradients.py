@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
 from scipy.special import ndtr
 
 from jaxtx import gradients
