@@ -129,7 +129,7 @@ class TorchAccess:
 
     def _load_member(self, full: State, i: int) -> Member:
         optimizer = self._spec.optimizer
-        model = self._build().to(dtype=getattr(torch, self._dtype), device=self._device)
+        model = self._build().to(dtype=getattr(torch, self._dtype), device=self._device).eval()
         parameters = dict(model.named_parameters())
         adam = torch.optim.AdamW(model.parameters(), betas=(optimizer.b1, optimizer.b2), eps=optimizer.eps)
 

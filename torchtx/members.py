@@ -1,5 +1,7 @@
 """What one member of a population is and does."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,6 +18,7 @@ class Member:
     """One member between two epochs."""
 
     model: nn.Module
+    """In evaluation mode but for the steps of training: see `training`."""
     optimizer: torch.optim.AdamW
     epoch: int
     best: dict[str, Tensor]
@@ -30,3 +33,13 @@ class Schedule(NamedTuple):
     weights: Float[Tensor, "epoch step batch"]
     learning_rate: Float[Tensor, " epoch"]
     weight_decay: Float[Tensor, ""]
+
+
+@contextmanager
+def training(model: nn.Module) -> Iterator[None]:
+    """Set the model's training mode inside, and its evaluation mode after."""
+    model.train()
+    try:
+        yield
+    finally:
+        model.eval()

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from torchtx.blocks import in_blocks, join, pool
-from torchtx.members import Member, Rows, Schedule
+from torchtx.members import Member, Rows, Schedule, training
 
 
 def forward(
@@ -75,7 +75,8 @@ def train_chunk(
     """Train an epoch for each learning rate of the schedule and return what each measured."""
     history = []
     for epoch in range(len(schedule.learning_rate)):
-        measured = train_epoch(member, schedule, epoch, data)
+        with training(member.model):
+            measured = train_epoch(member, schedule, epoch, data)
         with torch.no_grad():
             measured |= split_sums(member.model, evaluate)
             measured |= prefixed("attention", attention_sums(member.model, data[0]))
