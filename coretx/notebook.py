@@ -15,6 +15,7 @@ from html import escape
 from pathlib import Path
 from typing import overload
 
+from coretx import generators
 from coretx.config import RunConfig
 from coretx.errors import UsageError, choices
 from coretx.results import CellConfig, ModelResult
@@ -79,14 +80,17 @@ def row(result: ModelResult) -> tuple[str, ...]:
 def run(config: RunConfig) -> Results:
     """Train what `config` asks for, as the command line does, and return the results in the order of the plan.
 
+    Random states, threads and settings of the engines are afterwards what they were.
+
     Logs, pages and dashboard are written below `config.out`. Cells that `reuse` skips are loaded from there; after
     Ctrl-C what is finished is returned. Raises UsageError for what cannot be and OutputError where the disk refuses.
     """
-    from coretx.experiment import execute  # late: it brings matplotlib and jinja2
-    from coretx.plan import make_plan
+    with generators.put_back():  # importing rich draws a number
+        from coretx.experiment import execute  # late: it brings matplotlib and jinja2
+        from coretx.plan import make_plan
 
-    plan = make_plan(config)
-    outcome = execute(plan)
+        plan = make_plan(config)
+        outcome = execute(plan)
     found = {result.config.id: result for result in outcome.results}
     found |= {cell.id: kept for cell in outcome.reused if (kept := load_result(cell_path(config.out, cell)))}
     planned: list[CellConfig] = [cell.config for task_run in plan.runs for cell in task_run.cells.values()]

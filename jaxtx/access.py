@@ -22,6 +22,7 @@ from jaxtx.optimizer import Adam, adam_constants
 from jaxtx.parameters import attention_names, note_names
 from jaxtx.placement import Placement
 from jaxtx.programs import Program, Programs, programs
+from jaxtx.settings import JaxCache
 
 
 class JaxAccess:
@@ -36,7 +37,7 @@ class JaxAccess:
         *,
         placement: Placement,
         dtype: str,
-        shelf: Shelf | None = None,
+        shelf: Shelf | JaxCache | None = None,
         at_close: Callable[[], None] = lambda: None,
     ) -> None:
         self.members = members

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from jax.experimental.compilation_cache import compilation_cache
 
 from coretx.config import DEFAULT_OPTIONS, EngineOptions, MeshShape
 from coretx.errors import UsageError, choices
@@ -21,6 +20,7 @@ from jaxtx.devices import DevicePool
 from jaxtx.kept import Shelf, open_shelf
 from jaxtx.models.registry import MODELS
 from jaxtx.placement import Placement, check_strategy, make_mesh, mesh_shape, pick_strategy
+from jaxtx.settings import JaxCache
 
 PluginModels = Sequence[Callable[[], Mapping[type, Any]]]
 
@@ -35,7 +35,7 @@ class JaxBackend:
         devices: Sequence[jax.Device],
         models: Mapping[type, Any],
         options: EngineOptions = DEFAULT_OPTIONS,
-        shelf: Shelf | None = None,
+        shelf: Shelf | JaxCache | None = None,
     ) -> None:
         first = devices[0]
         self.device = "gpu" if first.platform in ("cuda", "rocm") else first.platform
@@ -163,19 +163,16 @@ def whole_number(variable: str) -> int:
     return int(value)
 
 
-def keep_programs(devices: Sequence[jax.Device], wanted: bool) -> Shelf | None:
-    """Keep compiled programs in the user's cache folder, or where the user's JAX_COMPILATION_CACHE_DIR says.
+def keep_programs(devices: Sequence[jax.Device], wanted: bool) -> Shelf | JaxCache | None:
+    """Return where compiled programs are kept: the user's cache folder, or what JAX_COMPILATION_CACHE_DIR says.
 
-    Those for one device are ours to keep, which spares tracing them too; those for several are left to jax's cache,
-    which is told to look at its settings again; so are all where the folder is a URL, which jax alone can read.
+    Those for one device are ours to keep, which spares tracing them too; those for several are left to jax's cache;
+    so are all where the folder is a URL, which jax alone can read.
     """
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     asked = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
     folder = asked or str(home / "progressive-tx" / "jax")
     ours = len(devices) == 1 and jax.process_count() == 1 and "://" not in folder
-    jax.config.update("jax_compilation_cache_dir", folder)
-    jax.config.update("jax_enable_compilation_cache", wanted and not ours)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-    compilation_cache.reset_cache()
-    return open_shelf(Path(folder) / "programs", devices[0]) if wanted and ours else None
+    if not wanted:
+        return None
+    return open_shelf(Path(folder) / "programs", devices[0]) if ours else JaxCache(folder)

@@ -13,6 +13,7 @@ from jaxtyping import Array
 
 from jaxtx.fingerprint import fingerprint
 from jaxtx.kept import Shelf
+from jaxtx.settings import CACHE_SETTINGS, JaxCache
 
 Once = bool | Callable[..., bool]
 
@@ -22,8 +23,8 @@ class Program:
 
     `precision` is that of float32 matrix products, where a device offers less; `out` is where results are left, the
     place of the arguments if None. A program that runs `once`, which may depend on its arguments, is worth no
-    optimization by LLVM. `stacked` arguments, each along its axis, are mapped over. On a `shelf` compiled programs
-    outlast the process; `about` is the class of the model that is compiled.
+    optimization by LLVM. `stacked` arguments, each along its axis, are mapped over. On a `shelf`, or in jax's cache,
+    compiled programs outlast the process; `about` is the class of the model that is compiled.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Program:
         once: Once = False,
         stacked: tuple[int | None, ...] = (),
         about: type | None = None,
-        shelf: Shelf | None = None,
+        shelf: Shelf | JaxCache | None = None,
     ) -> None:
         self.source = function
         self.settings = donate, precision, out, stacked
@@ -58,7 +59,8 @@ class Program:
         key = structure, tuple((leaf.shape, leaf.dtype, leaf.sharding) for leaf in leaves)
         if key not in self.compiled:
             start = time.perf_counter()
-            with self._compiling, jax.default_matmul_precision(self.precision):
+            cache = CACHE_SETTINGS.use(self.shelf if isinstance(self.shelf, JaxCache) else None)
+            with self._compiling, jax.default_matmul_precision(self.precision), cache:
                 if key not in self.compiled:
                     once = self.once(*args) if callable(self.once) else self.once
                     options = compiler_options(leaves[0], once=once)
@@ -69,7 +71,7 @@ class Program:
     def _program(self, args: tuple[Any, ...], key: Any, options: dict[str, Any]) -> Callable[..., Any]:
         """Return the function compiled for these arguments: kept under its code, or under what it lowers to, or now."""
         shelf = self.shelf
-        if shelf is None:
+        if not isinstance(shelf, Shelf):
             return self.function.lower(*args).compile(options)
         code = self._code(shelf, key, options)
         if code is not None and (found := shelf.find(code)) is not None:

@@ -24,6 +24,7 @@ from jaxtx.kept import Shelf
 from jaxtx.members import TRAINED, Best, Carry, Path, Rows, Schedule, keep_better, noted, quantities
 from jaxtx.optimizer import Adam
 from jaxtx.parameters import Layout, attention_names, forward, layout
+from jaxtx.settings import JaxCache
 
 
 class Programs(NamedTuple):
@@ -50,7 +51,7 @@ def programs(
     results: NamedSharding,
     one_cpu: bool,
     keep_best: str | None = None,
-    shelf: Shelf | None = None,
+    shelf: Shelf | JaxCache | None = None,
 ) -> Programs:
     """Return the programs of a model; `stacked` ones take and return a leading member axis on all but the data."""
     model = replace(layout(model_class, architecture, shape), one_cpu=one_cpu)

@@ -22,6 +22,7 @@ from jaxtx import programs
 from jaxtx.backend import keep_programs
 from jaxtx.compilation import Program
 from jaxtx.kept import Shelf, make_room, open_shelf, surroundings
+from jaxtx.settings import JaxCache, update
 
 SLOPE = 2.0
 
@@ -38,8 +39,7 @@ def make():
 
 @pytest.fixture
 def shelf(tmp_path, caplog):
-    """An empty shelf; `load_backend` has turned jax's own cache off."""
-    load_backend("jax", "cpu")
+    """An empty shelf."""
     caplog.set_level(logging.INFO)
     return open_shelf(tmp_path / "programs", jax.devices("cpu")[0])
 
@@ -271,22 +271,44 @@ def test_file_that_vanishes_does_not_stop_the_trimming(tmp_path, monkeypatch, me
 
 
 @pytest.fixture
-def settings():
-    """Leave jax's settings as they were."""
-    names = ("jax_compilation_cache_dir", "jax_enable_compilation_cache")
-    before = {name: jax.config.values[name] for name in names}
-    yield
-    for name, value in before.items():
-        jax.config.update(name, value)
+def callers_cache():
+    """Return a function that sets the folder of jax's own cache; all is put back after the test."""
+    before = dict(jax.config.values)
+
+    def at(folder):
+        update({"jax_compilation_cache_dir": str(folder), "jax_persistent_cache_min_compile_time_secs": 0.0})
+
+    yield at
+    update({name: value for name, value in before.items() if jax.config.values[name] != value})
 
 
-def test_folder_that_is_a_url_is_left_to_jax(settings, tmp_path, monkeypatch):
+def test_folder_that_is_a_url_is_left_to_jax(callers_cache, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    jax.config.update("jax_compilation_cache_dir", "gs://bucket/programs")
-    assert keep_programs(jax.devices("cpu")[:1], wanted=True) is None
-    assert jax.config.values["jax_compilation_cache_dir"] == "gs://bucket/programs"
-    assert jax.config.values["jax_enable_compilation_cache"]
+    callers_cache("gs://bucket/programs")
+    before = dict(jax.config.values)
+    assert keep_programs(jax.devices("cpu")[:1], wanted=True) == JaxCache("gs://bucket/programs")
+    assert jax.config.values == before
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("wanted", [True, False], ids=["shelf", "nothing"])
+def test_programs_of_one_device_stay_out_of_the_callers_cache(shelf, callers_cache, tmp_path, wanted):
+    callers_cache(tmp_path / "own")
+    assert run(shelf if wanted else None).shape == (3,)
+    assert not list(tmp_path.glob("own/*-cache"))
+    jax.jit(make())(np.ones(3)).block_until_ready()
+    assert len(list(tmp_path.glob("own/*-cache"))) == 1
+
+
+def test_programs_for_jax_s_cache_lie_in_its_folder_and_the_callers_do_not(callers_cache, tmp_path):
+    callers_cache(tmp_path / "own")
+    assert run(JaxCache(str(tmp_path / "ours"))).shape == (3,)
+    ours = list(tmp_path.glob("ours/*-cache"))
+    assert ours
+    assert not list(tmp_path.glob("own/*-cache"))
+    jax.jit(make())(np.ones(3)).block_until_ready()
+    assert list(tmp_path.glob("ours/*-cache")) == ours
+    assert len(list(tmp_path.glob("own/*-cache"))) == 1
 
 
 def test_second_run_traces_no_program_and_leaves_the_same_bytes(program, tmp_path):

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from coretx.models.spec import InputShape, ModelSpec
 from torchtx.blocks import in_blocks, join
 from torchtx.members import Member, Rows, Schedule
 from torchtx.programs import explain, forward, gradients, input_gradients, train_chunk
+from torchtx.settings import own_settings
 
 
 class TorchAccess:
@@ -30,14 +33,17 @@ class TorchAccess:
         *,
         dtype: str,
         device: torch.device,
+        precision: str,
     ) -> None:
         self.members = members
         self.seconds = {"compile": 0.0, "train": 0.0}
         self._spec = spec
         self._dtype = dtype
         self._device = device
+        self._settings: Callable[[], AbstractContextManager[None]] = partial(own_settings, device, precision)
         self._build: Callable[[], nn.Module] = lambda: model_class(spec.architecture, shape)
-        self.manifest = manifest(self._build())
+        with self._settings():
+            self.manifest = manifest(self._build())
         self._lanes: list[Member] = []
         self._keeps_best = False
 
@@ -57,16 +63,17 @@ class TorchAccess:
         self._keeps_best = self._keeps_best or keep_best is not None
         data, splits = self._rows(train), {name: self._rows(split) for name, split in evaluate.items()}
         history = []
-        for lane, *schedule in zip(self._lanes, rows, weights, learning_rate, weight_decay, strict=True):
-            measured = train_chunk(lane, Schedule(*map(self._put, schedule)), data, splits, keep_best)
-            history.append({name: value.numpy(force=True) for name, value in measured.items()})
+        with self._settings():
+            for lane, *schedule in zip(self._lanes, rows, weights, learning_rate, weight_decay, strict=True):
+                measured = train_chunk(lane, Schedule(*map(self._put, schedule)), data, splits, keep_best)
+                history.append({name: value.numpy(force=True) for name, value in measured.items()})
         self.seconds["train"] += time.perf_counter() - start
         return stacked(history)
 
     def logits(self, x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, "member n"]:
         """Return the logit of every row."""
         rows = (self._put(x),)
-        with torch.no_grad():
+        with self._settings(), torch.no_grad():
             return np.stack([in_blocks(lane.model, rows, join).numpy(force=True) for lane in self._lanes])
 
     def attention(
@@ -77,25 +84,29 @@ class TorchAccess:
 
     def intermediates(self, x: Float[np.ndarray, "n time feature"]) -> dict[str, Float[np.ndarray, "member n ..."]]:
         """Return every array that the forward pass notes."""
-        notes = [forward(lane.model, self._put(x))[1] for lane in self._lanes]
+        with self._settings():
+            notes = [forward(lane.model, self._put(x))[1] for lane in self._lanes]
         return stacked([{name: value.numpy(force=True) for name, value in note.items()} for note in notes])
 
     def gradients(
         self, x: Float[np.ndarray, "n time feature"], y: Float[np.ndarray, " n"], weight: Float[np.ndarray, " n"]
     ) -> dict[str, Float[np.ndarray, "member ..."]]:
         """Return the gradient of the weighted mean loss by parameter."""
-        found = [gradients(lane.model, self._put(x), self._put(y), self._put(weight)) for lane in self._lanes]
+        with self._settings():
+            found = [gradients(lane.model, self._put(x), self._put(y), self._put(weight)) for lane in self._lanes]
         return stacked([{name: lane[name].numpy(force=True) for name in self.manifest} for lane in found])
 
     def input_gradients(self, x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, "member n time feature"]:
         """Return the gradient of each row's logit by that row."""
-        return np.stack([input_gradients(lane.model, self._put(x)).numpy(force=True) for lane in self._lanes])
+        with self._settings():
+            return np.stack([input_gradients(lane.model, self._put(x)).numpy(force=True) for lane in self._lanes])
 
     def explain(
         self, x: Float[np.ndarray, "n time feature"], member: int = 0
     ) -> tuple[Float[np.ndarray, "n time feature"], dict[str, Float[np.ndarray, "n head query key"]]]:
         """Return the gradient of each row's logit by that row times the row, and the attention, of one member."""
-        attribution, weights = explain(self._lanes[member].model, self._put(x))
+        with self._settings():
+            attribution, weights = explain(self._lanes[member].model, self._put(x))
         return attribution.numpy(force=True), {name: value.numpy(force=True) for name, value in weights.items()}
 
     def state(self) -> dict[str, np.ndarray]:
@@ -122,7 +133,8 @@ class TorchAccess:
         """Take over a state."""
         full = complete_state(state, self.manifest, self.members, self._dtype)
         self._keeps_best = "best_loss" in full
-        self._lanes = [self._load_member(full, i) for i in range(self.members)]
+        with self._settings():
+            self._lanes = [self._load_member(full, i) for i in range(self.members)]
 
     def close(self) -> None:
         """Give nothing back: there is one device, and nobody waits for it."""

@@ -20,13 +20,14 @@ class TorchBackend:
 
     name = "torch"
 
-    def __init__(self, device: torch.device, models: Mapping[type, Any]) -> None:
+    def __init__(self, device: torch.device, models: Mapping[type, Any], precision: str = "highest") -> None:
         self.device = "gpu" if device.type == "cuda" else device.type
         self.device_name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
         self.versions = {"torch": importlib.metadata.version("torch")}
         self.leads = True
         self._device = device
         self._models = models
+        self._precision = precision
 
     def supports(self, spec: ModelSpec) -> bool:
         """Return whether a model class is registered for the spec's architecture."""
@@ -47,7 +48,13 @@ class TorchBackend:
         if not self.supports(spec):
             raise UsageError(f"model {spec.name}: the torch engine has no class for {type(spec.architecture).__name__}")
         return TorchAccess(
-            self._models[type(spec.architecture)], spec, shape, members, dtype=dtype, device=self._device
+            self._models[type(spec.architecture)],
+            spec,
+            shape,
+            members,
+            dtype=dtype,
+            device=self._device,
+            precision=self._precision,
         )
 
 
@@ -55,13 +62,11 @@ def load(device: str | None, plugin_models: PluginModels, options: EngineOptions
     """Return the engine on this kind of device, or on the CPU where device is None: it is the reference."""
     if options.mesh is not None or options.distributed:
         raise UsageError("--mesh and --distributed are for the jax engine; torch runs on one device, in one process")
-    torch.set_float32_matmul_precision("medium" if options.matmul_precision == "default" else options.matmul_precision)
-    # One thread: these models are so small that handing work to a second costs more than it brings.
-    torch.set_num_threads(1)
     models = dict(MODELS)
     for extra in plugin_models:
         models |= extra()
-    return TorchBackend(find_device(device), models)
+    precision = "medium" if options.matmul_precision == "default" else options.matmul_precision
+    return TorchBackend(find_device(device), models, precision)
 
 
 def find_device(kind: str | None) -> torch.device:

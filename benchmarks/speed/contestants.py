@@ -50,8 +50,10 @@ def open_torch(name: str, work: Work, setting: Setting, backend: Backend) -> Mod
     """Return the population of a contestant in torch."""
     import torch
 
+    import torchtx.settings
     from benchmarks.speed import torch_contestants
 
+    torchtx.settings.THREADS = setting.threads  # while this project's engine works
     torch.set_num_threads(setting.threads)
     if name == "ensemble":
         return torch_contestants.Ensemble(work.spec, work.shape, work.members, setting.optimizer)
