@@ -122,6 +122,10 @@ class Backend(Protocol):
         """Return whether this engine has a model class for the spec's architecture."""
         ...
 
+    def check(self, spec: ModelSpec, x: Float[np.ndarray, "n time feature"]) -> None:
+        """Raise UsageError where the model cannot be trained on rows like these few, or draws random numbers."""
+        ...
+
     def side_by_side(self, members: int) -> int:
         """Return how many populations of that many members are best trained at once, each in a thread of its own."""
         ...
@@ -159,6 +163,14 @@ def load_backend(
     if importlib.util.find_spec(name) is None:
         raise UsageError(f"backend {name} needs the package {name}, which is not installed: {INSTALL[name]}")
     return importlib.import_module(f"{ENGINES[name]}.backend").load(device, plugin_models, options)
+
+
+def drawing_model(name: str) -> str:
+    """Return why a model class of this name is refused whose forward pass draws random numbers."""
+    return (
+        f"a model must answer the same rows alike each time; {name} draws random numbers, as dropout does, which no "
+        "seed of this run decides: leave them out of the model"
+    )
 
 
 def complete_state(state: State, manifest: Manifest, members: int, dtype: str) -> dict[str, np.ndarray]:

@@ -57,6 +57,23 @@ def count(
 
 
 def draw_all(runs: Sequence[TaskRun], config: RunConfig) -> list[Drawn]:
-    """Draw every run's data, several at a time: some tasks take a second, much of which lets other threads go on."""
+    """Draw every run's data, several at a time: some tasks take a second, much of which lets other threads go on.
+
+    Raises UsageError as `draw` does, and where an engine refuses a model: see `check_models`.
+    """
     with ThreadPoolExecutor(cores()) as threads:
-        return list(threads.map(lambda task_run: draw(task_run, config), runs))
+        drawn = list(threads.map(lambda task_run: draw(task_run, config), runs))
+    check_models(runs, drawn)
+    return drawn
+
+
+def check_models(runs: Sequence[TaskRun], drawn: Sequence[Drawn]) -> None:
+    """Let the engines look at every model on a few rows of each shape; UsageError says why one is refused."""
+    seen = set()
+    for task_run, own in zip(runs, drawn, strict=True):
+        x = own.data["train"].x[:8]
+        for cell in task_run.cells.values():
+            key = cell.backend.name, cell.config.model, x.shape
+            if key not in seen:
+                seen.add(key)
+                cell.backend.check(cell.spec, x)

@@ -1,10 +1,13 @@
 """The global generators of Python and NumPy: nothing here draws from them, and no result may depend on them."""
 
+import pickle
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
+
+from coretx.errors import UsageError
 
 
 @contextmanager
@@ -16,3 +19,21 @@ def put_back() -> Iterator[None]:
     finally:
         random.setstate(python)
         np.random.set_state(numpy)
+
+
+@contextmanager
+def no_draws(complaint: str) -> Iterator[None]:
+    """Raise UsageError with this complaint where what is done inside draws from NumPy's; both are put back.
+
+    Python's tells nothing: who checks types by beartype draws from it, and no result depends on that.
+    """
+    with put_back():
+        before = numpy_state()
+        yield
+        if numpy_state() != before:
+            raise UsageError(complaint)
+
+
+def numpy_state() -> bytes:
+    """Return the state of NumPy's generator."""
+    return pickle.dumps(np.random.get_state(legacy=False))

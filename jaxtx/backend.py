@@ -6,10 +6,13 @@ import importlib.metadata
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
+from jaxtyping import Float
 
 from coretx.config import DEFAULT_OPTIONS, EngineOptions, MeshShape
 from coretx.errors import UsageError, choices
@@ -19,6 +22,7 @@ from jaxtx.access import JaxAccess
 from jaxtx.devices import DevicePool
 from jaxtx.kept import Shelf, open_shelf
 from jaxtx.models.registry import MODELS
+from jaxtx.parameters import layout, note_names
 from jaxtx.placement import Placement, check_strategy, make_mesh, mesh_shape, pick_strategy
 from jaxtx.settings import JaxCache
 
@@ -54,6 +58,11 @@ class JaxBackend:
     def supports(self, spec: ModelSpec) -> bool:
         """Return whether a model class is registered for the spec's architecture."""
         return type(spec.architecture) in self._models
+
+    def check(self, spec: ModelSpec, x: Float[np.ndarray, "n time feature"]) -> None:
+        """Raise UsageError where the model cannot be trained on rows like these, or draws random numbers."""
+        model = layout(self._models[type(spec.architecture)], spec.architecture, InputShape(*x.shape[1:]))
+        note_names(replace(model, one_cpu=self._alone), x.shape[1:])
 
     def side_by_side(self, members: int) -> int:
         """Return how many populations of that many members train at once: a core, or some devices, for each."""

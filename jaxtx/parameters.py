@@ -17,7 +17,9 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
+from coretx.backend import drawing_model
 from coretx.errors import UsageError
+from coretx.generators import no_draws
 from coretx.models.spec import InputShape
 
 
@@ -99,6 +101,8 @@ def split_model(model_class: type[nnx.Module], architecture: Any, shape: InputSh
     """Return a model's graphdef and state, without making any weight. UsageError for a state of other variables."""
     model = nnx.eval_shape(lambda: model_class(architecture, shape, rngs=nnx.Rngs(0)))  # type: ignore[call-arg]
     graphdef, state, rest = nnx.split(model, nnx.Param, ...)
+    if any(isinstance(variable, nnx.RngState) for _, variable in nnx.to_flat_state(rest)):
+        raise UsageError(drawing_model(model_class.__name__))
     if jax.tree.leaves(rest):
         raise UsageError(
             f"{model_class.__name__} must hold nnx.Param only; it also holds {nnx.to_flat_state(rest)[0][0]}"
@@ -152,7 +156,9 @@ def note_shapes(model: Layout, shape: tuple[int, ...]) -> Mapping[str, tuple[int
             {name: value.shape for name, value in notes.items()}
         )  # jax would return a dict sorted by its keys
 
-    jax.eval_shape(note, jax.ShapeDtypeStruct((model.size,), np.float32), jax.ShapeDtypeStruct((1, *shape), np.float32))
+    arguments = [jax.ShapeDtypeStruct(shape, np.float32) for shape in ((model.size,), (1, *shape))]
+    with no_draws(drawing_model(model.model_class.__name__)):
+        jax.eval_shape(note, *arguments)
     return MappingProxyType(shapes)
 
 

@@ -17,9 +17,11 @@ ONE_ENGINE = {"parameters.py", "compilation.py", "placement.py", "lanes.py", "op
     "kept.py",
     "fingerprint.py",
     "devices.py",
+    "randomness.py",
 }
 """Files that JAX needs and torch does not: NNX's tree needs canonical names, programs are compiled, arrays placed,
-members run beside each other and take devices, AdamW is written out, and some gradients are."""
+members run beside each other and take devices, AdamW is written out, and some gradients are. In torch a forward pass
+has to be run to see whether it draws random numbers; in NNX a model holds the streams that it draws from."""
 
 
 def files(package):

@@ -4,13 +4,17 @@ import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Float
 
 from coretx.config import EngineOptions
 from coretx.errors import UsageError
 from coretx.models.spec import InputShape, ModelSpec
-from torchtx.access import TorchAccess
+from torchtx.access import TorchAccess, manifest
 from torchtx.models.registry import MODELS
+from torchtx.randomness import refuse_draws
+from torchtx.settings import own_settings
 
 PluginModels = Sequence[Callable[[], Mapping[type, Any]]]
 
@@ -40,6 +44,14 @@ class TorchBackend:
     def strategy(self, spec: ModelSpec, members: int) -> str:
         """Return `solo`, or `loop` for several members: one after the other."""
         return "solo" if members == 1 else "loop"
+
+    def check(self, spec: ModelSpec, x: Float[np.ndarray, "n time feature"]) -> None:
+        """Raise UsageError where the model cannot be trained on rows like these, or draws random numbers."""
+        with own_settings(self._device, self._precision):
+            model = self._models[type(spec.architecture)](spec.architecture, InputShape(*x.shape[1:]))
+            manifest(model)
+            rows = torch.tensor(x, device=self._device)
+            refuse_draws(model.to(self._device, rows.dtype), rows)
 
     def open(
         self, spec: ModelSpec, shape: InputShape, members: int, dtype: str = "float32", strategy: str | None = None
