@@ -1,12 +1,13 @@
 """Tunes the ladder's learning rates and weight decays on validation, with the same budget for every rung.
 
-    python -m benchmarks.tuning --write          # the committed one: 7 rungs x 9 tasks x 10 points x 2 members
+    python -m benchmarks.tuning                  # the committed one: 7 rungs x 9 tasks x 10 points x 2 members
     python -m benchmarks.tuning --epochs 2 --tasks has_all_tokens --models logreg --out /some/folder
 
 Each rung gets one recipe for all tasks: the point of the grid with the lowest validation loss, which is that of a
 member's best epoch, averaged over members and then over tasks, each of which counts the same. Ties go to the point that
-stands first. A point at which a member diverged on any task is out. Test rows are drawn and measured, as in every run,
-and left alone: what is kept of a cell are its validation scores, before anything is chosen
+stands first. A point at which a member diverged on any task is out. What is chosen is printed as the lines of `TUNED`
+in `coretx/models/recipes.py`, to be pasted there where all tasks and models were measured. Test rows are drawn and
+measured, as in every run, and left alone: what is kept of a cell are its validation scores, before anything is chosen
 (`tests/benchmarks/test_tuning.py` puts noise in their place).
 
 The seed is the tuning's own: no published member shares a stream of randomness with it, and since the sides of a task's
@@ -16,7 +17,6 @@ fastest since.
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,11 +28,10 @@ import numpy as np
 from coretx.cells import train_cells
 from coretx.config import RunConfig
 from coretx.data import Dataset
-from coretx.durable import write_text
 from coretx.errors import OutputError, UsageError
 from coretx.grid import grid_points
-from coretx.models.recipes import TUNED
-from coretx.models.registry import build_models
+from coretx.models.recipes import ORIGINAL
+from coretx.models.spec import Optimizer
 from coretx.plan import Cell, make_plan
 from coretx.reports.csv_table import CsvTable
 from coretx.results import CellConfig, EpochRecord, ModelResult
@@ -97,18 +96,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         wandb="disabled",
     )
     try:
-        if arguments.write and (config.tasks, config.models) != (("all",), ("all",)):
-            raise UsageError("--write takes all tasks and all models, since a recipe is one for all: leave them out")
         rows = measure(config)
         chosen = {model: best_point(mean_losses(rows, model), model) for model in dict.fromkeys(r.model for r in rows)}
-        write_recipes(TUNED if arguments.write else arguments.out / TUNED.name, chosen)
     except (UsageError, OutputError) as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
     for model, point in chosen.items():
-        print(f"{model:26} {point}: {mean_losses(rows, model)[point]:.4f} nats")
+        print(f"{recipe_line(model, point)}  # {point}: {mean_losses(rows, model)[point]:.4f} nats")
     return 0
 
 
@@ -119,7 +115,6 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--models", nargs="+", default=["all"], help="rungs to tune (default: all)")
     parser.add_argument("--epochs", type=int, default=EPOCHS, help=f"of every rung (default: {EPOCHS})")
     parser.add_argument("--out", type=Path, default=FOLDER, help="folder for the measurements")
-    parser.add_argument("--write", action="store_true", help=f"make the chosen points the recipes of {TUNED.name}")
     return parser.parse_args(argv)
 
 
@@ -231,15 +226,23 @@ def best_point(losses: Mapping[str, float | None], model: str) -> str:
     return min(finite, key=lambda name: finite[name])
 
 
-def write_recipes(path: Path, chosen: Mapping[str, str]) -> None:
-    """Write the optimizer's numbers at each model's point, to six digits."""
+def tuned_optimizer(model: str, point: str) -> Optimizer:
+    """Return the original's optimizer at this point of the grid, its rates and its decay to six digits."""
     points = {point.name or "1x": point for point in grid_points(LEARNING_RATES, WEIGHT_DECAYS)}
-    found = {}
-    for spec in build_models(list(chosen)):
-        optimizer = points[chosen[spec.name]].apply(spec.optimizer)
-        names = ("learning_rate_start", "learning_rate_end", "weight_decay")
-        found[spec.name] = {name: float(f"{getattr(optimizer, name):.6g}") for name in names}
-    write_text(path, json.dumps(found, indent=1) + "\n")
+    found = points[point].apply(ORIGINAL[model])
+    rates = (found.learning_rate_start, found.learning_rate_end, found.weight_decay)
+    return Optimizer(*(float(f"{rate:.6g}") for rate in rates))
+
+
+def recipe_line(model: str, point: str) -> str:
+    """Return a model's line of the recipe, as Python.
+
+    >>> recipe_line("self_attention", "lr0.111x-wd10x")
+    '    "self_attention": Optimizer(0.0444, 0.0222, weight_decay=0.1),'
+    """
+    found = tuned_optimizer(model, point)
+    rates = f"{found.learning_rate_start}, {found.learning_rate_end}, weight_decay={found.weight_decay}"
+    return f'    "{model}": Optimizer({rates}),'
 
 
 if __name__ == "__main__":

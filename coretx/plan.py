@@ -9,7 +9,6 @@ from coretx.durable import check_writable
 from coretx.errors import UsageError, choices
 from coretx.grid import GridPoint, grid_points
 from coretx.lengths import variant
-from coretx.models.recipes import with_recipe
 from coretx.models.spec import ModelSpec
 from coretx.plugins import Catalogue, load_catalogue
 from coretx.results import CellConfig
@@ -124,12 +123,11 @@ def name_engines(config: RunConfig, catalogue: Catalogue) -> list[tuple[ModelSpe
     all_models = [spec.name for spec in catalogue.models()]
     asked = all_models if config.models == ("all",) else config.models
     pairs = [(name.partition(":")[0], name.partition(":")[2] if ":" in name else None) for name in asked]
-    specs = catalogue.models([name for name, _ in pairs])
+    specs = catalogue.models([name for name, _ in pairs], recipe=config.recipe)
     for name, engine in pairs:
         if engine is not None and engine not in ENGINES:
             raise UsageError(f"unknown engine in {name}:{engine}; choose from: {choices(ENGINES)}")
-    specs = [with_recipe(with_epochs(spec, config.epochs), config.recipe) for spec in specs]
-    return [(spec, engine) for spec, (_, engine) in zip(specs, pairs, strict=True)]
+    return [(with_epochs(spec, config.epochs), engine) for spec, (_, engine) in zip(specs, pairs, strict=True)]
 
 
 def with_epochs(spec: ModelSpec, epochs: int | None) -> ModelSpec:

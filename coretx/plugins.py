@@ -27,9 +27,9 @@ class Catalogue:
     extra_models: tuple[ModelSpec, ...] = ()
     model_classes: Mapping[str, tuple[ModelClasses, ...]] = field(default_factory=dict)
 
-    def models(self, names: Sequence[str] | None = None) -> tuple[ModelSpec, ...]:
-        """Return the specs of these names, or all of them."""
-        return build_models(names, extra=self.extra_models)
+    def models(self, names: Sequence[str] | None = None, *, recipe: str = "original") -> tuple[ModelSpec, ...]:
+        """Return the specs of these names, or all of them, with the rates of the recipe (see `build_models`)."""
+        return build_models(names, recipe=recipe, extra=self.extra_models)
 
     def order(self) -> dict[str, Any]:
         """Return how tasks are called and in which order tasks and models stand, for the dashboard."""

@@ -22,7 +22,6 @@ from coretx import durable, provenance
 from coretx.backend import Backend
 from coretx.data import prepare_data
 from coretx.errors import OutputError, UsageError
-from coretx.models.recipes import with_recipe
 from coretx.models.spec import InputShape, ModelSpec
 from coretx.plan import with_epochs
 from coretx.plugins import load_catalogue
@@ -206,10 +205,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.members < 2:
             raise UsageError(f"--members must be at least 2, to have a spread; got {arguments.members}")
         catalogue = load_catalogue(arguments.plugin)
-        specs = catalogue.models(None if arguments.models == ("all",) else arguments.models)
+        specs = catalogue.models(None if arguments.models == ("all",) else arguments.models, recipe=arguments.recipe)
         tasks = [get_task(name, catalogue.tasks) for name in arguments.tasks]
         engines, rows = load_engines(catalogue), []
-        for spec in (with_epochs(with_recipe(spec, arguments.recipe), arguments.epochs) for spec in specs):
+        for spec in (with_epochs(spec, arguments.epochs) for spec in specs):
             for task in tasks:
                 rows.append(Row(spec.name, task.name, *(kept(engines[e], spec, task, arguments) for e in ENGINES)))
                 print(line(rows[-1]), flush=True)

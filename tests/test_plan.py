@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from coretx import plugins
 from coretx.config import RunConfig
 from coretx.errors import UsageError
 from coretx.models import recipes
@@ -244,16 +245,29 @@ def test_id_is_computed_once_and_leaves_no_trace_in_the_record(monkeypatch):
 
 
 def test_recipe_settles_the_rates_of_the_ladder(monkeypatch):
-    own = {"learning_rate_start": 0.03, "learning_rate_end": 0.02, "weight_decay": 0.5}
-    monkeypatch.setattr(recipes, "tuned", lambda: {"mlp": own})
+    """Who edits a number in recipes.py trains with it."""
+    edited = Optimizer(0.03, 0.02, weight_decay=0.5, batch_size=7)
+    monkeypatch.setitem(recipes.TUNED, "mlp", edited)
     (tuned,), (original,) = (planned(recipe=recipe)[0].cells.values() for recipe in ("tuned", "original"))
-    assert own.items() <= tuned.config.hyperparameters.items()
+    assert tuned.spec.optimizer == edited
     assert original.spec.optimizer == build_models(["mlp"])[0].optimizer
     assert (tuned.config.recipe, original.config.recipe) == ("tuned", "original")
     assert tuned.config.id != original.config.id
 
 
-def test_empty_recipe_is_no_recipe(monkeypatch):
-    monkeypatch.setattr(recipes, "tuned", dict)
-    with pytest.raises(UsageError, match="tuning --write fills it"):
-        planned(recipe="tuned")
+@pytest.mark.parametrize("recipe", list(recipes.RECIPES))
+def test_rates_edited_in_build_models_are_trained_with(recipe, monkeypatch):
+    """As the original's users edit them: nothing is laid over what build_models returns."""
+    edited = Optimizer(0.7, 0.3, weight_decay=0.05)
+
+    def build(names=None, **settings):
+        return tuple(dataclasses.replace(spec, optimizer=edited) for spec in build_models(names, **settings))
+
+    monkeypatch.setattr(plugins, "build_models", build)
+    (cell,) = planned(recipe=recipe)[0].cells.values()
+    assert cell.spec.optimizer == edited
+
+
+def test_unknown_recipe_is_named_with_the_choices():
+    with pytest.raises(UsageError, match="unknown recipe 'mine'; choose from: original, tuned"):
+        build_models(recipe="mine")

@@ -1,29 +1,27 @@
-"""Whose hyperparameters the ladder is trained with: the original's, or those that were tuned on validation."""
+"""Whose learning rates and weight decays the ladder is trained with: the one place where these numbers stand."""
 
-import json
-from dataclasses import replace
-from functools import cache
-from pathlib import Path
+from collections.abc import Mapping
 
-from coretx.errors import UsageError
-from coretx.models.spec import ModelSpec
+from coretx.models.spec import Optimizer
 
-TUNED = Path(__file__).with_name("tuned.json")
-"""The optimizer's numbers by model, which `python -m benchmarks.tuning --write` writes: one recipe a rung, for all."""
-
-
-@cache
-def tuned() -> dict[str, dict[str, float]]:
-    """Return what was tuned, by model."""
-    return json.loads(TUNED.read_text())
-
-
-def with_recipe(spec: ModelSpec, recipe: str) -> ModelSpec:
-    """Return the spec with the optimizer's numbers of the recipe; its own for a model that was not tuned.
-
-    Raises UsageError where no model was.
-    """
-    if recipe == "tuned" and not tuned():
-        raise UsageError(f"--recipe tuned: {TUNED.name} is empty; python -m benchmarks.tuning --write fills it")
-    own = tuned().get(spec.name, {}) if recipe == "tuned" else {}
-    return replace(spec, optimizer=replace(spec.optimizer, **own))
+ORIGINAL: Mapping[str, Optimizer] = {
+    "logreg": Optimizer(1.0, 1.0),
+    "mlp": Optimizer(0.1, 0.1),
+    "temporal": Optimizer(1.0, 1.0),
+    "self_attention": Optimizer(0.4, 0.2),
+    "singlelayer_transformer": Optimizer(0.04, 0.02),
+    "bahdanau_attention": Optimizer(0.5, 0.1),
+    "multilayer_transformer": Optimizer(0.004, 0.002),
+}
+"""Those of the original."""
+TUNED: Mapping[str, Optimizer] = {
+    "logreg": Optimizer(0.037, 0.037, weight_decay=0.1),
+    "mlp": Optimizer(0.0333, 0.0333, weight_decay=0.1),
+    "temporal": Optimizer(0.111, 0.111, weight_decay=0.01),
+    "self_attention": Optimizer(0.1332, 0.0666, weight_decay=0.01),
+    "singlelayer_transformer": Optimizer(0.01332, 0.00666, weight_decay=0.01),
+    "bahdanau_attention": Optimizer(0.1665, 0.0333, weight_decay=0.01),
+    "multilayer_transformer": Optimizer(0.012, 0.006, weight_decay=0.1),
+}
+"""Those with the lowest loss on validation, one for all tasks: the lines that `python -m benchmarks.tuning` prints."""
+RECIPES: Mapping[str, Mapping[str, Optimizer]] = {"original": ORIGINAL, "tuned": TUNED}

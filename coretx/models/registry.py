@@ -4,60 +4,67 @@ from collections.abc import Iterable, Sequence
 
 from coretx.errors import UsageError, choices
 from coretx.models import architectures
-from coretx.models.spec import ModelSpec, Optimizer
+from coretx.models.recipes import RECIPES
+from coretx.models.spec import ModelSpec
 
 
-def build_models(names: Iterable[str] | None = None, *, extra: Sequence[ModelSpec] = ()) -> tuple[ModelSpec, ...]:
+def build_models(
+    names: Iterable[str] | None = None, *, recipe: str = "original", extra: Sequence[ModelSpec] = ()
+) -> tuple[ModelSpec, ...]:
     """Return the specs of these names, in the order given; all of the ladder, then `extra`, where names is None.
 
-    The hyperparameters are the original's. Raises UsageError that lists the valid names for one that is unknown.
+    The ladder's learning rates and weight decays are those of the recipe (see `coretx.models.recipes`), and nothing is
+    laid over them afterwards; `extra` has its own. Raises UsageError that lists the valid names for an unknown one.
     """
+    if recipe not in RECIPES:
+        raise UsageError(f"unknown recipe {recipe!r}; choose from: {choices(RECIPES)}")
+    optimizers = RECIPES[recipe]
     ladder = (
         ModelSpec(
             "logreg",
             architectures.LogisticRegression(),
             "A weighted sum of all features is enough.",
-            Optimizer(1.0, 1.0),
+            optimizers["logreg"],
             view="linear",
         ),
         ModelSpec(
             "mlp",
             architectures.MLP(),
             "Features of different steps must be combined, at fixed places.",
-            Optimizer(0.1, 0.1),
+            optimizers["mlp"],
         ),
         ModelSpec(
             "temporal",
             architectures.Temporal(),
             "Each step can be judged alone, with the same eyes; the verdicts are added up.",
-            Optimizer(1.0, 1.0),
+            optimizers["temporal"],
             view="additive",
         ),
         ModelSpec(
             "self_attention",
             architectures.SelfAttention(),
             "Steps must be compared with each other; their order does not matter.",
-            Optimizer(0.4, 0.2),
+            optimizers["self_attention"],
             view="order-blind",
         ),
         ModelSpec(
             "singlelayer_transformer",
             architectures.SingleLayerTransformer(),
             "One step asks, the others answer: separate queries, keys and values, and a sense of position.",
-            Optimizer(0.04, 0.02),
+            optimizers["singlelayer_transformer"],
         ),
         ModelSpec(
             "bahdanau_attention",
             architectures.BahdanauAttention(),
             "Steps compete for attention by their own content; their order does not matter.",
-            Optimizer(0.5, 0.1),
+            optimizers["bahdanau_attention"],
             view="order-blind",
         ),
         ModelSpec(
             "multilayer_transformer",
             architectures.MultiLayerTransformer(),
             "Several heads, residual paths, LayerNorm and feed-forward blocks in depth.",
-            Optimizer(0.004, 0.002),
+            optimizers["multilayer_transformer"],
         ),
     )
     by_name = {spec.name: spec for spec in (*ladder, *extra)}

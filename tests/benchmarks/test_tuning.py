@@ -1,7 +1,7 @@
 """Tuning chooses by validation alone, goes on where it stopped, and gives every rung the same budget."""
 
-import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +9,10 @@ import pytest
 from benchmarks import tuning
 from coretx.data import Dataset
 from coretx.errors import UsageError
+from coretx.models import recipes
 from coretx.models.recipes import TUNED
 from coretx.models.registry import build_models
+from coretx.models.spec import Optimizer
 from coretx.splits import draw_splits
 
 ARGUMENTS = ("--tasks", "has_all_tokens", "--models", "logreg", "--epochs", "3")
@@ -49,8 +51,7 @@ def test_noise_for_test_rows_changes_no_byte_of_the_choice(tuned, tmp_path, monk
     assert tune(tmp_path) == 0
     assert len(scores) == POINTS
     assert all(part["test"].loss.mean() > 2 * part["val"].loss.mean() for part in scores), "was there no noise?"
-    for name in ("validation.csv", "tuned.json"):
-        assert (tmp_path / name).read_bytes() == (tuned / name).read_bytes()
+    assert (tmp_path / "validation.csv").read_bytes() == (tuned / "validation.csv").read_bytes()
 
 
 def seen(train, scores):
@@ -66,18 +67,19 @@ def seen(train, scores):
 
 def test_finished_populations_are_not_trained_again(tuned, monkeypatch):
     monkeypatch.setattr(tuning, "train_cells", lambda *job: pytest.fail("trained again"))
-    before = (tuned / "tuned.json").read_bytes()
+    before = (tuned / "validation.csv").read_bytes()
     assert tune(tuned) == 0
-    assert (tuned / "tuned.json").read_bytes() == before
+    assert (tuned / "validation.csv").read_bytes() == before
 
 
-def test_committed_measurements_are_those_that_would_be_made(tmp_path, monkeypatch):
+def test_committed_measurements_print_the_committed_recipe(tmp_path, monkeypatch, capsys):
     """Whatever jaxtx/strategies.json chooses by now: how members run beside each other is part of a cell's id."""
     monkeypatch.setattr(tuning, "train_cells", lambda *job: pytest.fail("trained again"))
-    monkeypatch.setattr(tuning, "TUNED", tmp_path / "recipes.json")
     shutil.copy(tuning.FOLDER / "validation.csv", tmp_path)
-    assert tuning.main(["--write", "--out", str(tmp_path)]) == 0
-    assert (tmp_path / "recipes.json").read_bytes() == TUNED.read_bytes()
+    assert tuning.main(["--out", str(tmp_path)]) == 0
+    lines = [line.partition("  #")[0] for line in capsys.readouterr().out.splitlines()]
+    assert "\n".join(lines) in Path(recipes.__file__).read_text()
+    assert len(lines) == len(TUNED)
 
 
 def test_an_error_in_one_population_keeps_the_others_and_is_raised(tmp_path, monkeypatch):
@@ -93,7 +95,6 @@ def test_an_error_in_one_population_keeps_the_others_and_is_raised(tmp_path, mon
     with pytest.raises(RuntimeError, match="out of order"):
         tuning.main(["--tasks", "has_all_tokens", "--models", "logreg", "mlp", "--epochs", "1", "--out", str(tmp_path)])
     assert [row.model for row in tuning.VALIDATION.read(tmp_path / "validation.csv")] == ["logreg"] * POINTS
-    assert not (tmp_path / "tuned.json").exists()
 
 
 def test_measurements_of_another_setting_are_not_mixed_in(tuned, capsys):
@@ -101,13 +102,6 @@ def test_measurements_of_another_setting_are_not_mixed_in(tuned, capsys):
     assert tuning.main([*ARGUMENTS[:-1], "4", "--out", str(tuned)]) == 2
     assert "from another configuration or seed: take another --out" in capsys.readouterr().err
     assert (tuned / "validation.csv").read_bytes() == before
-
-
-def test_a_recipe_is_written_from_all_tasks_and_models_or_not_at_all(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(tuning, "TUNED", tmp_path / "tuned.json")
-    assert tuning.main([*ARGUMENTS, "--out", str(tmp_path), "--write"]) == 2
-    assert "--write takes all tasks and all models" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
 
 
 def row(task, point, loss):
@@ -130,17 +124,14 @@ def test_where_all_points_diverged_none_is_chosen():
         tuning.best_point({"1x": None, "wd10x": None}, "mlp")
 
 
-def test_recipes_are_the_original_s_at_the_chosen_points(tmp_path):
-    tuning.write_recipes(tmp_path / "tuned.json", {"self_attention": "lr0.111x-wd10x"})
-    (found,) = json.loads((tmp_path / "tuned.json").read_text()).values()
-    assert found == {"learning_rate_start": 0.0444, "learning_rate_end": 0.0222, "weight_decay": 0.1}
+def test_recipes_are_the_original_s_at_the_chosen_points():
+    assert tuning.tuned_optimizer("self_attention", "lr0.111x-wd10x") == Optimizer(0.0444, 0.0222, weight_decay=0.1)
 
 
-def test_committed_recipe_is_what_the_committed_measurements_say(tmp_path):
+def test_committed_recipe_is_what_the_committed_measurements_say():
     rows = tuning.VALIDATION.read(tuning.FOLDER / "validation.csv")
     ladder = [spec.name for spec in build_models()]
     assert len(rows) == len(ladder) * len({row.task for row in rows}) * POINTS
     assert {(row.seed, row.members, row.epochs) for row in rows} == {(tuning.SEED, tuning.MEMBERS, tuning.EPOCHS)}
     chosen = {model: tuning.best_point(tuning.mean_losses(rows, model), model) for model in ladder}
-    tuning.write_recipes(tmp_path / "tuned.json", chosen)
-    assert (tmp_path / "tuned.json").read_bytes() == tuning.TUNED.read_bytes()
+    assert {model: tuning.tuned_optimizer(model, point) for model, point in chosen.items()} == TUNED
