@@ -44,7 +44,7 @@ class LiveCell:
     @property
     def steps_per_second(self) -> float | None:
         """Optimizer steps a second over all members, compilation included; None where batch or rows are not known."""
-        batch = self.config.hyperparameters.get("batch_size")
+        batch = self.config.batch_size
         if not batch or not self.rows or self.heard <= self.began:
             return None
         steps = -(-self.rows // batch) * self.epochs * self.config.members

@@ -196,4 +196,5 @@ def cell_config(
         hyperparameters=spec.hyperparameters(),
         negatives=task.negatives,
         eval_lengths=config.eval_lengths,
+        at_default=spec.at_default(),
     )

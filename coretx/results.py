@@ -1,16 +1,15 @@
 """Records: what a run says about itself. Plain frozen data in NumPy, made by training, read by logs and reports."""
 
 import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from functools import cached_property
+from dataclasses import dataclass, field
 from html import escape
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from coretx.cell_config import CellConfig
 from coretx.parts import Explanation, GroupScore, LengthScore
 
 SPLITS = ("train", "val", "test")
@@ -19,47 +18,6 @@ SPLIT_NAMES = {"train": "train", "val": "validation", "test": "test"}
 """How people call them."""
 SMALL_SPACE = 200
 """A side of a task's space with fewer distinct rows than this is marked wherever its score stands."""
-
-
-@dataclass(frozen=True)
-class CellConfig:
-    """The resolved configuration of one cell: one population of one model on one task in one engine.
-
-    A cell is a pure function of this record; `id` names it. `hyperparameters` is the model's spec in plain values,
-    `strategy` how the engine runs its members (`solo`, `loop`, `vmap`, `shard members=2,data=1`), `matmul_precision`
-    that of float32 products on an accelerator, `split` the protocol that drew the data (`disjoint`, `original`),
-    `negatives` the rule that made its rows of class 0 (`balanced`, `original`, `natural`), `recipe` whose
-    hyperparameters the model has, with the point of the grid that scales them, `eval_lengths` at how many steps it is
-    evaluated beside those it is trained on.
-    """
-
-    task: str
-    model: str
-    backend: str
-    seed: int
-    members: int
-    n_samples: int
-    epochs: int
-    split: str
-    recipe: str
-    dtype: str
-    device: str
-    strategy: str
-    matmul_precision: str
-    hyperparameters: Mapping[str, Any]
-    negatives: str = "natural"
-    eval_lengths: tuple[int, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the record as plain JSON values."""
-        plain = {"hyperparameters": dict(self.hyperparameters), "eval_lengths": list(self.eval_lengths)}
-        return {part.name: getattr(self, part.name) for part in fields(self)} | plain
-
-    @cached_property
-    def id(self) -> str:
-        """The first 12 hex digits of the SHA-256 of the record's canonical JSON."""
-        text = json.dumps(self.as_dict(), sort_keys=True, allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)

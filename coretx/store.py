@@ -25,7 +25,7 @@ from coretx.results import (
     SplitScores,
 )
 
-FORMAT = 4
+FORMAT = 5
 LAYERED = ("attention", "attention_sums")
 """The parts of an explanation that have an array for each layer."""
 
@@ -83,7 +83,7 @@ def load_result(path: Path) -> ModelResult | None:
     predictions = _predictions(load(arrays["predictions"]))
     last = {name: (p.last_logits, p.y) for name, p in predictions.items() if p.last_logits is not None}
     return ModelResult(
-        config=CellConfig(**{**record["config"], "eval_lengths": tuple(record["config"]["eval_lengths"])}),
+        config=CellConfig.from_dict(record["config"]),
         provenance=Provenance(**record["provenance"]),
         status=record["status"],
         parameters=record["parameters"],

@@ -11,6 +11,7 @@ import tyro
 
 from coretx import provenance
 from coretx.backend import Backend
+from coretx.cell_config import flat, without
 from coretx.errors import OutputError, UsageError
 from coretx.models.spec import ModelSpec
 from coretx.plugins import load_catalogue
@@ -93,7 +94,7 @@ def certify(arguments: Arguments, engines: Mapping[str, Backend], spec: ModelSpe
         findings=findings,
         trials=trials,
         settings={"rows": arguments.n_samples, "batch": spec.optimizer.batch_size, "seed": arguments.seed}
-        | {name: value for name, value in spec.hyperparameters().items() if name not in ("batch_size", "epochs")},
+        | flat(without(spec.hyperparameters(), ("optimizer.batch_size", "optimizer.epochs"))),
         versions=versions(engines),
         command=command(arguments, spec, task),
     )

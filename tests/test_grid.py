@@ -195,7 +195,7 @@ def test_plan_has_a_cell_for_every_point_and_one_population_for_a_model(tmp_path
     configs = [cell.config for cell in run.cells.values()]
     assert [config.recipe for config in configs] == ["original lr0.5x", "original"] * 2
     assert len({config.id for config in configs}) == 4
-    assert configs[0].hyperparameters["learning_rate_start"] == 0.05
+    assert configs[0].hyperparameters["optimizer"]["learning_rate_start"] == 0.05
 
 
 @pytest.mark.parametrize(

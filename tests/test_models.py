@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, asdict, make_dataclass
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from coretx.models.architectures import MLP
 from coretx.models.init import initial_parameters, xavier_uniform
 from coretx.models.positions import sinusoids
 from coretx.models.registry import build_models
-from coretx.models.spec import InputShape, ModelSpec
+from coretx.models.spec import InputShape, ModelSpec, Optimizer
 from coretx.seeds import stream
 
 SCHEDULES = {
@@ -96,7 +96,42 @@ def test_spec_is_frozen(spec):
 def test_hyperparameters_survive_json(spec):
     values = spec.hyperparameters()
     assert json.loads(json.dumps(values, allow_nan=False)) == values
-    assert values["learning_rate_start"] == SCHEDULES[spec.name][0]
+    assert values["optimizer"]["learning_rate_start"] == SCHEDULES[spec.name][0]
+
+
+NAMES_OF_OTHERS = (
+    "eps",
+    "epochs",
+    "b1",
+    "batch_size",
+    "weight_decay",
+    "initializer",
+    "architecture",
+    "optimizer",
+    "name",
+)
+
+
+@pytest.mark.parametrize("name", NAMES_OF_OTHERS)
+def test_field_of_an_architecture_hides_nothing_and_is_not_hidden(name):
+    """A flat record had one entry for both, so two architectures had one id."""
+    kind = make_dataclass("Own", [(name, float, 7.0)], frozen=True)
+    first, second = (ModelSpec("own", kind(value), "None.").hyperparameters() for value in (0.5, 0.25))
+    assert first["architecture"] == {"class": "Own", name: 0.5}
+    assert second["architecture"] == {"class": "Own", name: 0.25}
+    assert first["optimizer"] == asdict(Optimizer())
+
+
+def test_architecture_inside_an_architecture_is_named_too():
+    kinds = [make_dataclass(name, [("width", int, 2)], frozen=True) for name in ("Mean", "Sum")]
+    outer = make_dataclass("Block", [("mixer", object), ("depth", int, 1)], frozen=True)
+    specs = [ModelSpec("own", outer(kind(3)), "None.") for kind in kinds]
+    found = [spec.hyperparameters()["architecture"]["mixer"] for spec in specs]
+    assert found == [{"class": "Mean", "width": 3}, {"class": "Sum", "width": 3}]
+    assert ModelSpec("own", outer(kinds[0]()), "None.").at_default()[:2] == (
+        "architecture.mixer.width",
+        "architecture.depth",
+    )
 
 
 def test_rung_has_a_claim(spec):

@@ -32,7 +32,7 @@ CONFIG = CellConfig(
     device="cpu",
     strategy="solo",
     matmul_precision="highest",
-    hyperparameters={"architecture": "MLP", "width": 16, "learning_rate_start": 0.1},
+    hyperparameters={"architecture": {"class": "MLP", "width": 16}, "optimizer": {"learning_rate_start": 0.1}},
 )
 TORCH_ONLY = ModelSpec("torch_only", MLP(3), "One engine is enough.", engines=("torch",))
 
@@ -119,7 +119,7 @@ def test_config_of_a_cell_is_resolved():
     (run,) = planned(models=("mlp",), seed=3, members=2, n_samples=(50,), recipe="original")
     config = run.cells["mlp"].config
     assert (config.seed, config.members, config.n_samples, config.device) == (3, 2, 50, "cpu")
-    assert config.hyperparameters["learning_rate_start"] == 0.1
+    assert config.hyperparameters["optimizer"]["learning_rate_start"] == 0.1
 
 
 @pytest.mark.parametrize(
@@ -206,8 +206,12 @@ def test_plan_writes_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_id_of_a_cell_stays():
-    assert CONFIG.id == "353c59119783", (
+@pytest.mark.parametrize(
+    ("config", "known"), [(CONFIG, "73fcef2b4125"), (None, "8272da143385")], ids=["made", "planned"]
+)
+def test_id_of_a_cell_stays(config, known):
+    config = config or planned()[0].cells["mlp"].config
+    assert config.id == known, (
         "the id of an unchanged config changed, so --reuse finds nothing and every published row stands twice: "
         "right only together with a new format of the results"
     )
@@ -218,7 +222,8 @@ OTHER = {
     "members": 2,
     "n_samples": 10,
     "epochs": 5,
-    "hyperparameters": {"architecture": "MLP"},
+    "hyperparameters": {"architecture": {"class": "MLP"}},
+    "at_default": ("architecture.width",),
     "eval_lengths": (7,),
 }
 
@@ -226,6 +231,24 @@ OTHER = {
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(CellConfig)])
 def test_id_changes_with_every_field(field):
     assert dataclasses.replace(CONFIG, **{field: OTHER.get(field, "other")}).id != CONFIG.id
+
+
+def test_field_that_comes_later_moves_no_id_while_it_has_its_default():
+    later = dataclasses.make_dataclass("Later", [("optimism", float, 0.5)], bases=(CellConfig,), frozen=True)
+    assert later(**dataclasses.asdict(CONFIG)).id == CONFIG.id
+    assert later(**dataclasses.asdict(CONFIG), optimism=0.25).id != CONFIG.id
+
+
+def test_later_field_of_a_part_of_the_spec_moves_no_id_while_it_has_its_default():
+    """Of the architecture, as of the optimizer: the record has it, and says that it has its default."""
+    mixed = dataclasses.make_dataclass("MLP", [("dropout", float, 0.0)], bases=(MLP,), frozen=True)
+    specs = [ModelSpec("own", own, "None.") for own in (MLP(), mixed(), mixed(dropout=0.5))]
+    before, same, other = (
+        dataclasses.replace(CONFIG, hyperparameters=spec.hyperparameters(), at_default=spec.at_default())
+        for spec in specs
+    )
+    assert same.hyperparameters["architecture"] == {"class": "MLP", "width": 16, "dropout": 0.0}
+    assert before.id == same.id != other.id
 
 
 def test_id_does_not_depend_on_the_order_of_hyperparameters():

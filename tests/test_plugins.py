@@ -75,7 +75,7 @@ def test_model_of_a_plugin_may_have_one_engine(plugin):
     file = plugin(MODEL, 'MODELS = [ModelSpec("linear", Linear(), "Enough.", Optimizer(), engines=("torch",))]')
     (spec,) = load_catalogue([file]).models(["linear"])
     assert spec.engines == ("torch",)
-    assert spec.hyperparameters()["width"] == 3
+    assert spec.hyperparameters()["architecture"] == {"class": "Linear", "width": 3}
 
 
 def test_model_classes_are_handed_on_by_engine(plugin):
@@ -207,14 +207,78 @@ def test_optimizer_that_cannot_train_is_refused(plugin, arguments, message):
 
 @pytest.mark.parametrize("width", ["object()", "float('nan')", "{1, 2}", "1j"])
 def test_architecture_that_no_record_can_hold_is_refused(plugin, width):
-    with pytest.raises(UsageError, match="model linear: the architecture's fields must be numbers, text, or lists"):
+    with pytest.raises(UsageError, match="model linear: the architecture's fields must be numbers, text, or tuples"):
         load_catalogue([plugin(MODEL, f'MODELS = [ModelSpec("linear", Linear({width}), "None.")]')])
 
 
-def test_initializer_without_a_name_is_refused(plugin):
-    text = 'MODELS = [ModelSpec("linear", Linear(), "None.", initializer=functools.partial(print))]'
-    with pytest.raises(UsageError, match="model linear: the initializer must be a function that has a name"):
-        load_catalogue([plugin("import functools", MODEL, text)])
+INITIALIZERS = """
+import functools
+import numpy as np
+
+def zeros(name, shape, rng):
+    return np.zeros(shape)
+
+def closing_over(value):
+    def constant(name, shape, rng):
+        return np.full(shape, value)
+    return constant
+
+@dataclass(frozen=True)
+class Scaled:
+    gain: float = 1.0
+    def __call__(self, name, shape, rng):
+        return self.gain * rng.standard_normal(shape)
+
+@dataclass
+class Loose:
+    gain: float = 1.0
+    def __call__(self, name, shape, rng):
+        return np.zeros(shape)
+"""
+
+
+@pytest.mark.parametrize(
+    "initializer", ["lambda *_: 0", "closing_over(1)", "functools.partial(zeros)", "Scaled().__call__"]
+)
+def test_initializer_that_no_record_names_is_refused(plugin, initializer):
+    text = f'MODELS = [ModelSpec("linear", Linear(), "None.", initializer={initializer})]'
+    with pytest.raises(UsageError, match="model linear: the initializer must be a function that stands by its name"):
+        load_catalogue([plugin(MODEL, INITIALIZERS, text)])
+
+
+@pytest.mark.parametrize("initializer", ["Loose()", "Scaled"])
+def test_initializer_that_is_no_frozen_instance_is_refused(plugin, initializer):
+    text = f'MODELS = [ModelSpec("linear", Linear(), "None.", initializer={initializer})]'
+    with pytest.raises(UsageError, match="model linear: the initializer must be an instance of a frozen dataclass"):
+        load_catalogue([plugin(MODEL, INITIALIZERS, text)])
+
+
+@pytest.mark.parametrize(
+    ("initializer", "record"),
+    [
+        ("zeros", {"function": "plugin_mine.zeros"}),
+        ("Scaled(2.0)", {"class": "Scaled", "gain": 2.0}),
+    ],
+)
+def test_initializer_stands_in_the_record_with_all_that_it_is(plugin, initializer, record):
+    text = f'MODELS = [ModelSpec("linear", Linear(), "None.", initializer={initializer})]'
+    (spec,) = load_catalogue([plugin(MODEL, INITIALIZERS, text)]).models(["linear"])
+    assert spec.hyperparameters()["initializer"] == record
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "message"),
+    [
+        ("@dataclass", "width: int = 3", "must be an instance of a frozen dataclass"),
+        ("@dataclass(frozen=True)", "width: object = (1, [2])", "which cannot change; got"),
+        ("@dataclass(frozen=True)", "widths: list = field(default_factory=lambda: [2])", "which cannot change; got"),
+    ],
+)
+def test_architecture_that_can_change_is_refused(plugin, kind, fields, message):
+    text = f'{kind}\nclass Own:\n    {fields}\nMODELS = [ModelSpec("linear", Own(), "None.")]'
+    file = plugin(MODEL, "from dataclasses import field", text)
+    with pytest.raises(UsageError, match=f"model linear: the architecture.*{message}"):
+        load_catalogue([file])
 
 
 @pytest.mark.parametrize(

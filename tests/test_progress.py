@@ -19,7 +19,7 @@ ESCAPE = "\x1b"
 
 
 def make_config(model="mlp", members=1, epochs=4):
-    hyperparameters = {"batch_size": 16}
+    hyperparameters = {"optimizer": {"batch_size": 16}}
     return CellConfig(
         "toy",
         model,

@@ -27,7 +27,7 @@ CONFIG = CellConfig(
     device="cpu",
     strategy="vmap",
     matmul_precision="highest",
-    hyperparameters={"architecture": "MLP", "width": 16},
+    hyperparameters={"architecture": {"class": "MLP", "width": 16}},
 )
 FILES = ("json", "weights.safetensors", "predictions.safetensors", "explanation.safetensors")
 

@@ -1,6 +1,5 @@
 """What a model is, before any engine builds it: architecture, optimizer, and the claim its rung tests."""
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, is_dataclass
@@ -10,6 +9,7 @@ import numpy as np
 
 from coretx.errors import UsageError, choices
 from coretx.models.init import xavier_uniform
+from coretx.models.plain import at_default, check_initializer, check_plain, plain, plain_initializer
 from coretx.results import VIEWS
 from coretx.tasks.base import check_name
 
@@ -63,7 +63,8 @@ class ModelSpec:
     """One rung of the ladder. Hashable; equal specs train equally.
 
     `architecture` is a frozen dataclass; each engine's registry maps its type to a model class, and `engines` names
-    the engines that do. `initializer` fills one parameter from its canonical name, its shape and its own stream.
+    the engines that do. `initializer` fills one parameter from its canonical name, its shape and its own stream: a
+    function at the top of a module, or an instance of a frozen dataclass with `__call__`.
     UsageError for what cannot be trained or written down.
     """
 
@@ -80,28 +81,24 @@ class ModelSpec:
         check_name("model", self.name)
         if self.view not in VIEWS:
             raise UsageError(f"model {self.name}: the view must be one of {choices(VIEWS)}, got {self.view!r}")
-        if not is_dataclass(self.architecture) or isinstance(self.architecture, type):
-            raise UsageError(
-                f"model {self.name}: the architecture must be a frozen dataclass instance, got {self.architecture}"
-            )
-        try:
-            json.dumps(asdict(self.architecture), allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise UsageError(
-                f"model {self.name}: the architecture's fields must be numbers, text, or lists of them, which a record "
-                f"in JSON can hold; got {self.architecture} ({error})"
-            ) from error
-        if not hasattr(self.initializer, "__name__"):
-            raise UsageError(
-                f"model {self.name}: the initializer must be a function that has a name; got {self.initializer}"
-            )
+        check_plain(self.name, "architecture", self.architecture)
+        check_initializer(self.name, self.initializer)
         check_optimizer(self.name, self.optimizer)
 
     def hyperparameters(self) -> dict[str, Any]:
-        """Return the spec as one flat dict of plain values, for configs and logs."""
+        """Return the spec in plain values, for configs and logs: nested, so that no part's field hides another's.
+
+        `architecture` has `class` and its fields, `optimizer` its fields, `initializer` the `function` or, for a
+        dataclass, `class` and its fields.
+        """
         return {
-            "architecture": type(self.architecture).__name__,
-            **asdict(self.architecture),
-            **asdict(self.optimizer),
-            "initializer": self.initializer.__name__,
+            "architecture": plain(self.architecture),
+            "optimizer": asdict(self.optimizer),
+            "initializer": plain_initializer(self.initializer),
         }
+
+    def at_default(self) -> tuple[str, ...]:
+        """Return the places in `hyperparameters` that have their default: they do not enter the id of a cell."""
+        parts = {"architecture": self.architecture, "optimizer": self.optimizer, "initializer": self.initializer}
+        found = [place for name, part in parts.items() if is_dataclass(part) for place in at_default(part, name)]
+        return (*found, *(["initializer"] if self.initializer is xavier_uniform else []))

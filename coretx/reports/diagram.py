@@ -23,9 +23,10 @@ class Stage:
 
 
 def diagram(values: Mapping[str, Any], shape: InputShape, weights: Mapping[str, np.ndarray]) -> list[Stage]:
-    """Return the stages of a model with these hyperparameters and weights [member, ...]; two for an unknown one.
+    """Return the stages of a model with this architecture and weights [member, ...]; two for an unknown one.
 
-    Those of the ladder are what `coretx.models.architectures` says in formulas.
+    `values` is the architecture in its record. Those of the ladder are what `coretx.models.architectures` says in
+    formulas.
     """
     time, feature = shape
     width, parts = values.get("width", 0), _Parts(weights)
@@ -73,7 +74,7 @@ def diagram(values: Mapping[str, Any], shape: InputShape, weights: Mapping[str, 
             head,
         ],
     }
-    name = str(values.get("architecture", ""))
+    name = str(values.get("class", ""))
     return [given, *known.get(name, [Stage(name or "Model", "", "", parts(""))]), logit]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from coretx.cell_config import flat
 from coretx.intervals import Summary, summaries
 from coretx.models.spec import InputShape
 from coretx.reports import benchmark_csv, breakdown, footing, glance, plots
@@ -68,13 +69,17 @@ def render_model_page(result: ModelResult, task: Task, *, claim: str, published:
         question=glance.question(result, task),
         plots=plots.draw(result),
         looks=None if result.explanation is None else looks(result.explanation, task),
-        stages=diagram(config.hyperparameters, InputShape(task.sequence_length, task.feature_dim), result.weights),
+        stages=diagram(
+            config.hyperparameters.get("architecture", {}),
+            InputShape(task.sequence_length, task.feature_dim),
+            result.weights,
+        ),
         lengths=breakdown.length_lines(length_rows(result)),
         trained_length=count(result.lengths[0].trained) if result.lengths else "",
         groups=breakdown.group_tables(group_rows(result)),
         errors=_test_errors(result, task),
         other_errors=[_other_errors(split, result, task) for split in result.predictions if split != "test"],
-        hyperparameters=[(name, plain(value)) for name, value in _flat(config.hyperparameters)],
+        hyperparameters=[(name, plain(value)) for name, value in flat(config.hyperparameters).items()],
         parameters=[tensor_row(name, weight) for name, weight in result.weights.items()],
         parameter_count=counted(result.parameters, "parameter"),
         provenance=_provenance(result),
@@ -178,13 +183,6 @@ def _examples(found: Misclassified, result: ModelResult, task: Task) -> list[dic
         }
         for example in found.examples
     ]
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    pairs = []
-    for name, value in values.items():
-        pairs += _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else [(f"{prefix}{name}", value)]
-    return pairs
 
 
 def _provenance(result: ModelResult) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from coretx.cell_config import flat, without
 from coretx.comparisons import Comparison, holm, paired_test
 from coretx.errors import UsageError, choices
 from coretx.results import CellConfig, ModelResult
@@ -134,7 +135,7 @@ def _pair(first: ModelResult, second: ModelResult, tasks: Mapping[str, Task]) ->
 
 def _settings(config: CellConfig) -> dict[str, Any]:
     own = {name: getattr(config, name) for name in MAY_DIFFER}
-    return own | {name: value for name, value in config.hyperparameters.items() if name not in own}
+    return own | flat(without(config.hyperparameters, ["optimizer.epochs"]))
 
 
 def _places(run: Sequence[ModelResult]) -> str:

@@ -71,9 +71,9 @@ def curve_rows(result: ModelResult) -> list[CurveRow]:
 def cost_row(result: ModelResult) -> CostRow:
     """Return the row of what the cell took."""
     config, seconds, counts = result.config, result.provenance.seconds, result.counts.get("train")
-    batch, steps = config.hyperparameters.get("batch_size"), None
+    batch, steps = config.batch_size, None
     if batch and counts is not None:
-        steps = -(-sum(counts.rows) // int(batch)) * config.epochs * config.members
+        steps = -(-sum(counts.rows) // batch) * config.epochs * config.members
     return CostRow(
         id=config.id,
         task=config.task,

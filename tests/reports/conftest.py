@@ -111,7 +111,10 @@ def make_result(task):
             device="cpu",
             strategy="vmap",
             matmul_precision="highest",
-            hyperparameters={"architecture": {"width": 16}, "learning_rate_start": 0.1, "weight_decay": 0.01},
+            hyperparameters={
+                "architecture": {"width": 16},
+                "optimizer": {"learning_rate_start": 0.1, "weight_decay": 0.01},
+            },
         )
         config = dataclasses.replace(config, **changes)
         rng = np.random.default_rng(7)

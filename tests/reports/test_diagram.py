@@ -33,7 +33,7 @@ def weights_of():
 @pytest.mark.parametrize("spec", build_models(), ids=lambda spec: spec.name)
 def test_every_parameter_of_the_ladder_belongs_to_one_stage(spec, weights_of):
     weights = weights_of(spec)
-    stages = diagram(spec.hyperparameters(), SHAPE, weights)
+    stages = diagram(spec.hyperparameters()["architecture"], SHAPE, weights)
     assert stages[0].shape == f"5{TIMES}12"
     assert stages[-1].title == "Logit"
     assert len(stages) > 3
@@ -42,11 +42,13 @@ def test_every_parameter_of_the_ladder_belongs_to_one_stage(spec, weights_of):
 
 def test_the_parameters_inside_a_block_are_those_of_one_block(weights_of):
     (spec,) = [spec for spec in build_models() if spec.name == "multilayer_transformer"]
-    (block,) = [stage for stage in diagram(spec.hyperparameters(), SHAPE, weights_of(spec)) if stage.inner]
-    assert spec.hyperparameters()["depth"] * counted(block.inner) == counted([block])
+    (block,) = [
+        stage for stage in diagram(spec.hyperparameters()["architecture"], SHAPE, weights_of(spec)) if stage.inner
+    ]
+    assert spec.architecture.depth * counted(block.inner) == counted([block])
 
 
 def test_a_model_that_is_not_of_the_ladder_is_one_box_with_all_its_parameters():
     weights = {"a": np.zeros((2, 3, 4)), "b.c": np.zeros((2, 5))}
-    given, own, logit = diagram({"architecture": "Mine"}, SHAPE, weights)
+    given, own, logit = diagram({"class": "Mine"}, SHAPE, weights)
     assert (given.title, own.title, own.parameters, logit.title) == ("Input", "Mine", "17 parameters", "Logit")

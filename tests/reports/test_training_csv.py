@@ -41,7 +41,9 @@ def test_a_cell_without_a_finite_epoch_has_no_curve(make_result):
 
 def test_steps_are_counted_over_members_and_the_last_batch_counts(make_result, tmp_path):
     counts = {"train": SplitCounts((65, 65), (65, 65), (65, 65), 130, False)}
-    result = dataclasses.replace(make_result(hyperparameters={"batch_size": 128}, epochs=50), counts=counts)
+    result = dataclasses.replace(
+        make_result(hyperparameters={"optimizer": {"batch_size": 128}}, epochs=50), counts=counts
+    )
     path = tmp_path / "costs.csv"
     training_csv.upsert_costs(path, [cost_row(result)])
     (row,) = training_csv.read_costs(path)

@@ -45,7 +45,10 @@ def make_config(model: str = "mlp", *, members: int = 1, epochs: int = 3, n_samp
         device="cpu",
         strategy="solo",
         matmul_precision="highest",
-        hyperparameters={"learning_rate_start": 0.1, "learning_rate_end": 0.01, "batch_size": 16, "width": 8},
+        hyperparameters={
+            "architecture": {"class": "MLP", "width": 8},
+            "optimizer": {"learning_rate_start": 0.1, "learning_rate_end": 0.01, "batch_size": 16},
+        },
     )
 
 
