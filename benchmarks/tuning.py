@@ -32,7 +32,8 @@ from coretx.errors import OutputError, UsageError
 from coretx.grid import grid_points
 from coretx.models.recipes import ORIGINAL
 from coretx.models.spec import Optimizer
-from coretx.plan import Cell, make_plan
+from coretx.plan import make_plan
+from coretx.planned import Cell
 from coretx.reports.csv_table import CsvTable
 from coretx.results import CellConfig, EpochRecord, ModelResult
 from coretx.splits import assert_disjoint, draw_splits

@@ -65,10 +65,22 @@ def parse(argv: Sequence[str], default: RunConfig) -> Arguments:
     return tyro.cli(
         Arguments,
         prog="main.py",
-        args=list(argv),
+        args=reuse_spelt_out(argv),
         default=Arguments(run=default),
         config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
     )
+
+
+def reuse_spelt_out(argv: Sequence[str]) -> list[str]:
+    """Return the arguments with `--reuse same` for `--reuse` alone, which tyro has no word for.
+
+    >>> reuse_spelt_out(["--reuse", "--models", "mlp"]), reuse_spelt_out(["--reuse", "any"])
+    (['--reuse', 'same', '--models', 'mlp'], ['--reuse', 'any'])
+    """
+    spelt = []
+    for argument, following in zip(argv, [*argv[1:], "--"], strict=True):
+        spelt += [argument, "same"] if argument == "--reuse" and following.startswith("-") else [argument]
+    return spelt
 
 
 def act(arguments: Arguments) -> int:

@@ -35,6 +35,8 @@ class MeshShape(NamedTuple):
         return cls(**{axis: int(number) for axis, number in axes.items()})
 
 
+REUSE = ("no", "same", "any")
+"""Which stored results are kept."""
 MatmulPrecision = Literal["highest", "high", "default"]
 
 
@@ -104,8 +106,9 @@ class RunConfig:
     """Weights & Biases: `auto` obeys WANDB_MODE, else is online when logged in and offline when not."""
     plugin: tuple[Path, ...] = ()
     """Python files with tasks and models of your own (see README)."""
-    reuse: bool = False
-    """Skip cells whose result is already there."""
+    reuse: Literal["no", "same", "any"] = "no"
+    """Skip cells whose result is already there: `same`, which `--reuse` alone means, those that today's code would make
+    again (where it would but score them otherwise, they are scored again); `any` all, whatever code made them."""
     quiet: bool = False
     """Print nothing but what failed."""
     color: bool = True
@@ -132,7 +135,9 @@ class RunConfig:
                 )
         if self.mesh is not None:
             MeshShape.parse(self.mesh)
-        if self.distributed and self.reuse:
+        if self.reuse not in REUSE:
+            raise UsageError(f"--reuse must be one of {', '.join(REUSE)}; got {self.reuse!r}")
+        if self.distributed and self.reuse != "no":
             raise UsageError("--reuse cannot go with --distributed: processes must agree on what to train")
 
     @property

@@ -9,7 +9,7 @@ from coretx.data import Dataset
 from coretx.groups import Group, find_groups
 from coretx.lengths import draw_lengths
 from coretx.machine import cores
-from coretx.plan import TaskRun
+from coretx.planned import TaskRun
 from coretx.results import Overlap, SplitCounts
 from coretx.splits import (
     SCORED_ROWS,

@@ -1,24 +1,26 @@
 """A run: tasks x models, trained side by side, logged and reported as they finish."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from coretx import provenance
-from coretx.completion import Ceilings, find_ceilings, train_and_complete
+from coretx.completion import Ceilings, choice, find_ceilings, score_and_complete, train_and_complete
 from coretx.config import RunConfig
 from coretx.draws import Drawn, count, draw_all
 from coretx.interrupts import at_interrupt
-from coretx.plan import Cell, Plan, TaskRun, make_plan, side_by_side
+from coretx.plan import Plan, make_plan, side_by_side
+from coretx.planned import Cell, TaskRun
 from coretx.plugins import Catalogue
 from coretx.progress import Progress
 from coretx.reports import publish
 from coretx.results import CellConfig, EpochRecord, ModelResult, RunRecord
+from coretx.reuse import look
 from coretx.runlog.apart import WandbApart
 from coretx.runlog.base import RunLog, Tee
 from coretx.runlog.jsonl import JsonLinesLog
 from coretx.splits import draw_splits, rows_wanted, scarcity
-from coretx.store import cell_path, load_result, save_result
+from coretx.store import save_result
 from coretx.version import __version__
 from coretx.workers import Event, SideBySide
 
@@ -100,10 +102,11 @@ class OpenRun:
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """Cells to train together, by log prefix, and the run they belong to."""
+    """Cells to train together, by log prefix, and the run they belong to; `stored` where they are but scored again."""
 
     cells: Mapping[str, Cell]
     run: OpenRun
+    stored: Sequence[ModelResult] = ()
 
 
 Told = tuple[str, EpochRecord]
@@ -126,7 +129,7 @@ class Experiment:
     def run(self, runs: Sequence[TaskRun], drawn: Sequence[Drawn]) -> None:
         """Train every cell that is not reused and keep what comes of it; the dashboard is written in any case."""
         opened = [self.open(task_run, own) for task_run, own in zip(runs, drawn, strict=True)]
-        by_run = [[Job(self.fresh(run, cells), run) for cells in run.task_run.populations] for run in opened]
+        by_run = [[self.job(run, cells) for cells in run.task_run.populations] for run in opened]
         workers = side_by_side([*job.cells.values()] for jobs in by_run for job in jobs if job.cells)
         # The last rungs are the dearest: begun first, none of them trains alone at the end while a core has nothing.
         jobs = [job for jobs in by_run for job in (reversed(jobs) if workers > 1 else jobs) if job.cells]
@@ -210,30 +213,37 @@ class Experiment:
         log = Tee([JsonLinesLog(self.config.out / "artifacts" / task.name / "runs"), self.wandb.log()])
         return OpenRun(task_run, drawn, record, log, left=len(configs))
 
-    def fresh(self, run: OpenRun, cells: Mapping[str, Cell]) -> dict[str, Cell]:
-        """Return the cells, or none where the results of all are there already and may be kept, which is said."""
-        if not self.config.reuse:
-            return dict(cells)
-        results = [load_result(cell_path(self.config.out, cell.config)) for cell in cells.values()]
-        kept = [result for result in results if result is not None and result.status == "done"]
-        if len(kept) < len(cells):
-            return dict(cells)
-        for cell, result in zip(cells.values(), kept, strict=True):
-            run.left -= 1
-            self.outcome.reused.append(cell.config)
-            self.progress.cell_reused(cell.config)
-            if result.alarm:
-                self.outcome.alarmed.append(cell.config)
-                self.warn(result)
-            if not publish.is_published(result, self.config.out):  # a run was killed, or the cell was brought here
-                self.publish_splits(run)
-                publish.publish_rows(result, self.config.out)
-                run.unpublished.append((cell, result))
-        return {}
+    def job(self, run: OpenRun, cells: Mapping[str, Cell]) -> Job:
+        """Return what is to be done for these cells, nothing where the results of all may be kept; a line says why."""
+        found = look(list(cells.values()), run.drawn.data, self.config, self.progress.note)
+        if not found.kept:
+            return Job(cells, run)
+        kind = "scored_again" if found.score_again else "reused"
+        run.record = replace(run.record, **{kind: (*getattr(run.record, kind), *cells)})
+        if found.score_again:
+            return Job(cells, run, found.kept)
+        for cell, result in zip(cells.values(), found.kept, strict=True):
+            self.reuse(run, cell, result)
+        return Job({}, run)
+
+    def reuse(self, run: OpenRun, cell: Cell, result: ModelResult) -> None:
+        """Keep a stored result as it is."""
+        run.left -= 1
+        self.outcome.reused.append(cell.config)
+        self.progress.cell_reused(cell.config)
+        if result.alarm:
+            self.outcome.alarmed.append(cell.config)
+            self.warn(result)
+        if not publish.is_published(result, self.config.out):  # a run was killed, or the cell was brought here
+            self.publish_splits(run)
+            publish.publish_rows(result, self.config.out)
+            run.unpublished.append((cell, result))
 
     def train(self, job: Job, tell: Callable[[Told], None]) -> list[ModelResult]:
-        """Train a job's cells, in a worker's thread."""
+        """Train a job's cells, or score them again, in a worker's thread."""
         cells, run = list(job.cells.values()), job.run
+        if job.stored:
+            return score_and_complete(cells, job.stored, run.task_run, run.drawn, self.ceilings)
         on_epoch = [partial(tell_of, tell, prefix) for prefix in job.cells]
         return train_and_complete(cells, run.task_run, run.drawn, self.ceilings, self.config, on_epoch)
 
@@ -245,7 +255,7 @@ class Experiment:
                 run.started = True
                 run.log.start(run.record)
                 self.publish_splits(run)
-            for cell in job.cells.values():
+            for cell in () if job.stored else job.cells.values():
                 self.progress.cell_started(cell.config, len(run.drawn.data["train"]))
         elif event.record is not None:
             prefix, record = event.record
@@ -288,13 +298,3 @@ class Experiment:
 def tell_of(tell: Callable[[Told], None], prefix: str, record: EpochRecord) -> None:
     """Tell an epoch of the cell with this prefix."""
     tell((prefix, record))
-
-
-def choice(results: Sequence[ModelResult]) -> str | None:
-    """Return the line that says which point of a grid has the lowest validation loss; None where there is no choice."""
-    losses = {result.config.recipe: result.scores["val"].loss.mean() for result in results if "val" in result.scores}
-    if len(results) < 2 or not losses:
-        return None
-    config, recipe = results[0].config, min(losses, key=lambda name: (losses[name], name))
-    place = f"{config.task} {config.model} ({config.backend}), seed {config.seed}, n {config.n_samples}"
-    return f"{place}: of {len(results)} points validation chooses `{recipe}`, loss {losses[recipe]:.4f} there"

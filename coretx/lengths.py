@@ -78,15 +78,14 @@ def score_lengths(
     task: Task,
     data: Mapping[int, Dataset],
     answers: Mapping[int, Float[np.ndarray, "member n"] | None],
-    members: slice,
 ) -> tuple[LengthScore, ...]:
-    """Return what these members score at each length."""
+    """Return what members with these answers score at each length."""
     scores = []
     for length, rows in data.items():
         keys = len(np.unique(variant(task, length).canonical_key(rows.x)))
         logits, accuracy, loss = answers[length], None, None
         if logits is not None:
-            logits = logits[members].astype(np.float64)
+            logits = logits.astype(np.float64)
             accuracy, loss = ((logits > 0) == (rows.y > 0.5)).mean(axis=1), cross_entropy(logits, rows.y)
         scores.append(LengthScore(length, task.sequence_length, len(rows), keys, accuracy, loss))
     return tuple(scores)

@@ -1,4 +1,4 @@
-"""Scores from logits, and the sums they are made of: aggregated as sums and counts, divided once."""
+"""Scores from logits: all of a split from the same ones."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,26 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from coretx.results import Curve, SplitScores
-
-Sums = Mapping[str, Float[np.ndarray, "member epoch"]]
-
-
-def epoch_metrics(sums: Sums) -> dict[str, Float[np.ndarray, "member epoch"]]:
-    """Return the metrics of each epoch from an engine's sums and counts, under the keys that are logged."""
-    sums = {name: np.asarray(values, np.float64) for name, values in sums.items()}
-    splits = [name.removesuffix("/loss_sum") for name in sums if name.endswith("/loss_sum")]
-    metrics = {}
-    for split in splits:
-        metrics[f"loss_{split}"] = sums[f"{split}/loss_sum"] / sums[f"{split}/count"]
-        metrics[f"accuracy_{split}"] = sums[f"{split}/correct"] / sums[f"{split}/count"]
-    metrics["grad_norm"] = sums["train/grad_norm_sum"] / sums["train/steps"]
-    metrics["weight_norm"] = sums["train/weight_norm_sum"] / sums["train/steps"]
-    if "attention/count" in sums:
-        metrics["attn_logits_mean"] = sums["attention/sum"] / sums["attention/count"]
-        metrics["attn_logits_std"] = np.sqrt(sums["attention/squares"] / sums["attention/count"])
-        metrics["attn_logits_maxabs"] = sums["attention/maxabs"]
-    return metrics
+from coretx.results import Curve, Predictions, SplitScores
 
 
 def cross_entropy(logits: Float[np.ndarray, "member n"], y: Float[np.ndarray, " n"]) -> Float[np.ndarray, " member"]:
@@ -117,6 +98,11 @@ def split_scores(logits: Float[np.ndarray, "member n"], y: Float[np.ndarray, " n
         roc=tuple(roc),
         pr=tuple(pr),
     )
+
+
+def score(predictions: Mapping[str, Predictions]) -> dict[str, SplitScores]:
+    """Return the exact scores of every split: loss and accuracy from the same weights and rows."""
+    return {name: split_scores(split.logits, split.y) for name, split in predictions.items()}
 
 
 def average_precision(curve: Curve) -> float:

@@ -1,7 +1,9 @@
 """From a configuration to the cells it asks for: names resolved, engines picked, every choice written down."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
 
 from coretx.backend import ENGINES, Backend, load_backend
 from coretx.config import RunConfig
@@ -10,43 +12,16 @@ from coretx.errors import UsageError, choices
 from coretx.grid import GridPoint, grid_points
 from coretx.lengths import variant
 from coretx.models.spec import ModelSpec
+from coretx.planned import Cell, TaskRun
 from coretx.plugins import Catalogue, load_catalogue
-from coretx.results import CellConfig
+from coretx.provenance import code_of
+from coretx.results import CellConfig, Code
 from coretx.splits import DATA_SEEDS_APART
 from coretx.tasks.base import Task
 from coretx.tasks.registry import get_task
 
 Say = Callable[[str], None]
 """Where a line for the user goes."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One population to train: a spec with its epochs settled, on a task, in an engine that has it."""
-
-    task: Task
-    spec: ModelSpec
-    backend: Backend
-    config: CellConfig
-    point: GridPoint = field(default_factory=GridPoint)
-
-
-@dataclass(frozen=True)
-class TaskRun:
-    """The cells of one task with one n and one seed, by log prefix: what one log and one draw of data serve."""
-
-    task: Task
-    n_samples: int
-    seed: int
-    cells: dict[str, Cell]
-
-    @property
-    def populations(self) -> list[dict[str, Cell]]:
-        """The cells by log prefix in parts that train together: one model in one engine, at every grid point."""
-        parts: dict[tuple[str, str], dict[str, Cell]] = {}
-        for prefix, cell in self.cells.items():
-            parts.setdefault((cell.config.model, cell.config.backend), {})[prefix] = cell
-        return list(parts.values())
 
 
 @dataclass(frozen=True)
@@ -83,7 +58,7 @@ def task_runs(config: RunConfig, catalogue: Catalogue, say: Say) -> list[TaskRun
     chosen = [pick_engine(config, spec, engine, say) for spec, engine in name_engines(config, catalogue)]
     unique("model", [f"{spec.name}:{engine}" for spec, engine in chosen])
     backends = {
-        engine: load_backend(engine, config.device, catalogue.model_classes.get(engine, ()), config.engine_options)
+        engine: load_backend(engine, config.device, catalogue.model_classes(engine), config.engine_options)
         for engine in dict.fromkeys(engine for _, engine in chosen)
     }
     models = [(spec, backends[engine]) for spec, engine in chosen]
@@ -93,9 +68,23 @@ def task_runs(config: RunConfig, catalogue: Catalogue, say: Say) -> list[TaskRun
                 f"model {spec.name} names the engine {backend.name}, which has no class for "
                 f"{type(spec.architecture).__name__}: return one from {backend.name}_models()"
             )
+
+    @cache
+    def code(engine: str, files: tuple[Path, ...]) -> Code:
+        return code_of(ENGINES[engine], backends[engine].versions, files)
+
     seeds = range(config.seed, config.seed + DATA_SEEDS_APART * config.data_seeds, DATA_SEEDS_APART)
     draws = [replace(config, seed=seed) for seed in seeds]
-    return [task_run(draw, task, n, models) for task in tasks for n in config.n_samples for draw in draws]
+    coded = [
+        [(spec, backend, code(backend.name, catalogue.files_of(task, spec, backend.name))) for spec, backend in models]
+        for task in tasks
+    ]
+    return [
+        task_run(draw, task, n, of_task)
+        for task, of_task in zip(tasks, coded, strict=True)
+        for n in config.n_samples
+        for draw in draws
+    ]
 
 
 def side_by_side(populations: Iterable[Sequence[Cell]]) -> int:
@@ -153,19 +142,21 @@ def unique(what: str, names: Sequence[object]) -> None:
         raise UsageError(f"each {what} can be given once; {twice[0]} stands there {names.count(twice[0])} times")
 
 
-def task_run(config: RunConfig, task: Task, n_samples: int, models: Sequence[tuple[ModelSpec, Backend]]) -> TaskRun:
+def task_run(
+    config: RunConfig, task: Task, n_samples: int, models: Sequence[tuple[ModelSpec, Backend, Code]]
+) -> TaskRun:
     """Return the cells of one task with one n, each under its log prefix."""
-    names = [spec.name for spec, _ in models]
+    names = [spec.name for spec, _, _ in models]
     points = grid_points(config.learning_rates, config.weight_decays)
     cells = {}
-    for spec, backend in models:
+    for spec, backend, code in models:
         both = names.count(spec.name) > 1
         strategy = backend.strategy(spec, config.members * len(points))
         for point in points:
             parts = (spec.name, "torch" if both and backend.name == "torch" else "", point.name)
             scaled = replace(spec, optimizer=point.apply(spec.optimizer))
             resolved = cell_config(config, task, n_samples, scaled, backend, strategy, point)
-            cells["-".join(part for part in parts if part)] = Cell(task, scaled, backend, resolved, point)
+            cells["-".join(part for part in parts if part)] = Cell(task, scaled, backend, resolved, point, code)
     return TaskRun(task, n_samples, config.seed, cells)
 
 

@@ -3,8 +3,8 @@
 import importlib.util
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,12 +20,35 @@ ModelClasses = Callable[[], Mapping[type, Any]]
 
 
 @dataclass(frozen=True)
+class Plugin:
+    """A plugin file with the names of its tasks and models, and its functions that give model classes, by engine."""
+
+    file: Path
+    tasks: tuple[str, ...]
+    models: tuple[str, ...]
+    classes: Mapping[str, ModelClasses]
+
+    def serves(self, task: Task, spec: ModelSpec, engine: str) -> bool:
+        """Return whether task, spec or model class of a cell come from this file."""
+        classes = self.classes.get(engine, dict)
+        return task.name in self.tasks or spec.name in self.models or type(spec.architecture) in classes()
+
+
+@dataclass(frozen=True)
 class Catalogue:
-    """All tasks and models that a run can name, and the functions that give the engines a plugin's model classes."""
+    """All tasks and models that a run can name, and the plugins that they are from where they are not ours."""
 
     tasks: Mapping[str, Task]
     extra_models: tuple[ModelSpec, ...] = ()
-    model_classes: Mapping[str, tuple[ModelClasses, ...]] = field(default_factory=dict)
+    plugins: tuple[Plugin, ...] = ()
+
+    def model_classes(self, engine: str) -> tuple[ModelClasses, ...]:
+        """Return the plugins' functions that give this engine model classes."""
+        return tuple(plugin.classes[engine] for plugin in self.plugins if engine in plugin.classes)
+
+    def files_of(self, task: Task, spec: ModelSpec, engine: str) -> tuple[Path, ...]:
+        """Return the plugin files that a cell depends on: its result does not depend on the others."""
+        return tuple(plugin.file for plugin in self.plugins if plugin.serves(task, spec, engine))
 
     def models(self, names: Sequence[str] | None = None, *, recipe: str = "original") -> tuple[ModelSpec, ...]:
         """Return the specs of these names, or all of them, with the rates of the recipe (see `build_models`)."""
@@ -44,16 +67,18 @@ def load_catalogue(files: Sequence[Path] = ()) -> Catalogue:
     """Return the project's tasks and models and those of the plugins; UsageError says which file is wrong, and how."""
     tasks: dict[str, Task] = dict(TASKS)
     specs: list[ModelSpec] = []
-    classes: dict[str, tuple[ModelClasses, ...]] = {"jax": (), "torch": ()}
+    plugins: list[Plugin] = []
     for file in files:
         module = load_module(file)
-        for task in several(module, "TASKS", file):
+        own_tasks, own_specs = several(module, "TASKS", file), several(module, "MODELS", file)
+        for task in own_tasks:
             tasks[check_task(task, tasks)] = task
-        specs.extend(check_model(spec, file) for spec in several(module, "MODELS", file))
-        for engine in classes:
-            if hasattr(module, f"{engine}_models"):
-                classes[engine] += (partial(model_classes, module, f"{engine}_models", file),)
-    catalogue = Catalogue(tasks, tuple(specs), classes)
+        specs.extend(check_model(spec, file) for spec in own_specs)
+        functions = {engine: f"{engine}_models" for engine in ENGINES if hasattr(module, f"{engine}_models")}
+        classes = {engine: cache(partial(model_classes, module, name, file)) for engine, name in functions.items()}
+        names = tuple(task.name for task in own_tasks), tuple(spec.name for spec in own_specs)
+        plugins.append(Plugin(file, *names, classes))
+    catalogue = Catalogue(tasks, tuple(specs), tuple(plugins))
     catalogue.models()
     return catalogue
 

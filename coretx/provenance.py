@@ -1,12 +1,33 @@
-"""Where results come from: commit and version of the code that makes them."""
+"""Where results come from: commit and version of the program, and digests of the code that makes them."""
 
+import ast
+import hashlib
 import importlib.metadata
+import json
 import platform
 import subprocess
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from coretx.results import Code
+
 HOME = Path(__file__).resolve().parent
+
+WEIGHTS = {
+    *("config", "errors", "machine", "helpers", "once", "seeds", "cell_config", "parts", "results"),
+    *("tasks", "models", "data", "splits", "orders", "backend", "grid", "planned", "training"),
+}
+"""The modules and packages of the core that decide weights; they import none of the others."""
+SCORES = {"metrics", "intervals", "groups", "ceilings", "lengths", "explanations", "draws", "cells"}
+"""Those that decide scores besides; they import those that decide weights, and none of the rest."""
+NEITHER = {
+    *("__init__", "cli", "compare", "completion", "comparisons", "durable", "encoding", "experiment", "interrupts"),
+    *("live", "notebook", "plan", "plugins", "progress", "provenance", "rebuild", "reports", "reuse", "runlog"),
+    *("store", "terminal", "version", "workers"),
+}
+"""What plans, keeps, shows and tells: all that it decides stands in a cell's config."""
+OWN = ("coretx", "jaxtx", "torchtx")
 
 
 @cache
@@ -25,8 +46,100 @@ def commit() -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that every result goes through."""
-    packages = ("numpy", "scikit-learn")
+    packages = ("numpy", "scipy", "scikit-learn")
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in packages}
+
+
+def code_of(engine: str, engine_versions: Mapping[str, str], plugins: Sequence[Path] = ()) -> Code:
+    """Return the digests of the code that a cell is made by in the engine of this package, with these plugin files.
+
+    Of weights: the sources of `WEIGHTS`, of the engine and of the plugins, and the versions of what computes; of
+    scores: the sources of `SCORES` and the version of scikit-learn. Comments, docstrings and formatting do not count.
+    """
+    own = [HOME / name for name in WEIGHTS] + [HOME.parent / engine]
+    known = {"numpy": importlib.metadata.version("numpy"), "scipy": importlib.metadata.version("scipy")}
+    weights = {
+        "sources": _sources(own),
+        "plugins": sorted(_plugin_digest(file) for file in plugins),
+        "versions": {**known, **engine_versions},
+    }
+    scores = {
+        "sources": _sources([HOME / name for name in SCORES]),
+        "versions": {"scikit-learn": importlib.metadata.version("scikit-learn")},
+    }
+    return Code(*(_digest(json.dumps(part, sort_keys=True)) for part in (weights, scores)))
+
+
+def source_digest(file: Path) -> str:
+    """Return the digest of a Python file without comments, docstrings and formatting."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    for node in ast.walk(tree):
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [part for part in body if not _is_text(part)]  # pyright: ignore[reportAttributeAccessIssue]
+    return _digest(ast.unparse(tree))
+
+
+def plugin_files(file: Path) -> list[Path]:
+    """Return a plugin's file and every file below its folder that it imports, directly or not.
+
+    Import statements are read, nothing is run: what is imported by a name that is put together is not seen.
+    """
+    todo, found = [file.resolve()], set()
+    while todo:
+        path = todo.pop()
+        if path not in found:
+            found.add(path)
+            todo += _imported(path, file.resolve().parent)
+    return sorted(found)
+
+
+def _imported(path: Path, folder: Path) -> list[Path]:
+    """Return the files below folder that the import statements of a file may mean."""
+    try:
+        nodes = list(ast.walk(ast.parse(path.read_bytes())))
+    except (SyntaxError, ValueError):
+        return []
+    names = [(folder, alias.name) for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom):
+            base = path.parents[node.level - 1] if node.level else folder
+            names += [(base, f"{node.module or ''}.{alias.name}".strip(".")) for alias in node.names]
+    found = []
+    for base, name in names:
+        parts = name.split(".")
+        places = [base.joinpath(*parts[:length]) for length in range(1, len(parts) + 1)]
+        if parts[0] not in OWN:
+            found += [at for place in places for at in (place.with_name(f"{place.name}.py"), place / "__init__.py")]
+    return [at for at in found if at.is_file()]
+
+
+def _plugin_digest(file: Path) -> str:
+    folder = file.resolve().parent
+    files = {path.relative_to(folder).as_posix(): path for path in plugin_files(file) if path.is_relative_to(folder)}
+    return _digest(json.dumps({name: source_digest(path) for name, path in files.items()}, sort_keys=True))
+
+
+def _sources(places: Iterable[Path]) -> dict[str, str]:
+    """Return the digest of every file of these modules and packages, by its place in the program."""
+    files = [file for at in places for file in (at.rglob("*.py") if at.is_dir() else [at.with_suffix(".py")])]
+    return {file.relative_to(HOME.parent).as_posix(): _kept_digest(file) for file in files}
+
+
+@cache
+def _kept_digest(file: Path) -> str:
+    """Return the digest of a file of ours: it is imported, so what it holds by now does not matter."""
+    return source_digest(file)
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _git(*args: str) -> str | None:

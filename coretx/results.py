@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -20,9 +20,19 @@ SMALL_SPACE = 200
 """A side of a task's space with fewer distinct rows than this is marked wherever its score stands."""
 
 
+class Code(NamedTuple):
+    """Digests of the code that a cell is made by: of what decides its weights, and of what decides its scores."""
+
+    weights: str
+    scores: str
+
+
+UNKNOWN_CODE = Code("", "")
+
+
 @dataclass(frozen=True)
 class Provenance:
-    """Where and when a result was made; nothing here enters the id of its cell.
+    """Where and when a result was made, and by which code; nothing here enters the id of its cell.
 
     `seconds` has `total`, `compile` and `train`; `versions` maps each package to its version; `commit` is the git
     commit (with `-dirty` where the tree had changes) or `unknown`; `device_name` is the engine's own name of it.
@@ -35,6 +45,7 @@ class Provenance:
     versions: Mapping[str, str]
     seconds: Mapping[str, float]
     command: str = ""
+    code: Code = UNKNOWN_CODE
 
 
 @dataclass(frozen=True)
@@ -182,6 +193,9 @@ class ModelResult:
     """Accuracy on test by the groups that the task names (see `Task.groups`)."""
     lengths: tuple[LengthScore, ...] = ()
     """Scores at the lengths of `config.eval_lengths`, in that order."""
+    title: str = ""
+    rule: str = ""
+    """How the task was called and what it asked when the cell was made: what its page shows."""
     explanation: Explanation | None = None
     """What the first member looks at; None for a diverged cell and for one that was stored before it was captured."""
 
@@ -248,6 +262,10 @@ class RunRecord:
     counts: Mapping[str, SplitCounts] = field(default_factory=dict)
     device_name: Mapping[str, str] = field(default_factory=dict)
     """What each engine runs on, in its own words."""
+    reused: tuple[str, ...] = ()
+    """Prefixes of the cells whose stored result is kept."""
+    scored_again: tuple[str, ...] = ()
+    """Prefixes of those whose stored weights are kept."""
 
     @property
     def id(self) -> str:

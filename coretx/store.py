@@ -18,6 +18,7 @@ from coretx.results import (
     SPLITS,
     Ceiling,
     CellConfig,
+    Code,
     ModelResult,
     Predictions,
     Provenance,
@@ -49,6 +50,8 @@ def save_result(result: ModelResult, out: Path) -> Path:
         "config": result.config.as_dict(),
         "status": result.status,
         "failure": result.failure,
+        "title": result.title,
+        "rule": result.rule,
         "parameters": result.parameters,
         "splits": {split: asdict(counts) for split, counts in result.counts.items()},
         "scores": {split: _score_values(scores) for split, scores in result.scores.items()},
@@ -62,7 +65,7 @@ def save_result(result: ModelResult, out: Path) -> Path:
         "lengths": [score.__dict__ for score in result.lengths],
         "last_intervals": {split: _summaries(summaries(result, split, last=True)) for split in result.last_scores},
         "history": result.history,
-        "provenance": asdict(result.provenance),
+        "provenance": asdict(result.provenance) | {"code": result.provenance.code._asdict()},
         "sha256": {name: sha256(data) for name, data in arrays.items()},
     }
     write_bytes(path, sealed(record))
@@ -84,7 +87,7 @@ def load_result(path: Path) -> ModelResult | None:
     last = {name: (p.last_logits, p.y) for name, p in predictions.items() if p.last_logits is not None}
     return ModelResult(
         config=CellConfig.from_dict(record["config"]),
-        provenance=Provenance(**record["provenance"]),
+        provenance=Provenance(**{**record["provenance"], "code": Code(**record["provenance"]["code"])}),
         status=record["status"],
         parameters=record["parameters"],
         history={name: np.array(values, np.float64) for name, values in record["history"].items()},
@@ -92,6 +95,8 @@ def load_result(path: Path) -> ModelResult | None:
         scores={name: split_scores(split.logits, split.y) for name, split in predictions.items()},
         predictions=predictions,
         failure=record["failure"],
+        title=record["title"],
+        rule=record["rule"],
         view=record["view"],
         ceilings={view: Ceiling(**values) for view, values in record["ceilings"].items()},
         alarm=record["alarm"],

@@ -11,12 +11,13 @@ from jaxtyping import Float, Int
 
 from coretx.backend import ModelAccess
 from coretx.data import Dataset, epochs_per_chunk
-from coretx.metrics import epoch_metrics, split_scores
 from coretx.models.init import initial_parameters
 from coretx.models.spec import ModelSpec, Optimizer
 from coretx.orders import batch_orders
-from coretx.results import EpochRecord, Predictions, SplitScores
+from coretx.planned import Cell
+from coretx.results import EpochRecord, Predictions
 
+Sums = Mapping[str, Float[np.ndarray, "member epoch"]]
 History = dict[str, Float[np.ndarray, "member epoch"]]
 OnEpoch = Callable[[EpochRecord], None]
 SELECTION = "val"
@@ -68,6 +69,23 @@ class Group:
         return {name: np.concatenate([chunk[name] for chunk in self.chunks], axis=1) for name in self.chunks[0]}
 
 
+def epoch_metrics(sums: Sums) -> dict[str, Float[np.ndarray, "member epoch"]]:
+    """Return the metrics of each epoch from an engine's sums and counts, under the keys that are logged."""
+    sums = {name: np.asarray(values, np.float64) for name, values in sums.items()}
+    splits = [name.removesuffix("/loss_sum") for name in sums if name.endswith("/loss_sum")]
+    metrics = {}
+    for split in splits:
+        metrics[f"loss_{split}"] = sums[f"{split}/loss_sum"] / sums[f"{split}/count"]
+        metrics[f"accuracy_{split}"] = sums[f"{split}/correct"] / sums[f"{split}/count"]
+    metrics["grad_norm"] = sums["train/grad_norm_sum"] / sums["train/steps"]
+    metrics["weight_norm"] = sums["train/weight_norm_sum"] / sums["train/steps"]
+    if "attention/count" in sums:
+        metrics["attn_logits_mean"] = sums["attention/sum"] / sums["attention/count"]
+        metrics["attn_logits_std"] = np.sqrt(sums["attention/squares"] / sums["attention/count"])
+        metrics["attn_logits_maxabs"] = sums["attention/maxabs"]
+    return metrics
+
+
 def learning_rates(optimizer: Optimizer, epochs: range) -> Float[np.ndarray, " epoch"]:
     """Return the rate of each of these epochs: linear from start, in epoch 0, to end, in the last of all.
 
@@ -76,6 +94,12 @@ def learning_rates(optimizer: Optimizer, epochs: range) -> Float[np.ndarray, " e
     """
     progress = np.asarray(epochs) / max(optimizer.epochs - 1, 1)
     return optimizer.learning_rate_start + (optimizer.learning_rate_end - optimizer.learning_rate_start) * progress
+
+
+def population_of(cells: Sequence[Cell]) -> Population:
+    """Return the population that these cells, which differ in their optimizer's rates alone, are trained as."""
+    config, grid = cells[0].config, tuple(cell.spec.optimizer for cell in cells)
+    return Population(cells[0].spec, config.seed, config.task, config.members, config.dtype, grid)
 
 
 def start(access: ModelAccess, population: Population) -> None:
@@ -241,8 +265,3 @@ def predict(access: ModelAccess, data: Mapping[str, Dataset]) -> dict[str, Predi
         rows = slice(first, first := first + len(split))
         found[name] = Predictions(split.x, split.y, np.ascontiguousarray(logits[:, rows]))
     return found
-
-
-def score(predictions: Mapping[str, Predictions]) -> dict[str, SplitScores]:
-    """Return the exact scores of every split: loss and accuracy from the same weights and rows."""
-    return {name: split_scores(split.logits, split.y) for name, split in predictions.items()}

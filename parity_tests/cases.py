@@ -138,7 +138,7 @@ def lasting(spec: ModelSpec, steps: int, n: int) -> ModelSpec:
 
 def load_engines(catalogue: Catalogue, names: Sequence[str] = ENGINES) -> dict[str, Backend]:
     """Return the engines on the CPU, with the plugins' model classes."""
-    return {name: load_backend(name, "cpu", catalogue.model_classes.get(name, ())) for name in names}
+    return {name: load_backend(name, "cpu", catalogue.model_classes(name)) for name in names}
 
 
 def with_parameters(access: ModelAccess, change: Mapping[str, np.ndarray]) -> None:

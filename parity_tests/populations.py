@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from coretx.backend import Backend, ModelAccess
-from coretx.metrics import epoch_metrics
-from coretx.training import History, start, train_chunk
+from coretx.training import History, epoch_metrics, start, train_chunk
 from parity_tests.cases import Case, parameters, with_parameters
 from parity_tests.differences import largest_gap
 from parity_tests.trajectory import Runner, Verdict, compare_runners, runner

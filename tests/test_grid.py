@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coretx.cells import reproducing_command
+from coretx.completion import reproducing_command
 from coretx.cli import main, parse
 from coretx.config import RunConfig
 from coretx.errors import UsageError

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from coretx.metrics import calibration, confusion_matrix, cross_entropy, epoch_metrics, mean_pr, mean_roc, split_scores
+from coretx.metrics import calibration, confusion_matrix, cross_entropy, mean_pr, mean_roc, split_scores
 from coretx.results import Curve
+from coretx.training import epoch_metrics
 
 SUMS = {
     "train/loss_sum": [[6.0, 3.0]],

@@ -80,8 +80,8 @@ def test_model_of_a_plugin_may_have_one_engine(plugin):
 
 def test_model_classes_are_handed_on_by_engine(plugin):
     catalogue = load_catalogue([plugin(MODEL, "MODELS = []")])
-    assert [function() for function in catalogue.model_classes["torch"]] == [{}]
-    assert catalogue.model_classes["jax"] == ()
+    assert [function() for function in catalogue.model_classes("torch")] == [{}]
+    assert catalogue.model_classes("jax") == ()
 
 
 def test_several_plugins_add_up(plugin):

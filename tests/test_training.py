@@ -7,9 +7,10 @@ import pytest
 
 from coretx import training
 from coretx.data import LONGEST_CHUNK, Dataset
+from coretx.metrics import score
 from coretx.models.registry import build_models
 from coretx.models.spec import InputShape, Optimizer
-from coretx.training import Population, first_divergence, learning_rates, predict, score, start, take_best, train
+from coretx.training import Population, first_divergence, learning_rates, predict, start, take_best, train
 
 BASE_KEYS = {
     *("loss_train", "accuracy_train", "loss_test", "accuracy_test"),

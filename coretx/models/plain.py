@@ -49,7 +49,8 @@ def plain_initializer(initializer: Any) -> dict[str, Any]:
 
 def check_plain(model: str, what: str, value: Any) -> None:
     """Raise UsageError unless the value is an instance of a frozen dataclass whose fields a record can hold."""
-    if not is_dataclass(value) or isinstance(value, type) or not type(value).__dataclass_params__.frozen:
+    kind: Any = type(value)
+    if not is_dataclass(value) or isinstance(value, type) or not kind.__dataclass_params__.frozen:
         raise UsageError(
             f"model {model}: the {what} must be an instance of a frozen dataclass, got {value}: write "
             "@dataclass(frozen=True) above its class"
