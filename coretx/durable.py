@@ -3,7 +3,7 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -87,15 +87,17 @@ def check_writable(folder: Path) -> None:
 class LineWriter:
     """A text file that grows by whole lines: each is handed to the kernel before `write` returns.
 
-    The file starts empty. A killed process loses at most the line it was writing. Raises OutputError where the disk
-    refuses.
+    The file starts empty, or with the lines given, which replace what it held in one step. A killed process loses at
+    most the line it was writing. Raises OutputError where the disk refuses.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, first: Sequence[str] = ()) -> None:
         self._path = Path(path)
+        if first:
+            write_text(self._path, "".join(f"{line}\n" for line in first))
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("wb", buffering=0)
+            self._file = self._path.open("ab" if first else "wb", buffering=0)
         except OSError as error:
             raise self._refused(error) from error
 

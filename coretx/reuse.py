@@ -27,7 +27,7 @@ def look(cells: Sequence[Cell], data: Mapping[str, Dataset], config: RunConfig, 
     """Return what may be kept of the stored results of cells that train together, on these rows.
 
     All must be whole, done and of the same settings; unless `--reuse any` keeps what is there, their weights must be
-    of today's code and rows, and where their scores are not, all are scored again. A line says what is not kept, and why.
+    of today's code and rows, and where their scores are not, all are scored again. A line says what is not kept.
     """
     if config.reuse == "no":
         return Kept()

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coretx.completion import reproducing_command
 from coretx.cli import main, parse
+from coretx.completion import reproducing_command
 from coretx.config import RunConfig
 from coretx.errors import UsageError
 from coretx.experiment import Outcome, follow

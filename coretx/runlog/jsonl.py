@@ -1,8 +1,12 @@
 """The log that is always on: one JSON object a line, readable with nothing but a text editor."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from coretx.durable import LineWriter
 from coretx.encoding import as_json
@@ -16,8 +20,11 @@ TIME_FIELDS = ("time", "seconds")
 class JsonLinesLog:
     """Writes `<folder>/<run.id>.jsonl`, fresh at `start`; every line bears its "event".
 
+    Of an earlier run of the same cells the lines of those that are reused stay as they were, after the new `start`: the
+    epochs of a cell that is scored again, and all of one that is kept whole.
+
     start: time, id, task, title, seed, n_samples, version, commit, overlap, counts {split: see `SplitCounts`},
-    cells {prefix: id and config}, device_name {engine: what it runs on}.
+    cells {prefix: id and config}, device_name {engine: what it runs on}, reused and scored_again [prefix].
     epoch: prefix, epoch, metrics {key: [value per member]}.
     model_done: prefix, id, status, failure, parameters, scores {split: see `scores_as_dict`}, best_epoch [per member]
     or null, last_scores (of the last epoch, where another was chosen), groups [see `GroupScore`],
@@ -35,11 +42,15 @@ class JsonLinesLog:
 
     def start(self, run: RunRecord) -> None:
         """Open the file and write what the run is."""
-        self._writer = LineWriter(self._folder / f"{run.id}.jsonl")
+        path = self._folder / f"{run.id}.jsonl"
         cells = {prefix: {"id": cell.id, **cell.as_dict()} for prefix, cell in run.cells.items()}
         counts = {split: split_counts.__dict__ for split, split_counts in run.counts.items()}
         fields = {**run.__dict__, "cells": cells, "overlap": run.overlap.__dict__, "counts": counts}
-        self._write("start", {**fields, "time": _now(), "id": run.id})
+        first = _line("start", {**fields, "time": _now(), "id": run.id})
+        kept = _kept_lines(path, run)
+        self._writer = LineWriter(path, [first, *kept] if kept else [])
+        if not kept:
+            self._writer.write(first)
 
     def epoch(self, prefix: str, record: EpochRecord) -> None:
         """Write one epoch of one model."""
@@ -72,7 +83,26 @@ class JsonLinesLog:
 
     def _write(self, event: str, fields: dict[str, Any]) -> None:
         assert self._writer is not None, "start comes before every other verb"
-        self._writer.write(as_json({"event": event, **fields}).decode())
+        self._writer.write(_line(event, fields))
+
+
+def _line(event: str, fields: Mapping[str, Any]) -> str:
+    return as_json({"event": event, **fields}).decode()
+
+
+def _kept_lines(path: Path, run: RunRecord) -> list[str]:
+    """Return the lines of the earlier run's log that tell of the cells that this run reuses."""
+    if not (run.reused or run.scored_again) or not path.exists():
+        return []
+    kept = {("epoch", prefix) for prefix in (*run.reused, *run.scored_again)}
+    kept |= {("model_done", prefix) for prefix in run.reused}
+    found = []
+    for line in path.read_text().splitlines():
+        with suppress(orjson.JSONDecodeError):  # a killed run leaves a part of a line
+            known = orjson.loads(line)
+            if (known["event"], known.get("prefix")) in kept:
+                found.append(line)
+    return found
 
 
 def scores_as_dict(scores: SplitScores) -> dict[str, Any]:

@@ -1,0 +1,348 @@
+"""What --reuse keeps and what it does not: a stored cell is known by its code, its settings and its rows."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from coretx import provenance, reuse
+from coretx.cli import main, reuse_spelt_out
+from coretx.reports import publish
+from coretx.results import CellConfig
+from coretx.store import load_result, save_result
+
+SMALL = ("--epochs", "3", "--n-samples", "40", "--wandb", "disabled", "--device", "cpu")
+RULE = "x[:, 0, 0] > 0"
+PLUGIN = """
+import numpy as np
+from dataclasses import dataclass
+from coretx import ModelSpec, Optimizer, Task
+
+class First(Task):
+    name = "first"
+    rule = "1 when the first feature is positive."
+
+    def generate_candidates(self, n, rng):
+        return rng.standard_normal((n, 5, 2), dtype=np.float32)
+
+    def label(self, x):
+        return (x[:, 0, 0] > 0).astype(np.float32)
+
+@dataclass(frozen=True)
+class Pool:
+    width: int = 4
+
+def starting(name, shape, rng):
+    return 0.5 * rng.standard_normal(shape)
+
+TASKS = [First()]
+MODELS = [ModelSpec("pool", Pool(), "None.", Optimizer(0.1, 0.1), engines=("torch",), initializer=starting)]
+
+def torch_models():
+    import torch
+    from torch import nn
+    from torchtx.layers import silent
+
+    class TorchPool(nn.Module):
+        def __init__(self, spec, shape):
+            super().__init__()
+            self.embed = nn.Linear(shape.feature, spec.width)
+            self.head = nn.Linear(spec.width, 1)
+
+        def forward(self, x, note=silent):
+            return self.head(torch.tanh(self.embed(x)).mean(dim=1))[:, 0]
+
+    return {Pool: TorchPool}
+"""
+LABEL = ("x[:, 0, 0] > 0", "x[:, 1, 0] > 0")
+CLASS = ("torch.tanh(self.embed(x))", "torch.relu(self.embed(x))")
+INITIALIZER = ("0.5 * rng", "0.25 * rng")
+
+
+def run(out, *arguments):
+    return main([*SMALL, "--out", str(out), *arguments])
+
+
+def numbers(out, kind="*"):
+    return {path.name: path.read_bytes() for path in (out / "artifacts").rglob(f"*.{kind}.safetensors")}
+
+
+def result_of(out):
+    (path,) = out.rglob("cells/*.json")
+    return load_result(path)
+
+
+@pytest.fixture
+def plugin(tmp_path, capsys):
+    """Return a function that trains the plugin's model on its task, after an edit, and returns what was said."""
+    file, out = tmp_path / "mine.py", tmp_path / "out"
+
+    def train(*arguments, edit=("", "")):
+        file.write_text(PLUGIN.replace(*edit))
+        capsys.readouterr()
+        run(out, "--tasks", "first", "--models", "pool", "--plugin", str(file), *arguments)
+        return capsys.readouterr().out
+
+    train.out = out
+    return train
+
+
+@pytest.mark.parametrize("edit", [LABEL, CLASS, INITIALIZER], ids=["label", "class", "initializer"])
+def test_edited_plugin_is_trained_again_and_a_line_says_why(plugin, edit):
+    plugin()
+    before = numbers(plugin.out)
+    assert "first pool (torch), seed 0, n 40: reused" in plugin("--reuse")
+    said = plugin("--reuse", edit=edit)
+    assert (
+        "first pool (torch), seed 0, n 40: trained again: the code that decides its weights is not that of then" in said
+    )
+    assert "reused" not in said
+    assert numbers(plugin.out).keys() == before.keys()
+    assert numbers(plugin.out) != before
+    assert "first pool (torch), seed 0, n 40: reused" in plugin("--reuse", edit=edit)
+
+
+def test_words_of_a_plugin_may_change(plugin):
+    plugin()
+    assert ": reused" in plugin("--reuse", edit=("import numpy", "# as an example\nimport numpy"))
+
+
+def test_reuse_any_keeps_what_other_code_made(plugin):
+    plugin()
+    before = numbers(plugin.out)
+    said = plugin("--reuse", "any", edit=CLASS)
+    assert "first pool (torch), seed 0, n 40: reused" in said
+    assert "again" not in said
+    assert numbers(plugin.out) == before
+
+
+def test_other_rows_of_a_task_that_reads_them_from_a_file_are_trained_on_again(plugin, tmp_path):
+    rows = tmp_path / "shift.txt"
+    rows.write_text("0")
+    edit = ("x[:, 0, 0] > 0", f"x[:, 0, 0] > float(open({str(rows)!r}).read())")
+    plugin(edit=edit)
+    assert ": reused" in plugin("--reuse", edit=edit)
+    rows.write_text("0.5")
+    assert "trained again: its task gives other rows or labels than then" in plugin("--reuse", edit=edit)
+
+
+def newer(monkeypatch, module):
+    """Let a module of the core be other than it is, as after a git pull."""
+    digest = provenance._kept_digest
+    monkeypatch.setattr(provenance, "_kept_digest", lambda file: digest(file) + "!" * (file.stem == module))
+
+
+def test_cell_of_other_code_of_ours_is_trained_again(tmp_path, capsys, monkeypatch):
+    assert run(tmp_path, "--models", "logreg") == 0
+    newer(monkeypatch, "training")
+    capsys.readouterr()
+    assert run(tmp_path, "--models", "logreg", "--reuse") == 0
+    assert "trained again: the code that decides its weights is not that of then" in capsys.readouterr().out
+    assert run(tmp_path, "--models", "logreg", "--reuse") == 0
+    assert "logreg (jax), seed 0, n 40: reused" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("module", ["model_page", "store", "cli"])
+def test_code_that_shows_or_keeps_leaves_cells_alone(module, tmp_path, capsys, monkeypatch):
+    assert run(tmp_path, "--models", "logreg") == 0
+    newer(monkeypatch, module)
+    assert run(tmp_path, "--models", "logreg", "--reuse") == 0
+    assert "logreg (jax), seed 0, n 40: reused" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("engine", ["jax", "torch"])
+def test_cell_of_other_code_for_scores_is_scored_again_from_its_weights(engine, tmp_path, capsys, monkeypatch):
+    arguments = ("--backend", engine, "--models", "self_attention", "--tasks", "has_all_tokens", "--eval-lengths", "6")
+    arguments = (*arguments, "--members", "2", "--learning-rates", "0.5x", "1x")
+    assert run(tmp_path, *arguments) == 0
+    before, files = {path: load_result(path) for path in tmp_path.rglob("cells/*.json")}, numbers(tmp_path)
+    newer(monkeypatch, "metrics")
+    monkeypatch.setattr("coretx.cells.train_groups", lambda *rest: pytest.fail("trained again"))
+    capsys.readouterr()
+    assert run(tmp_path, *arguments, "--reuse") == 0
+    said = capsys.readouterr().out
+    assert said.count("scored again: the code that decides scores is not that of then") == 2
+    assert "reused" not in said
+    assert numbers(tmp_path) == files
+    for path, old in before.items():
+        new = load_result(path)
+        assert plain(new) == plain(dataclasses.replace(old, provenance=new.provenance))
+        kept = dataclasses.replace(old.provenance, code=new.provenance.code)
+        assert (new.provenance, new.provenance.code.weights) == (kept, old.provenance.code.weights)
+        assert new.provenance.code.scores != old.provenance.code.scores
+    capsys.readouterr()
+    assert run(tmp_path, *arguments, "--reuse") == 0
+    assert capsys.readouterr().out.count(": reused") == 2
+
+
+def plain(value):
+    """Return the record with bytes for arrays, which == can compare."""
+    if dataclasses.is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    return (value.shape, value.dtype, value.tobytes()) if isinstance(value, np.ndarray) else value
+
+
+def test_scores_that_other_code_gave_are_replaced(tmp_path, monkeypatch):
+    """In the record, in the table and on the page."""
+    monkeypatch.setattr("coretx.cells.score_lengths", lambda *rest: ())
+    from coretx import cells
+
+    score = cells.score
+
+    def halved(predictions):
+        return {
+            name: dataclasses.replace(scores, accuracy=scores.accuracy / 2)
+            for name, scores in score(predictions).items()
+        }
+
+    monkeypatch.setattr(cells, "score", halved)
+    assert run(tmp_path, "--models", "logreg") == 0
+    first = json.loads(next(tmp_path.rglob("cells/*.json")).read_text())["scores"]["test"]["accuracy"][0]
+    monkeypatch.setattr(cells, "score", score)
+    newer(monkeypatch, "metrics")
+    assert run(tmp_path, "--models", "logreg", "--reuse") == 0
+    second = json.loads(next(tmp_path.rglob("cells/*.json")).read_text())["scores"]["test"]["accuracy"][0]
+    assert second == 2 * first == result_of(tmp_path).scores["test"].accuracy[0]
+
+
+@pytest.mark.parametrize("kind", ["weights.safetensors", "json"])
+def test_broken_cell_is_trained_again_and_a_line_says_why(tmp_path, capsys, kind):
+    assert run(tmp_path, "--models", "logreg") == 0
+    (file,) = tmp_path.rglob(f"logreg.*.{kind}") if kind != "json" else tmp_path.rglob("cells/*.json")
+    file.write_bytes(file.read_bytes()[:-1])
+    capsys.readouterr()
+    assert run(tmp_path, "--models", "logreg", "--reuse", "any") == 0
+    assert "trained again: its files are broken or of another version" in capsys.readouterr().out
+
+
+def test_diverged_cell_is_trained_again_and_a_line_says_why(tmp_path, capsys):
+    assert run(tmp_path, "--models", "mlp", "--learning-rates", "1e30") == 1
+    capsys.readouterr()
+    assert run(tmp_path, "--models", "mlp", "--learning-rates", "1e30", "--reuse") == 1
+    assert "trained again: it diverged" in capsys.readouterr().out
+
+
+def test_points_of_a_grid_are_kept_together_or_not_at_all(tmp_path, capsys):
+    arguments = ("--models", "logreg", "--learning-rates", "0.5x", "1x")
+    assert run(tmp_path, *arguments) == 0
+    next(tmp_path.rglob("cells/*.json")).unlink()
+    capsys.readouterr()
+    assert run(tmp_path, *arguments, "--reuse") == 0
+    said = capsys.readouterr().out
+    assert said.count("trained again: it trains together with other points of its grid") == 1
+
+
+def test_a_changed_default_is_another_setting_though_the_id_is_the_same(tmp_path, capsys):
+    assert run(tmp_path, "--models", "logreg") == 0
+    result = result_of(tmp_path)
+    settings = json.loads(json.dumps(result.config.hyperparameters))
+    settings["optimizer"]["b1"] = 0.8
+    other = dataclasses.replace(result.config, hyperparameters=settings)
+    assert other.id == result.config.id
+    save_result(dataclasses.replace(result, config=other), tmp_path)
+    capsys.readouterr()
+    assert run(tmp_path, "--models", "logreg", "--reuse", "any") == 0
+    assert "trained again: its settings are others" in capsys.readouterr().out
+
+
+def test_a_field_that_came_later_does_not_part_a_cell_from_its_record(tmp_path):
+    assert run(tmp_path, "--models", "logreg") == 0
+    now = result_of(tmp_path).config
+    then = {name: value for name, value in now.hyperparameters["optimizer"].items() if name != "eps"}
+    stored = dataclasses.replace(now, hyperparameters={**now.hyperparameters, "optimizer": then})
+    assert stored.id == now.id
+    assert reuse.same_settings(stored, now)
+    assert CellConfig.from_dict(json.loads(json.dumps(now.as_dict()))) == now
+
+
+def test_nothing_is_said_of_a_cell_that_is_not_there(tmp_path, capsys):
+    assert run(tmp_path, "--models", "logreg", "--reuse") == 0
+    assert "again" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        (["--reuse"], ["--reuse", "same"]),
+        (["--reuse", "--quiet"], ["--reuse", "same", "--quiet"]),
+        (["--reuse", "any", "--quiet"], ["--reuse", "any", "--quiet"]),
+        (["--quiet"], ["--quiet"]),
+    ],
+)
+def test_reuse_alone_means_the_same_code(given, meant):
+    assert reuse_spelt_out(given) == meant
+
+
+def test_reuse_of_another_kind_is_refused():
+    """In a process of its own: here a type checker would be faster."""
+    code = "from coretx.config import RunConfig; RunConfig(reuse=True)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "UsageError: --reuse must be one of no, same, any; got True" in done.stderr
+
+
+def test_page_shows_the_rule_that_the_cell_was_trained_by(plugin):
+    plugin()
+    (page,) = plugin.out.rglob("pool.torch.html")
+    page.unlink()
+    plugin("--reuse", "any", edit=("the first feature is positive", "it is so"))
+    assert "1 when the first feature is positive." in page.read_text()
+    assert result_of(plugin.out).rule == "1 when the first feature is positive."
+    assert publish.is_published(result_of(plugin.out), plugin.out)
+
+
+def log_lines(out):
+    (path,) = out.rglob("runs/*.jsonl")
+    return path.read_text().splitlines()
+
+
+def told(lines, event, prefix):
+    return [line for line in lines if (json.loads(line)["event"], json.loads(line).get("prefix")) == (event, prefix)]
+
+
+def test_log_keeps_the_lines_of_reused_cells_and_gets_those_of_the_others(tmp_path):
+    """Byte for byte; the log of a run of the same cells was emptied, and the epochs of reused ones were gone."""
+    arguments = ("--models", "logreg", "mlp")
+    assert run(tmp_path, *arguments) == 0
+    before = log_lines(tmp_path)
+    next(tmp_path.rglob("mlp.jax.*.json")).unlink()
+    assert run(tmp_path, *arguments, "--reuse") == 0
+    after = log_lines(tmp_path)
+    for event, lines in (("epoch", 3), ("model_done", 1)):
+        assert len(told(after, event, "logreg")) == len(told(after, event, "mlp")) == lines
+        assert told(after, event, "logreg") == told(before, event, "logreg")
+    assert [json.loads(line)["event"] for line in (after[0], after[-1])] == ["start", "finish"]
+    assert (json.loads(after[0])["reused"], json.loads(after[0])["scored_again"]) == (["logreg"], [])
+
+
+def test_log_stays_where_all_cells_are_reused(tmp_path):
+    assert run(tmp_path, "--models", "logreg") == 0
+    before = log_lines(tmp_path)
+    assert run(tmp_path, "--models", "logreg", "--reuse") == 0
+    assert log_lines(tmp_path) == before
+
+
+def test_log_of_a_cell_that_is_scored_again_keeps_its_epochs(tmp_path, monkeypatch):
+    assert run(tmp_path, "--models", "logreg") == 0
+    before = log_lines(tmp_path)
+    newer(monkeypatch, "metrics")
+    assert run(tmp_path, "--models", "logreg", "--reuse") == 0
+    after = log_lines(tmp_path)
+    assert told(after, "epoch", "logreg") == told(before, "epoch", "logreg")
+    assert len(told(after, "model_done", "logreg")) == 1
+
+
+def test_log_of_a_killed_run_may_end_in_a_part_of_a_line(tmp_path):
+    arguments = ("--models", "logreg", "mlp")
+    assert run(tmp_path, *arguments) == 0
+    (path,) = tmp_path.rglob("runs/*.jsonl")
+    path.write_text("\n".join([*log_lines(tmp_path)[:-1], '{"event": "ep']))
+    next(tmp_path.rglob("mlp.jax.*.json")).unlink()
+    assert run(tmp_path, *arguments, "--reuse") == 0
+    assert len(told(log_lines(tmp_path), "epoch", "logreg")) == 3
