@@ -14,6 +14,7 @@ from coretx.planned import Cell, TaskRun
 from coretx.plugins import Catalogue
 from coretx.progress import Progress
 from coretx.reports import publish
+from coretx.reports.outdated import withdraw_outdated
 from coretx.results import CellConfig, EpochRecord, ModelResult, RunRecord
 from coretx.reuse import look
 from coretx.runlog.apart import WandbApart
@@ -192,7 +193,7 @@ class Experiment:
                 publish.publish_page(result, cell.task, cell.spec.claim, out)
         task, order = runs[0].task_run.task, catalogue.order()["model_order"]
         ids = [cell.config.id for run in runs for cell in run.task_run.cells.values()]
-        for note in publish.publish_comparisons(out, task, order, ids):
+        for note in (*withdraw_outdated(out, task), *publish.publish_comparisons(out, task, order, ids)):
             self.progress.note(note)
         publish.publish_task(out, task, order)
         publish.publish_rungs(out, task, catalogue.models(), ids)

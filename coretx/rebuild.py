@@ -6,13 +6,15 @@ from pathlib import Path
 from coretx import durable
 from coretx.plugins import Catalogue
 from coretx.reports import publish
+from coretx.reports.outdated import is_outdated, withdraw_outdated
 from coretx.store import load_result
 
 
 def rebuild_reports(out: Path, catalogue: Catalogue, say: Callable[[str], None]) -> int:
     """Publish every stored cell again, oldest first, then the dashboard; return 0, or 1 where a cell was not whole.
 
-    A cell that is broken, or of a task that is not known here, is named and left alone.
+    A cell that is broken, or of a task that is not known here, is named and left alone; so is one whose test rows its
+    task gives other labels today, and it is taken out of the tables.
     """
     durable.check_writable(out)
     claims = {spec.name: spec.claim for spec in catalogue.models()}
@@ -24,7 +26,11 @@ def rebuild_reports(out: Path, catalogue: Catalogue, say: Callable[[str], None])
         say(f"left out, not what was written: {path}")
     for result in unknown:
         say(f"left out, unknown task {result.config.task} (name its file with --plugin): cell {result.config.id}")
-    known = [result for result in results if result.config.task in catalogue.tasks]
+    outdated = [line for task in catalogue.tasks.values() for line in withdraw_outdated(out, task)]
+    for line in outdated:
+        say(line)
+    found = [(result, catalogue.tasks.get(result.config.task)) for result in results]
+    known = [result for result, task in found if task and not is_outdated(result.predictions.get("test"), task)]
     known.sort(key=lambda result: result.provenance.date)
     for result in known:
         publish.publish_rows(result, out)
@@ -39,4 +45,4 @@ def rebuild_reports(out: Path, catalogue: Catalogue, say: Callable[[str], None])
         publish.publish_rungs(out, task, catalogue.models())
     page = publish.publish_dashboard(out, **order)
     say(f"{len(known)} cells published again: {page}")
-    return int(bool(broken or unknown))
+    return int(bool(broken or unknown or outdated))

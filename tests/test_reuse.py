@@ -1,7 +1,10 @@
 """What --reuse keeps and what it does not: a stored cell is known by its code, its settings and its rows."""
 
+import csv
 import dataclasses
 import json
+import re
+import shutil
 import subprocess
 import sys
 
@@ -346,3 +349,51 @@ def test_log_of_a_killed_run_may_end_in_a_part_of_a_line(tmp_path):
     next(tmp_path.rglob("mlp.jax.*.json")).unlink()
     assert run(tmp_path, *arguments, "--reuse") == 0
     assert len(told(log_lines(tmp_path), "epoch", "logreg")) == 3
+
+
+def shown(out):
+    """Return the models of the table, and the texts of the task's page and of the dashboard."""
+    with (out / "benchmarks" / "benchmarking.csv").open() as file:
+        models = {row["model"] for row in csv.DictReader(file)}
+    return models, *((out / place).read_text() for place in ("artifacts/first/index.html", "benchmarks/index.html"))
+
+
+def test_page_never_shows_todays_rule_beside_the_score_of_another(plugin, tmp_path):
+    """Of a model that is trained after the label rule was edited, and of one that was trained before."""
+    plugin("--models", "pool", "logreg")
+    models, page, dashboard = shown(plugin.out)
+    assert models == {"pool", "logreg"}
+    assert "pool.torch.html" in page
+    said = plugin("--models", "logreg", edit=LABEL)
+    assert re.search(r"left out of tables and pages: .*pool\.torch\..*: first gives its test rows other labels", said)
+    models, page, dashboard = shown(plugin.out)
+    assert models == {"logreg"}
+    assert "pool.torch.html" not in page + dashboard
+    assert not list(plugin.out.rglob("pool.torch.html"))
+    assert len(list(plugin.out.rglob("cells/pool.torch.*.json"))) == 1
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["there", "lost"])
+def test_cell_of_another_rule_is_kept_by_reuse_any_and_not_shown(plugin, lost):
+    plugin("--models", "pool", "logreg")
+    if lost:
+        shutil.rmtree(plugin.out / "benchmarks")
+    before = numbers(plugin.out)
+    said = plugin("--models", "pool", "logreg", "--reuse", "any", edit=LABEL)
+    assert (said.count(": reused"), said.count("left out of tables and pages")) == (2, 2)
+    assert numbers(plugin.out) == before
+    assert not list(plugin.out.rglob("pool.torch.html"))
+
+
+def test_rebuild_names_a_cell_of_another_rule_and_leaves_it_out(plugin, tmp_path, capsys):
+    plugin("--models", "pool", "logreg")
+    file = tmp_path / "mine.py"
+    assert main(["--rebuild-reports", "--out", str(plugin.out), "--plugin", str(file)]) == 0
+    file.write_text(PLUGIN.replace(*LABEL))
+    capsys.readouterr()
+    assert main(["--rebuild-reports", "--out", str(plugin.out), "--plugin", str(file)]) == 1
+    assert capsys.readouterr().out.count("first gives its test rows other labels today: train it again") == 2
+    assert not list(plugin.out.rglob("pool.torch.html"))
+    file.write_text(PLUGIN)
+    assert main(["--rebuild-reports", "--out", str(plugin.out), "--plugin", str(file)]) == 0
+    assert shown(plugin.out)[0] == {"pool", "logreg"}

@@ -6,7 +6,7 @@ import io
 import math
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -78,6 +78,16 @@ class CsvTable(Generic[Row]):
             merged.update({self._key(row): row for row in rows})
             order = [name for name in ORDER if name in self.columns]
             durable.write_text(path, self._text(sorted(merged.values(), key=lambda row: self._place(row, order))))
+
+    def remove(self, path: Path, ids: Collection[str]) -> None:
+        """Take the rows away that are of one of these cells, by `id` or `against_id`."""
+        if not path.exists():
+            return
+        with durable.lock(path):
+            rows = self.read(path)
+            kept = [row for row in rows if not {getattr(row, name, None) for name in ("id", "against_id")} & set(ids)]
+            if len(kept) < len(rows):
+                durable.write_text(path, self._text(kept))
 
     def _row(self, path: Path, number: int, line: str, kinds: Mapping[str, Any]) -> Row:
         cells = self._cells(path, number, line)

@@ -1,0 +1,49 @@
+"""Cells of another rule: a page never shows what a task asks today beside what a model scored on another question."""
+
+from pathlib import Path
+
+import numpy as np
+
+from coretx.reports.benchmark_csv import BENCHMARK, read_rows
+from coretx.reports.breakdown_csv import GROUP, LENGTH
+from coretx.reports.comparisons_csv import COMPARISONS
+from coretx.reports.publish import has_page, page_path
+from coretx.reports.training_csv import COST, CURVE
+from coretx.results import Predictions
+from coretx.store import load_predictions
+from coretx.tasks.base import Task
+
+TABLES = {
+    "benchmarking.csv": BENCHMARK,
+    "comparisons.csv": COMPARISONS,
+    "costs.csv": COST,
+    "curves.csv": CURVE,
+    "groups.csv": GROUP,
+    "lengths.csv": LENGTH,
+}
+"""The tables that have rows of cells."""
+
+
+def is_outdated(test: Predictions | None, task: Task) -> bool:
+    """Return whether the task gives these test rows other labels today; not so of a cell that answered none."""
+    if test is None:
+        return False
+    if test.x.shape[1:] != (task.sequence_length, task.feature_dim):
+        return True
+    return not np.array_equal(task.label(test.x), test.y)
+
+
+def withdraw_outdated(out: Path, task: Task) -> list[str]:
+    """Take the rows and pages of a task's outdated cells away, and return a line for each; the cells stay."""
+    paths = sorted((out / "artifacts" / task.name / "cells").glob("*.json"))
+    outdated = [path for path in paths if is_outdated((load_predictions(path) or {}).get("test"), task)]
+    if not outdated:
+        return []
+    ids = {path.stem.split(".")[-1] for path in outdated}
+    for row in read_rows(out / "benchmarks" / "benchmarking.csv"):
+        if row.id in ids and has_page(row, out):
+            page_path(out, row.task, row.model, row.backend, row.recipe).unlink()
+    for name, table in TABLES.items():
+        table.remove(out / "benchmarks" / name, ids)
+    why = f"{task.name} gives its test rows other labels today: train it again"
+    return [f"left out of tables and pages: {path}: {why}" for path in outdated]
