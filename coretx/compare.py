@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def compare(first: str, second: str, out: Path, page: Path, plugins: Sequence[Path] = ()) -> Path:
     """Compare two runs, write the page and return its path; UsageError for runs that cannot be compared."""
     from coretx.reports.comparison_page import render_comparison  # late: it brings jinja2
-    from coretx.reports.run_comparison import compare_runs
+    from coretx.reports.run_comparison import compare_cells
 
     if page.is_dir() or page.suffix != ".html":
         raise UsageError(f"--page must name a file that ends in .html, got {page}: choose another")
@@ -50,7 +50,7 @@ def compare(first: str, second: str, out: Path, page: Path, plugins: Sequence[Pa
     (one, folder), (other, other_folder) = select(first, out), select(second, out)
     if {result.config.id for result in one} == {result.config.id for result in other} and _same(folder, other_folder):
         raise UsageError(f"A and B must be two runs, but {first} and {second} are the same cells: name another one")
-    found = compare_runs(one, other, catalogue.tasks)
+    found = compare_cells(one, other, catalogue.tasks)
     order = catalogue.order()
     html = render_comparison(
         found,

@@ -1,112 +1,179 @@
-"""Whether two models of one task differ: a test paired over members and rows, and Holm's correction for many tests."""
+"""Whether two models of one task differ, or are equal: for these runs and for this recipe, corrected over a family."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import cast
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from scipy.optimize import brentq
 from scipy.special import stdtrit
 
 LEVEL = 0.05
-"""The chance, over all comparisons of a task, that models which do not differ are told apart."""
+"""The chance, over a family of comparisons, that any of its verdicts is wrong."""
+
+MARGIN = 0.02
+"""Differences below 2 points are too small to matter: models this close are equal."""
+
+FEWEST_MEMBERS = 3
+"""With fewer members nothing is said about a recipe: the variance of two is known with one degree of freedom."""
 
 LEAST = 1e-12
 """Smaller p-values are given as this: no approximation holds so far out."""
 
+BETTER, WORSE, EQUAL, UNCLEAR = "better", "worse", "equal", "unclear"
+NEEDS_MEMBERS = f"needs {FEWEST_MEMBERS} members"
+UNDER_MARGIN = ", under 2 points"
+"""What follows `better` and `worse` where the difference is proved to be below MARGIN."""
+
+Part = tuple[float, int]
+"""A part of the variance of a mean difference, with its degrees of freedom."""
+
 
 @dataclass(frozen=True)
 class Comparison:
-    """How much more often one model is right than another, with its 95 % interval and its p-value, two-sided."""
+    """The mean score of one model less that of another, with its 95 % interval.
+
+    `p` is that of no difference, two-sided; `p_equal` that of a difference of MARGIN or more, by two one-sided tests
+    (Schuirmann, "A comparison of the two one-sided tests procedure and the power approach", 1987).
+    """
 
     difference: float
     low: float
     high: float
     p: float
+    p_equal: float
 
 
-def paired_test(
-    first: Bool[np.ndarray, "member n"], second: Bool[np.ndarray, "member n"], problem: Int[np.ndarray, " n"]
+def compare_runs(
+    first: Float[np.ndarray, "member n"], second: Float[np.ndarray, "member n"], problem: Int[np.ndarray, " n"]
 ) -> Comparison:
-    """Compare which rows two models have right, member by member and row by row, for other members on other rows.
+    """Compare the scores in [0, 1] of two models, row by row, for these very members on other rows.
 
-    Both members and rows are a sample, and every member answers every row: the differences are analysed as crossed
-    random effects, as in a reader study with many readers and cases (Dorfman, Berbaum and Metz, "Receiver operating
-    characteristic rating analysis", 1992). From the mean squares between members, between rows and of what is left, the
-    variance of the mean difference has a part of the members, max(MS_members, MS_left), and one of the rows,
-    max(MS_rows - MS_left, 0), both over members times rows. The quantile is that of Cochran, "Approximate significance
-    levels of the Behrens-Fisher test", 1964: the mean of Student's, with members - 1 and rows - 1 degrees of freedom,
-    weighted by these parts. (Hillis' degrees of freedom, 2007, have more power, but with two or three members and as
-    small a level as Holm's they tell apart far too often.)
+    The members' mean difference of each row is what is sampled; rows of one problem count as one, weighted by their
+    number. The mean square is taken about the difference that the null hypothesis names, here 0: for one member the
+    statistic is that of McNemar, "Note on the sampling error of the difference between correlated proportions", 1947,
+    and a few rows that all agree give no p-value of 0.
 
-    Rows of one problem count as one, weighted by their number. The mean square between rows is taken about 0, as the
-    null hypothesis has it: for one member the statistic is that of McNemar, "Note on the sampling error of the
-    difference between correlated proportions", 1947, and a few rows that all agree give no p-value of 0. One member
-    knows nothing of others: the test is then about these two runs. And what goes wrong once in twenty runs is not seen
-    in five.
-
-    >>> first, second = np.ones((1, 6), bool), np.array([[True, True, False, False, False, False]])
-    >>> compared = paired_test(first, second, np.arange(6))
+    >>> first, second = np.ones((1, 6)), np.array([[1.0, 1, 0, 0, 0, 0]])
+    >>> compared = compare_runs(first, second, np.arange(6))
     >>> round(compared.difference, 3), round(compared.p, 3)
     (0.667, 0.102)
     """
-    members, n = first.shape
+    between = by_problem(first, second, problem).mean(axis=0)
+    return _compare(float(between.mean()), lambda null: runs_parts(between[None], null))
+
+
+def compare_recipes(
+    first: Float[np.ndarray, "member n"], second: Float[np.ndarray, "member n"], problem: Int[np.ndarray, " n"]
+) -> Comparison | None:
+    """Compare the scores in [0, 1] of two models, member by member and row by row, for other members on other rows.
+
+    None below FEWEST_MEMBERS. Both members and rows are a sample, and every member answers every row: the differences
+    are crossed random effects, as in a reader study with many readers and cases (Dorfman, Berbaum and Metz, "Receiver
+    operating characteristic rating analysis", 1992). The quantile is that of Cochran, "Approximate significance levels
+    of the Behrens-Fisher test", 1964: the mean of Student's for both parts of the variance, weighted by them. (Hillis'
+    degrees of freedom, 2007, have more power, but with few members and small levels they err far too often.)
+
+    Members are taken to be normal: what goes wrong once in twenty runs is not seen in five.
+    """
+    if len(first) < FEWEST_MEMBERS:
+        return None
+    differences = by_problem(first, second, problem)
+    return _compare(float(differences.mean()), lambda null: recipe_parts(differences, null))
+
+
+def by_problem(
+    first: Float[np.ndarray, "member n"], second: Float[np.ndarray, "member n"], problem: Int[np.ndarray, " n"]
+) -> Float[np.ndarray, "member problem"]:
+    """Return each member's difference on each problem, weighted by its rows so that their mean is that over rows."""
     names, unit = np.unique(problem, return_inverse=True)
-    units = len(names)
-    differences = first.astype(np.float64) - second  # [member, n]
-    by_unit = np.stack([np.bincount(unit, row, units) for row in differences]) * (units / n)  # [member, unit]
-    each, between, mean = by_unit.mean(axis=1), by_unit.mean(axis=0), float(by_unit.mean())
-    of_members, of_rows = 0.0, float(members * np.square(between).mean())
-    if members > 1 and units > 1:
-        left = float(np.square(by_unit - each[:, None] - between + mean).sum() / ((members - 1) * (units - 1)))
-        of_members = max(float(units * np.square(each - mean).sum() / (members - 1)), left)
-        of_rows = max(of_rows - left, 0.0)
-    parts = ((of_members, members - 1), (of_rows, max(units - 1, 1)))
-    variance = of_members + of_rows
-    if variance == 0:
-        return Comparison(mean, mean, mean, 1.0)
-    error = math.sqrt(variance / (members * units))
-
-    def quantile(p: float) -> float:
-        return -sum(part * float(stdtrit(df, p / 2)) for part, df in parts if part) / variance
-
-    half = quantile(0.05) * error
-    return Comparison(mean, max(mean - half, -1.0), min(mean + half, 1.0), _p_value(quantile, abs(mean) / error))
+    differences = np.asarray(first, np.float64) - second
+    return np.stack([np.bincount(unit, row, len(names)) for row in differences]) * (len(names) / len(unit))
 
 
-def _p_value(quantile: Callable[[float], float], statistic: float) -> float:
-    """Return the p whose quantile the statistic is, at least LEAST."""
-    if statistic >= quantile(LEAST):
-        return LEAST
-    root = brentq(lambda log_p: quantile(10.0**log_p) - statistic, math.log10(LEAST), 0.0, xtol=1e-6)
+def runs_parts(differences: Float[np.ndarray, "member problem"], null: float) -> tuple[Part, ...]:
+    """Return the variance of the mean difference where members are fixed, if the true difference is `null`.
+
+    For a null of MARGIN or more the variance is at least that of rows of which this share differs, all for the same
+    side: no rows that differ among a few are no proof that none do.
+    """
+    rows = differences.shape[1]
+    floor = abs(null) * (1 - abs(null))
+    return ((max(float(np.square(differences.mean(axis=0) - null).mean()), floor) / rows, max(rows - 1, 1)),)
+
+
+def recipe_parts(differences: Float[np.ndarray, "member problem"], null: float) -> tuple[Part, ...]:
+    """Return the parts of members and of rows in the variance of the mean difference, if the true one is `null`.
+
+    From the mean squares between members, between rows and of what is left: the members' part is max(MS_members,
+    MS_left), that of the rows MS_rows - MS_left and at least the floor of `runs_parts`, both over members times rows.
+    """
+    members, rows = differences.shape
+    each, between, mean = differences.mean(axis=1), differences.mean(axis=0), differences.mean()
+    left = float(np.square(differences - each[:, None] - between + mean).sum()) / ((members - 1) * max(rows - 1, 1))
+    of_members = max(rows * float(np.square(each - mean).sum()) / (members - 1), left)
+    floor = members * abs(null) * (1 - abs(null))
+    of_rows = max(members * float(np.square(between - null).mean()) - left, floor)
+    return (of_members / (members * rows), members - 1), (of_rows / (members * rows), max(rows - 1, 1))
+
+
+def quantile(parts: Sequence[Part], tail: float) -> float:
+    """Return the distance from the null hypothesis, in its own units, that is exceeded with this one-sided chance."""
+    variance = sum(part for part, _ in parts)
+    weighted = -sum(part * float(stdtrit(df, tail)) for part, df in parts)
+    return weighted / math.sqrt(variance) if variance else 0.0
+
+
+def _compare(mean: float, parts: Callable[[float], tuple[Part, ...]]) -> Comparison:
+    half = quantile(parts(0.0), 0.025)
+    above, below = _tail(mean + MARGIN, parts(-MARGIN)), _tail(MARGIN - mean, parts(MARGIN))
+    p = min(2 * _tail(abs(mean), parts(0.0)), 1.0)
+    return Comparison(mean, max(mean - half, -1.0), min(mean + half, 1.0), max(p, LEAST), max(above, below, LEAST))
+
+
+def _tail(distance: float, parts: Sequence[Part]) -> float:
+    """Return the chance of an estimate this far above the null hypothesis, 0 beyond LEAST."""
+    if distance <= 0:
+        return 1 - _tail(-distance, parts) if distance else 0.5
+    if distance >= quantile(parts, LEAST / 2):
+        return 0.0
+    root = brentq(lambda log: quantile(parts, 10.0**log) - distance, math.log10(LEAST / 2), math.log10(0.5), xtol=1e-9)
     return 10.0 ** cast(float, root)
 
 
-def holm(p: Sequence[float]) -> Float[np.ndarray, " comparison"]:
-    """Return each p-value corrected for the number of comparisons: at most LEVEL are told apart.
+def holm(p: Sequence[float], p_equal: Sequence[float]) -> tuple[Float[np.ndarray, " step"], Float[np.ndarray, " step"]]:
+    """Return both p-values of each step of a family, corrected so that at most LEVEL of families have a wrong verdict.
 
-    Holm, "A simple sequentially rejective multiple test procedure", 1979. The chance of telling apart any two that do
-    not differ is held, whatever the comparisons have in common.
+    Holm, "A simple sequentially rejective multiple test procedure", 1979, over both tests of every step: the smallest
+    is multiplied by the number of hypotheses that can all be true, and so on after it is rejected. A step has no
+    difference or one of MARGIN or more, never both: so that number is that of the steps which are not yet rejected
+    twice (Shaffer, "Modified sequentially rejective multiple test procedures", 1986). A step that was not run has 1.
 
-    >>> holm([0.01, 0.04, 0.03]).round(3).tolist()
-    [0.03, 0.06, 0.06]
+    >>> [values.round(3).tolist() for values in holm([0.001, 0.4, 1.0], [0.9, 0.01, 1.0])]
+    [[0.003, 1.0, 1.0], [1.0, 0.03, 1.0]]
     """
-    values = np.asarray(p, np.float64)
-    order = np.argsort(values, kind="stable")
-    steps = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
-    corrected = np.empty_like(values)
-    corrected[order] = np.minimum(steps, 1.0)
-    return corrected
+    steps = len(p)
+    values = np.array([*p, *p_equal], np.float64)
+    corrected, left, largest = np.empty_like(values), np.full(steps, 2), 0.0
+    for test in np.argsort(values, kind="stable"):
+        largest = max(largest, float(values[test]) * np.count_nonzero(left))
+        corrected[test] = min(largest, 1.0)
+        left[test % steps] -= 1
+    return corrected[:steps], corrected[steps:]
 
 
-def compare_all(
-    correct: Mapping[str, Bool[np.ndarray, "member n"]], problem: Int[np.ndarray, " n"]
-) -> list[tuple[str, str, Comparison, float]]:
-    """Return every pair of models with its comparison, of the second against the first, and its corrected p-value."""
-    pairs = list(combinations(correct, 2))
-    found = [paired_test(correct[second], correct[first], problem) for first, second in pairs]
-    corrected = holm([comparison.p for comparison in found])
-    return [(*pair, comparison, float(p)) for pair, comparison, p in zip(pairs, found, corrected, strict=True)]
+def verdict(compared: Comparison | None, p: float, p_equal: float) -> str:
+    """Return what is known of a comparison by its corrected p-values: one word, for some with `under 2 points`.
+
+    >>> verdict(Comparison(0.01, 0.004, 0.016, 0.001, 0.001), 0.006, 0.006)
+    'better, under 2 points'
+    """
+    if compared is None:
+        return NEEDS_MEMBERS
+    close = p_equal < LEVEL
+    if p < LEVEL:
+        inside = close and max(abs(compared.low), abs(compared.high)) < MARGIN
+        return (BETTER if compared.difference > 0 else WORSE) + UNDER_MARGIN * inside
+    return EQUAL if close else UNCLEAR

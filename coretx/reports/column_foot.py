@@ -1,8 +1,8 @@
 """What stands under each column of the dashboard's table of test scores: chance, and the ceiling of each view."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from coretx.reports.benchmark_csv import SplitRow
+from coretx.reports.benchmark_csv import BenchmarkRow, SplitRow
 from coretx.reports.configurations import Configuration
 from coretx.reports.formatting import DASH, percent
 from coretx.results import VIEWS
@@ -16,12 +16,11 @@ def column_foot(
     Chance is the share of the more frequent class in the test rows; a ceiling is shown for those views below `full`
     for which one of the models here has it.
     """
-    drawn = {(row.task, row.split, row.negatives, row.seed, row.n_samples): row for row in splits if row.part == "test"}
+    known = chances(splits)
     chance, ceilings = [], {view: [DASH] * len(tasks) for view in VIEWS if view != "full"}
     for place, task in enumerate(tasks):
         tests = [cell["test"] for (name, _), cell in configuration.cells.items() if name == task and "test" in cell]
-        draws = {(task, row.protocol, row.negatives, row.seed, row.n_samples) for row in tests}
-        found = [percent(_majority(drawn[draw])) for draw in draws if draw in drawn and sum(_rows(drawn[draw]))]
+        found = [percent(known[draw]) for draw in {draw_of(row) for row in tests} if draw in known]
         chance.append(found[0] if found else DASH)
         for row in tests:
             if row.view in ceilings and row.ceiling is not None:
@@ -34,9 +33,16 @@ def column_foot(
     return [line for line in lines if any(text != DASH for text in line[2])]
 
 
-def _rows(row: SplitRow) -> tuple[int, int]:
-    return row.rows_0, row.rows_1
+def chances(splits: Sequence[SplitRow]) -> Mapping[tuple, float]:
+    """Return the share of the more frequent class in the test rows of each draw: see `draw_of`."""
+    tests = [row for row in splits if row.part == "test" and row.rows_0 + row.rows_1]
+    return {
+        (row.task, row.split, row.negatives, row.seed, row.n_samples): max(row.rows_0, row.rows_1)
+        / (row.rows_0 + row.rows_1)
+        for row in tests
+    }
 
 
-def _majority(row: SplitRow) -> float:
-    return max(_rows(row)) / sum(_rows(row))
+def draw_of(row: BenchmarkRow) -> tuple:
+    """Return which draw of data a row is of."""
+    return row.task, row.protocol, row.negatives, row.seed, row.n_samples

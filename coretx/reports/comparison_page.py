@@ -1,14 +1,15 @@
 """The page of a comparison of two runs: what differs, by how much, and how sure that is."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from coretx.comparisons import LEVEL
-from coretx.reports.comparisons_csv import DIFFERS, NOT_TOLD_APART
+from coretx.reports.comparisons_csv import QUESTIONS, answer
 from coretx.reports.configurations import ordered
 from coretx.reports.formatting import DASH, counted, decimal, percent, points, seconds
 from coretx.reports.run_comparison import Pair, RunComparison
 from coretx.reports.templating import POLICY, render
+from coretx.reports.verdicts import Said, said
 from coretx.results import CellConfig, ModelResult
 
 Link = Callable[[ModelResult], str | None]
@@ -28,20 +29,13 @@ def render_comparison(
     """Return the page as one self-contained HTML file; `names` are what the two runs are called."""
     order = (list(task_order), list(model_order))
     pairs = sorted(found.pairs, key=lambda pair: _place(pair, *order))
-    compared = [pair for pair in pairs if pair.comparison is not None]
-    apart = [pair for pair in compared if verdict(pair) == DIFFERS]
-    better = sum(pair.comparison is not None and pair.comparison.difference > 0 for pair in apart)
     return render(
         "comparison.html",
         policy=POLICY,
         names=names,
         sides=[_side(name, run) for name, run in zip(names, runs, strict=True)],
-        summary={
-            "compared": counted(len(compared), "cell"),
-            "better": better,
-            "worse": len(apart) - better,
-            "even": len(compared) - len(apart),
-        },
+        compared=counted(found.compared, "cell"),
+        summary=_summary(pairs),
         differing=found.differing,
         lines=[_line(pair, links, titles) for pair in pairs],
         alone=[
@@ -53,9 +47,21 @@ def render_comparison(
     )
 
 
-def verdict(pair: Pair) -> str:
-    """Return whether the two cells of a pair differ, by the corrected p-value."""
-    return DIFFERS if pair.p < LEVEL else NOT_TOLD_APART
+def answers(pair: Pair) -> tuple[Said, ...]:
+    """Return what is known of a pair: of these runs, and of the recipe; nothing where it was not compared."""
+    if pair.runs is None:
+        return ()
+    return tuple(said(name, answer(getattr(pair, question))) for question, name in QUESTIONS.items())
+
+
+def _summary(pairs: Sequence[Pair]) -> list[tuple[str, str]]:
+    """Return how often each verdict is given, for either question."""
+    found = [answers(pair) for pair in pairs if pair.runs is not None]
+    lines = []
+    for place, name in enumerate(QUESTIONS.values()):
+        counts = Counter(line[place].verdict for line in found)
+        lines.append((name, ", ".join(f"{verdict} in {times}" for verdict, times in counts.most_common())))
+    return lines
 
 
 def _place(pair: Pair, tasks: list[str], models: list[str]) -> tuple:
@@ -85,9 +91,9 @@ def _side(name: str, run: Sequence[ModelResult]) -> tuple[str, list[tuple[str, s
 
 
 def _line(pair: Pair, links: tuple[Link, Link], titles: dict[str, str]) -> dict[str, Any]:
-    config, compared = pair.first.config, pair.comparison
+    config = pair.first.config
     both = (pair.first, pair.second)
-    line: dict[str, Any] = {
+    return {
         "task": titles.get(config.task) or config.task,
         "model": config.model,
         "setting": _setting(config),
@@ -96,23 +102,9 @@ def _line(pair: Pair, links: tuple[Link, Link], titles: dict[str, str]) -> dict[
         "seconds": [_seconds(result) for result in both],
         "members": pair.members,
         "why_not": pair.why_not,
-        "points": "",
+        "points": "" if pair.runs is None else points(pair.runs.difference),
+        "said": answers(pair),
     }
-    if compared is not None:
-        line |= {
-            "points": points(compared.difference),
-            "ends": f"{points(compared.low)} to {points(compared.high)}",
-            "p": "< 0.000001" if pair.p < 1e-6 else f"{pair.p:.2g}",
-            "verdict": verdict(pair),
-            "sign": _sign(pair),
-        }
-    return line
-
-
-def _sign(pair: Pair) -> str:
-    if pair.comparison is None or verdict(pair) != DIFFERS:
-        return "even"
-    return "more" if pair.comparison.difference > 0 else "less"
 
 
 def _setting(config: CellConfig) -> str:

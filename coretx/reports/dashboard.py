@@ -6,8 +6,8 @@ from typing import Any
 from urllib.parse import quote
 
 from coretx.reports.benchmark_csv import BenchmarkRow, OverlapRow, SplitRow
-from coretx.reports.column_foot import column_foot
-from coretx.reports.comparisons_csv import ComparisonRow
+from coretx.reports.column_foot import chances, column_foot
+from coretx.reports.comparisons_csv import ComparisonRow, ladder_steps
 from coretx.reports.configurations import Configuration, configurations, ordered
 from coretx.reports.costs import cost_lines, run_lines
 from coretx.reports.data_seeds import Draws, data_spread, draws_of
@@ -49,7 +49,7 @@ def render_dashboard(
     where has_page says that there is one, a task's name to its page likewise; generalisation is the address of the page
     beside it, if any.
     """
-    pairs, reached, draws = pairs_of(comparisons), best_reached(rows), draws_of(rows)
+    pairs, reached, draws, known = pairs_of(comparisons), best_reached(rows), draws_of(rows), chances(splits)
     curve_of, cost_of = {row.id: row for row in curves}, {row.id: row for row in costs}
     sections: list[dict[str, Any]] = []
     found = configurations(rows)
@@ -67,7 +67,7 @@ def render_dashboard(
                     (
                         split,
                         SPLIT_NAMES.get(split, split),
-                        score_lines(configuration, split, models, tasks, has_page, pairs, reached),
+                        score_lines(configuration, split, models, tasks, has_page, known, reached),
                     )
                     for split in ordered({row.split for row in configuration.rows}, SPLIT_ORDER)
                 ],
@@ -99,6 +99,7 @@ def render_dashboard(
         tasks=[(task, task_titles.get(task) or task) for task in tasks],
         task_pages={task: f"../artifacts/{quote(task)}/index.html" for task in tasks if has_task_page(task)},
         generalisation=generalisation,
+        family=len(ladder_steps()),
     )
 
 

@@ -33,10 +33,25 @@ def question(result: ModelResult, task: Task) -> list[dict[str, Any]]:
     return found
 
 
-def verdict(accuracy: Summary, chance: float, ceiling: Ceiling | None) -> Verdict | None:
+def side_used_up(result: ModelResult) -> bool:
+    """Tell whether test is drawn from a disjoint side that is small, or has no more rows to give than these."""
+    counts = result.counts.get("test")
+    if result.config.split != "disjoint" or counts is None:
+        return False
+    return counts.small_space or sum(counts.rows) < result.config.n_samples
+
+
+def below_chance(chance: float, used_up: bool) -> str:
+    """Return what is to be said of a score whose intervals end below chance, and why where the split makes it so."""
+    said = f"its interval ends below {percent(chance)}"
+    why = ": the splits are disjoint parts of a small space, so what is more frequent in train is rarer in test"
+    return said + why * used_up
+
+
+def verdict(accuracy: Summary, chance: float, ceiling: Ceiling | None, used_up: bool = False) -> Verdict | None:
     """Return what an accuracy amounts to, by the outermost ends of its intervals over members and over rows.
 
-    None where it has no interval.
+    None where it has no interval. `used_up` is what `side_used_up` tells.
     """
     ends = [interval for interval in (accuracy.members, accuracy.rows) if interval is not None]
     if accuracy.mean is None or not ends:
@@ -45,9 +60,9 @@ def verdict(accuracy: Summary, chance: float, ceiling: Ceiling | None) -> Verdic
     best = None if ceiling is None else ceiling.value
     if low <= chance <= high:
         too = "" if best is None or best > high else f", and its ceiling of {percent(best)} too"
-        return Verdict("Not told apart from chance", f"its interval includes {percent(chance)}{too}")
+        return Verdict("Chance is not excluded", f"its interval includes {percent(chance)}{too}")
     if high < chance:
-        return Verdict("Below chance", f"its interval ends below {percent(chance)}")
+        return Verdict("Below chance", below_chance(chance, used_up))
     if best is None:
         return Verdict(
             "Above chance", f"its interval begins above {percent(chance)}; no ceiling is known to measure by"

@@ -94,7 +94,7 @@ def _headline(result: ModelResult, reached: footing.Reached) -> dict[str, Any] |
     ceiling = result.ceilings.get(result.view)
     return {
         "accuracy": _score(known, percent),
-        "verdict": glance.verdict(known, scores.chance, ceiling),
+        "verdict": glance.verdict(known, scores.chance, ceiling, glance.side_used_up(result)),
         "scale": glance.scale(known, scores.chance, ceiling),
         "chance": percent(scores.chance),
         "n": count(scores.n),

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from coretx.cell_config import flat, without
-from coretx.comparisons import Comparison, holm, paired_test
+from coretx.comparisons import Comparison, compare_recipes, compare_runs
 from coretx.errors import UsageError, choices
+from coretx.reports.comparisons_csv import row_scores
 from coretx.results import CellConfig, ModelResult
 from coretx.tasks.base import Task
 
@@ -19,16 +20,17 @@ MAY_DIFFER = ("backend", "recipe", "members", "epochs", "device", "strategy", "d
 
 @dataclass(frozen=True)
 class Pair:
-    """A cell of either run. `comparison` is the second's accuracy less the first's, None for the reason `why_not`.
+    """A cell of either run. `runs` is the second's accuracy less the first's for these members, `recipe` for others.
 
-    `members` are compared: of populations of unequal size, the first ones. `p` is corrected by Holm for all pairs.
+    Both are None for the reason `why_not`, `recipe` also below 3 members. `members` are compared: of populations of
+    unequal size, the first ones. No pair is a step of the ladder, so all are exploratory, and none is corrected.
     """
 
     first: ModelResult
     second: ModelResult
     members: int
-    comparison: Comparison | None
-    p: float = 1.0
+    runs: Comparison | None = None
+    recipe: Comparison | None = None
     why_not: str = ""
 
 
@@ -44,7 +46,7 @@ class RunComparison:
     @property
     def compared(self) -> int:
         """How many pairs have a test."""
-        return sum(pair.comparison is not None for pair in self.pairs)
+        return sum(pair.runs is not None for pair in self.pairs)
 
     @property
     def differing(self) -> dict[str, list[tuple[str, str]]]:
@@ -59,10 +61,10 @@ class RunComparison:
         return {name: sorted(values) for name, values in sorted(found.items()) if values}
 
 
-def compare_runs(
+def compare_cells(
     first: Sequence[ModelResult], second: Sequence[ModelResult], tasks: Mapping[str, Task]
 ) -> RunComparison:
-    """Compare the cells that two runs have in common, paired over members and test rows (see `paired_test`).
+    """Compare the cells that two runs have in common, paired over test rows (see `coretx.comparisons`).
 
     Raises UsageError where they have none, and for a task that is not among `tasks`.
     """
@@ -74,13 +76,8 @@ def compare_runs(
             f"the runs must have a cell in common, the same in {choices(keys)}; the first has {_places(first)}, "
             f"the second {_places(second)}: train one of them again with the settings of the other"
         )
-    pairs = [_pair(left[key], right[key], tasks) for key in common]
-    tested = [pair for pair in pairs if pair.comparison is not None]
-    corrected = dict(zip(map(id, tested), holm([_p(pair) for pair in tested]), strict=True)) if tested else {}
     return RunComparison(
-        pairs=tuple(
-            Pair(p.first, p.second, p.members, p.comparison, float(corrected.get(id(p), 1.0)), p.why_not) for p in pairs
-        ),
+        pairs=tuple(_pair(left[key], right[key], tasks) for key in common),
         only_first=tuple(left[key].config for key in left if key not in right),
         only_second=tuple(right[key].config for key in right if key not in left),
         older=len(first) + len(second) - len(left) - len(right),
@@ -110,11 +107,6 @@ def _key(result: ModelResult, keys: Sequence[str]) -> tuple:
     return tuple(getattr(result.config, name) for name in keys)
 
 
-def _p(pair: Pair) -> float:
-    assert pair.comparison is not None
-    return pair.comparison.p
-
-
 def _pair(first: ModelResult, second: ModelResult, tasks: Mapping[str, Task]) -> Pair:
     members = min(first.config.members, second.config.members)
     name = first.config.task
@@ -124,13 +116,13 @@ def _pair(first: ModelResult, second: ModelResult, tasks: Mapping[str, Task]) ->
         )
     diverged = [side for side, result in (("first", first), ("second", second)) if "test" not in result.predictions]
     if diverged:
-        return Pair(first, second, members, None, why_not=f"no scores in the {' and the '.join(diverged)}")
+        return Pair(first, second, members, why_not=f"no scores in the {' and the '.join(diverged)}")
     one, other = first.predictions["test"], second.predictions["test"]
     if one.x.shape != other.x.shape or not ((one.x == other.x).all() and (one.y == other.y).all()):
-        return Pair(first, second, members, None, why_not="other test rows")
+        return Pair(first, second, members, why_not="other test rows")
     _, problem = np.unique(tasks[name].canonical_key(one.x), return_inverse=True)
-    right = [(part.logits[:members] > 0) == (part.y > 0.5) for part in (one, other)]
-    return Pair(first, second, members, paired_test(right[1], right[0], problem))
+    before, after = (row_scores(part.of_members(slice(members))) for part in (one, other))
+    return Pair(first, second, members, compare_runs(after, before, problem), compare_recipes(after, before, problem))
 
 
 def _settings(config: CellConfig) -> dict[str, Any]:

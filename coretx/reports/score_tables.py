@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from coretx.reports.benchmark_csv import BenchmarkRow
+from coretx.reports.column_foot import draw_of
 from coretx.reports.configurations import Configuration
 from coretx.reports.footing import Reached
 from coretx.reports.formatting import alike, between, counted, decimal, percent
-from coretx.reports.verdicts import Pairs, marks
+from coretx.reports.glance import below_chance
 
 HasPage = Callable[[BenchmarkRow], bool]
 
@@ -29,7 +30,7 @@ class Shown:
 class Score:
     """What one cell of a table shows; `accuracy` and `loss` are the numbers to sort by, None where there are none.
 
-    `mark` says `best` or `tied` by the paired test.
+    `below` tells that the score is below chance by more than its intervals, and why where the split makes it so.
     `small_space` tells that the score stands on few problems: the intervals over rows are then over problems.
     """
 
@@ -41,7 +42,7 @@ class Score:
     small_space: bool = False
     ceiling: str = ""
     alarm: bool = False
-    mark: str = ""
+    below: str = ""
 
     @property
     def tint(self) -> str:
@@ -75,15 +76,11 @@ def score_lines(
     models: Sequence[str],
     tasks: Sequence[str],
     has_page: HasPage,
-    pairs: Pairs,
+    chances: Mapping[tuple, float],
     reached: Reached,
 ) -> list[Line]:
-    """Return the lines of one split's table; the best and those tied with it are marked on test alone."""
-    marked: dict[tuple[str, str], str] = {}
-    for task in tasks if split == "test" else ():
-        cells = {model: row for model in models if (row := configuration.cells.get((task, model), {}).get(split))}
-        marked |= {(task, model): mark for model, mark in marks(cells, pairs).items()}
-    return [_line(configuration, split, model, tasks, has_page, marked, reached) for model in models]
+    """Return the lines of one split's table; `chances` are those of `column_foot.chances`."""
+    return [_line(configuration, split, model, tasks, has_page, chances, reached) for model in models]
 
 
 def _line(
@@ -92,13 +89,11 @@ def _line(
     model: str,
     tasks: Sequence[str],
     has_page: HasPage,
-    marked: Mapping[tuple[str, str], str],
+    chances: Mapping[tuple, float],
     reached: Reached,
 ) -> Line:
     rows = [configuration.cells.get((task, model), {}).get(split) for task in tasks]
-    scores = [
-        _score(row, has_page, marked.get((task, model), ""), reached) for task, row in zip(tasks, rows, strict=True)
-    ]
+    scores = [_score(row, has_page, chances, reached) for row in rows]
     epochs = sorted({row.epochs for row in rows if row})
     several = len(configuration.epochs) > 1
     return Line(
@@ -109,7 +104,7 @@ def _line(
     )
 
 
-def _score(row: BenchmarkRow | None, has_page: HasPage, mark: str, reached: Reached) -> Score:
+def _score(row: BenchmarkRow | None, has_page: HasPage, chances: Mapping[tuple, float], reached: Reached) -> Score:
     if row is None:
         return Score("missing")
     link = None
@@ -134,7 +129,16 @@ def _score(row: BenchmarkRow | None, has_page: HasPage, mark: str, reached: Reac
     ceiling = "" if row.ceiling is None or alike(row.ceiling) == 1 else f"ceiling {percent(row.ceiling)}"
     if row.split == "test" and row.ceiling is None and row.view != "full":
         ceiling = f"reached {percent(reached[row.task, row.protocol, row.negatives, row.view])}"
-    return Score("done", row.accuracy, row.loss, texts, link, bool(row.small_space), ceiling, bool(row.alarm), mark)
+    below = _below(row, chances.get(draw_of(row))) if row.split == "test" else ""
+    return Score("done", row.accuracy, row.loss, texts, link, bool(row.small_space), ceiling, bool(row.alarm), below)
+
+
+def _below(row: BenchmarkRow, chance: float | None) -> str:
+    ends = [end for end in (row.accuracy_high, row.accuracy_rows_high) if end is not None]
+    if chance is None or not ends or max(ends) >= chance:
+        return ""
+    used_up = bool(row.small_space) or (row.rows is not None and row.rows < row.n_samples)
+    return below_chance(chance, row.protocol == "disjoint" and used_up)
 
 
 def _average(scores: Sequence[Score]) -> Score:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from coretx.reports.benchmark_csv import BenchmarkRow, OverlapRow, SplitRow
-from coretx.reports.comparisons_csv import ComparisonRow
+from coretx.reports.column_foot import chances
+from coretx.reports.comparisons_csv import ComparisonRow, ladder_steps
 from coretx.reports.configurations import Configuration, configurations, ordered
 from coretx.reports.footing import Reached, best_reached
 from coretx.reports.formatting import DASH, count, counted, percent, seconds
@@ -48,8 +49,10 @@ def render_task_page(
         ceilings=_ceilings(task.name, ceilings, best_reached(own)),
         splits=_splits(task, overlaps, splits),
         sections=[
-            _section(task, found, own, comparisons, curve_of, model_order, has_page) for found in configurations(own)
+            _section(task, found, own, splits, comparisons, curve_of, model_order, has_page)
+            for found in configurations(own)
         ],
+        family=len(ladder_steps()),
     )
 
 
@@ -112,6 +115,7 @@ def _section(
     task: Task,
     configuration: Configuration,
     rows: Sequence[BenchmarkRow],
+    splits: Sequence[SplitRow],
     comparisons: Sequence[ComparisonRow],
     curves: Mapping[str, CurveRow],
     model_order: Sequence[str],
@@ -119,11 +123,11 @@ def _section(
 ) -> dict[str, Any]:
     """Return all models of one configuration side by side."""
     models = ordered({model for _, model in configuration.cells}, model_order)
-    pairs, reached = pairs_of(comparisons), best_reached(rows)
+    pairs, reached, known = pairs_of(comparisons), best_reached(rows), chances(splits)
 
     def scores(split: str) -> list[Score]:
         return [
-            line.scores[0] for line in score_lines(configuration, split, models, [task.name], has_page, pairs, reached)
+            line.scores[0] for line in score_lines(configuration, split, models, [task.name], has_page, known, reached)
         ]
 
     lines = []

@@ -1,25 +1,41 @@
-"""What the comparisons say on the dashboard: which model is best, which are tied with it, what each rung added."""
+"""What the comparisons say on the pages: a difference, and what is known of it for these runs and for this recipe."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from coretx.comparisons import BETTER, WORSE
 from coretx.reports.benchmark_csv import BenchmarkRow
-from coretx.reports.comparisons_csv import DIFFERS, ComparisonRow
-from coretx.reports.formatting import alike, points
+from coretx.reports.comparisons_csv import QUESTIONS, Answer, ComparisonRow
+from coretx.reports.formatting import points
 
 Pairs = Mapping[tuple[str, str], ComparisonRow]
 """Comparisons by the ids of their cells, the later model's first."""
 
 
 @dataclass(frozen=True)
+class Said:
+    """What is known of one question: its name, the verdict, the interval in points, and the p-value in words.
+
+    `sign` is `more` or `less` for a model that is better or worse, else `even`.
+    """
+
+    question: str
+    verdict: str
+    ends: str
+    p: str
+    sign: str
+
+
+@dataclass(frozen=True)
 class Gain:
-    """What a rung added to the one before it on one task: the difference in points, its interval, the verdict."""
+    """What a model added to another on one task: the difference in points, and what is known of it.
+
+    `family` says over how many steps of the ladder the verdicts are corrected, or that they are exploratory.
+    """
 
     points: str
-    ends: str
-    verdict: str
-    differs: bool
-    p: str
+    said: tuple[Said, ...]
+    family: str
 
 
 def pairs_of(comparisons: Sequence[ComparisonRow]) -> Pairs:
@@ -27,31 +43,23 @@ def pairs_of(comparisons: Sequence[ComparisonRow]) -> Pairs:
     return {(row.id, row.against_id): row for row in comparisons}
 
 
-def marks(cells: Mapping[str, BenchmarkRow], pairs: Pairs) -> dict[str, str]:
-    """Return `best` and `tied` by model, from the test rows of one task; none where the best one was not compared."""
-    scored = {model: row.accuracy for model, row in cells.items() if row.accuracy is not None}
-    if not scored:
-        return {}
-    best = max(scored, key=lambda model: alike(scored[model]))
-    against = {
-        model: pairs.get((cells[model].id, cells[best].id)) or pairs.get((cells[best].id, cells[model].id))
-        for model in scored
-        if model != best
-    }
-    found = {model: "tied" for model, row in against.items() if row is not None and row.verdict != DIFFERS}
-    return {best: "best", **found} if any(against.values()) else {}
-
-
 def gain(row: BenchmarkRow | None, before: BenchmarkRow | None, pairs: Pairs) -> Gain | None:
     """Return what a cell added to that of the rung before it; None where they were not compared."""
     compared = None if row is None or before is None else pairs.get((row.id, before.id))
     if compared is None:
         return None
-    p = f"p {'< 0.000001' if compared.p_holm < 1e-6 else f'= {compared.p_holm:.2g}'}"
     return Gain(
         points=points(compared.difference),
-        ends=f"{points(compared.low)} to {points(compared.high)}",
-        verdict=compared.verdict,
-        differs=compared.verdict == DIFFERS,
-        p=f"{p}, corrected for {compared.comparisons} comparisons",
+        said=tuple(said(name, compared.answer(question)) for question, name in QUESTIONS.items()),
+        family="exploratory" if compared.exploratory else f"one of {compared.family} steps",
     )
+
+
+def said(question: str, answer: Answer) -> Said:
+    """Return an answer in words."""
+    ends = p = ""
+    if answer.low is not None and answer.high is not None and answer.p_holm is not None:
+        ends = f"{points(answer.low)} to {points(answer.high)}"
+        p = "p < 0.000001" if answer.p_holm < 1e-6 else f"p = {answer.p_holm:.2g}"
+    signs = {BETTER: "more", WORSE: "less"}
+    return Said(question, answer.verdict, ends, p, signs.get(answer.verdict.partition(",")[0], "even"))

@@ -13,13 +13,14 @@ import pytest
 
 from coretx.reports import benchmark_csv, breakdown_csv, comparisons_csv, figures, publish, svg
 from coretx.reports.comparison_page import render_comparison
+from coretx.reports.comparisons_csv import QUESTIONS
 from coretx.reports.dashboard import render_dashboard
 from coretx.reports.generalisation import render_generalisation
 from coretx.reports.model_page import render_model_page
-from coretx.reports.run_comparison import compare_runs
+from coretx.reports.run_comparison import compare_cells
 from coretx.reports.rungs import Neighbours, Rung, render_rungs
 from coretx.reports.task_page import render_task_page
-from coretx.reports.verdicts import Gain
+from coretx.reports.verdicts import Gain, Said
 from coretx.store import load_result
 from coretx.tasks.base import Task
 from parity_tests import certificate
@@ -223,7 +224,7 @@ def _tables(out, text):
         _rows(out, text),
         [filled(row, text) for row in overlaps],
         [filled(row, text, keep=("part",)) for row in splits],
-        [filled(row, text, keep=("id", "against_id", "verdict")) for row in comparisons],
+        [filled(row, text, keep=("id", "against_id", "runs_verdict", "recipe_verdict")) for row in comparisons],
     )
 
 
@@ -265,7 +266,7 @@ def comparison(out, text, monkeypatch):
     """The page of two runs that have one cell in common and one that stands alone each."""
     result, other = _result(out, "self_attention", text), _result(out, "diverging", text)
     alone = dataclasses.replace(other, config=dataclasses.replace(other.config, task=f"{text}alone"))
-    found = compare_runs([result, other], [result, alone], {result.config.task: hostile_task(text)})
+    found = compare_cells([result, other], [result, alone], {result.config.task: hostile_task(text)})
     order = {"task_order": [], "model_order": []}
     sides = ([result, other], [result, alone])
     return render_comparison(found, (text, text), sides, links=(_no_page, _no_page), titles={}, **order)
@@ -277,7 +278,8 @@ def _no_page(result):
 
 def rungs(out, text, monkeypatch):
     """What a model page says of its neighbours, in the page of a cell."""
-    gained = Gain(points="+1.0", ends="-1 to 2", verdict="differs", differs=True, p="p = 0.01")
+    said = tuple(Said(name, "better", "-1 to 2", "p = 0.01", "more") for name in QUESTIONS.values())
+    gained = Gain(points="+1.0", said=said, family="exploratory")
     before, after = (Rung(f"{text}{place}", text, "50 %", f"{place}.html", gained) for place in ("before", "after"))
     part = render_rungs(Neighbours(own=text, claim=text, before=before, after=after))
     assert part.count("<dd>") == 4

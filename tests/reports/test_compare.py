@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from coretx.compare import main
-from coretx.comparisons import paired_test
+from coretx.comparisons import compare_recipes, compare_runs
 from coretx.errors import UsageError
 from coretx.reports.comparison_page import render_comparison
 from coretx.reports.publish import publish_model
-from coretx.reports.run_comparison import compare_runs
+from coretx.reports.run_comparison import compare_cells
 from coretx.results import Predictions
 from coretx.store import save_result
 
@@ -53,51 +53,55 @@ def page(found, first, second, names=("A", "B"), link=lambda result: None):
     return render_comparison(found, names, ([first], [second]), links=(link, link), **order)
 
 
-def test_the_difference_is_that_of_the_paired_test_second_less_first(answered, tasks, task):
+def test_both_questions_are_asked_of_the_second_less_the_first(answered, tasks, task):
     first, second = answered(0.6, epochs=50), answered(0.9, epochs=60)
-    (pair,) = compare_runs([first], [second], tasks).pairs
+    (pair,) = compare_cells([first], [second], tasks).pairs
     part = first.predictions["test"]
     _, problem = np.unique(task.canonical_key(part.x), return_inverse=True)
-    right = [(r.predictions["test"].logits > 0) == (part.y > 0.5) for r in (first, second)]
-    assert pair.comparison == paired_test(right[1], right[0], problem)
-    assert pair.comparison.difference == pytest.approx(0.3)
+    right = [((r.predictions["test"].logits > 0) == (part.y > 0.5)).astype(float) for r in (first, second)]
+    assert pair.runs == compare_runs(right[1], right[0], problem)
+    assert pair.recipe == compare_recipes(right[1], right[0], problem)
+    assert pair.runs.difference == pytest.approx(0.3)
 
 
-def test_p_values_are_corrected_for_all_pairs(answered, tasks):
-    first = [answered(0.6, model=model) for model in ("mlp", "logreg")]
-    second = [answered(share, model=model, epochs=60) for model, share in (("mlp", 0.62), ("logreg", 0.6))]
-    mlp, logreg = compare_runs(first, second, tasks).pairs
-    assert mlp.p == pytest.approx(2 * mlp.comparison.p)
-    assert logreg.p == 1.0
+@pytest.mark.parametrize(("members", "recipe"), [(1, "needs 3 members"), (2, "needs 3 members"), (3, "better +")])
+def test_the_page_gives_both_verdicts_and_says_that_they_are_exploratory(answered, tasks, parse, members, recipe):
+    first, second = answered(0.6, epochs=50, members=members), answered(0.9, epochs=60, members=members)
+    text = parse(page(compare_cells([first], [second], tasks), first, second)).text
+    assert "Accuracy on test of 1 cell compared, the second against the first. These runs: better in 1." in text
+    assert "these runs better +" in text
+    assert f"this recipe {recipe}" in text
+    assert f"exploratory, {members} member" in text
+    assert "none is corrected for the number of pairs" in text
 
 
 def test_populations_of_unequal_size_are_compared_by_their_first_members(answered, tasks):
-    (pair,) = compare_runs([answered(0.6, members=2)], [answered(0.9, members=5)], tasks).pairs
-    assert pair.members == 2
-    assert pair.comparison.difference == pytest.approx(0.3)
+    (pair,) = compare_cells([answered(0.6, members=2)], [answered(0.9, members=5)], tasks).pairs
+    assert (pair.members, pair.recipe) == (2, None)
+    assert pair.runs.difference == pytest.approx(0.3)
 
 
 def test_other_test_rows_are_not_compared(answered, make_result, tasks):
-    (pair,) = compare_runs([answered(0.6)], [make_result(epochs=60)], tasks).pairs
-    assert (pair.comparison, pair.why_not) == (None, "other test rows")
+    (pair,) = compare_cells([answered(0.6)], [make_result(epochs=60)], tasks).pairs
+    assert (pair.runs, pair.recipe, pair.why_not) == (None, None, "other test rows")
 
 
 def test_a_diverged_cell_is_named_and_not_compared(answered, diverged, tasks, parse):
     first = answered(0.6, epochs=60)
-    found = compare_runs([first], [diverged], tasks)
+    found = compare_cells([first], [diverged], tasks)
     assert found.pairs[0].why_not == "no scores in the second"
     assert "diverged \N{EN DASH} not compared no scores in the second" in parse(page(found, first, diverged)).text
 
 
 def test_two_engines_are_compared_and_what_else_differs_is_listed(answered, tasks):
-    found = compare_runs([answered(0.6)], [answered(0.9, backend="torch", epochs=60)], tasks)
+    found = compare_cells([answered(0.6)], [answered(0.9, backend="torch", epochs=60)], tasks)
     assert found.compared == 1
     assert found.differing == {"backend": [("jax", "torch")], "epochs": [("50", "60")]}
 
 
 def test_of_several_engines_each_is_compared_with_itself(answered, tasks):
     run = [answered(0.6, backend=backend) for backend in ("jax", "torch")]
-    found = compare_runs(run, [answered(0.9, epochs=60)], tasks)
+    found = compare_cells(run, [answered(0.9, epochs=60)], tasks)
     assert [pair.first.config.backend for pair in found.pairs] == ["jax"]
     assert [config.backend for config in found.only_first] == ["torch"]
 
@@ -105,25 +109,25 @@ def test_of_several_engines_each_is_compared_with_itself(answered, tasks):
 def test_of_several_cells_of_one_setting_the_newest_counts(answered, tasks):
     old, new = answered(0.6, epochs=50), answered(0.7, epochs=70)
     new = dataclasses.replace(new, provenance=dataclasses.replace(new.provenance, date="2026-04-01T12:00:00Z"))
-    found = compare_runs([new, old], [answered(0.9, epochs=60)], tasks)
+    found = compare_cells([new, old], [answered(0.9, epochs=60)], tasks)
     assert found.pairs[0].first is new
     assert found.older == 1
 
 
 def test_runs_with_nothing_in_common_are_refused(answered, tasks):
     with pytest.raises(UsageError, match=r"must have a cell in common.* 1 cells \(sum_is_positive; jax; original"):
-        compare_runs([answered(0.6, seed=0)], [answered(0.6, seed=1)], tasks)
+        compare_cells([answered(0.6, seed=0)], [answered(0.6, seed=1)], tasks)
 
 
 def test_an_unknown_task_is_refused(answered):
     with pytest.raises(UsageError, match=r"task sum_is_positive is not known here.*--plugin"):
-        compare_runs([answered(0.6)], [answered(0.7, epochs=60)], {})
+        compare_cells([answered(0.6)], [answered(0.7, epochs=60)], {})
 
 
 def test_hostile_names_stay_text(answered, tasks, task, payload, assert_harmless, parse):
     first, second = answered(0.6, model=payload, recipe=payload), answered(0.7, model=payload, recipe=payload, epochs=1)
     first = dataclasses.replace(first, provenance=dataclasses.replace(first.provenance, commit=payload))
-    html = page(compare_runs([first], [second], tasks), first, second, names=(payload, payload))
+    html = page(compare_cells([first], [second], tasks), first, second, names=(payload, payload))
     assert_harmless(html, scripts=0)
     assert " ".join(payload.replace("\ud800", "?").split()) in parse(html).text.replace("_ ", "_")
 
@@ -148,7 +152,7 @@ def test_folders_engines_and_commits_are_compared(folders, monkeypatch, capsys, 
     assert capsys.readouterr().out == "wrote pages/found.html\n"
     html = (folders / "pages" / "found.html").read_text()
     assert "+30.0" in html
-    assert "Of 1 cell compared, the accuracy on test is higher in 1, lower in 0" in parse(html).text
+    assert "This recipe: better in 1." in parse(html).text
     links = {link["href"] for link in parse(html).all("a")}
     wanted = {"../a/artifacts/sum_is_positive/mlp.html", "../b/artifacts/sum_is_positive/mlp.torch.html"}
     assert links == (wanted if out == "." else set())

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from coretx.comparisons import LEVEL, paired_test
+from coretx.comparisons import compare_recipes, compare_runs, holm
+from coretx.reports.benchmark_csv import SplitRow
 from coretx.reports.comparisons_csv import read_comparisons
 from coretx.reports.dashboard import render_dashboard
 from coretx.reports.publish import publish_comparisons, publish_dashboard, publish_model
@@ -13,9 +14,11 @@ from coretx.store import cell_path, save_result
 
 MODELS = ("logreg", "mlp", "temporal")
 COLUMNS = (
-    "task,backend,protocol,negatives,recipe,n_samples,seed,members,model,against,id,against_id,difference,low,high,p,"
-    "p_holm,comparisons,problems,verdict"
+    "task,backend,protocol,negatives,recipe,n_samples,seed,members,model,against,id,against_id,difference,"
+    "runs_low,runs_high,runs_p,runs_p_holm,runs_p_equal,runs_verdict,"
+    "recipe_low,recipe_high,recipe_p,recipe_p_holm,recipe_p_equal,recipe_verdict,family,exploratory,problems"
 )
+STEPS = [("mlp", "logreg"), ("temporal", "mlp")]
 
 
 @pytest.fixture
@@ -61,13 +64,16 @@ def test_every_two_models_of_a_task_are_compared_on_test(publish, compare, task,
         model, against = found[row.model], found[row.against]
         assert (row.id, row.against_id) == (model.config.id, against.config.id)
         test = model.predictions["test"]
-        right = [(cell.predictions["test"].logits > 0) == (test.y == 1) for cell in (model, against)]
+        right = [((cell.predictions["test"].logits > 0) == (test.y == 1)).astype(float) for cell in (model, against)]
         problem = np.unique(task.canonical_key(test.x), return_inverse=True)[1]
-        assert row.p == pytest.approx(paired_test(*right, problem).p, abs=1e-6)
         assert row.difference == pytest.approx((right[0].mean() - right[1].mean()), abs=1e-6)
-        assert (row.comparisons, row.members, row.problems) == (3, 3, problem.max() + 1)
-        assert row.verdict == ("differs" if row.p_holm < LEVEL else "not told apart")
-    assert [row.verdict for row in rows] == ["differs", "not told apart", "differs"]
+        assert (row.members, row.problems) == (3, problem.max() + 1)
+        for question, compare in (("runs", compare_runs), ("recipe", compare_recipes)):
+            found_now, answer = compare(*right, problem), row.answer(question)
+            assert (answer.low, answer.high) == pytest.approx((found_now.low, found_now.high), abs=1e-6)
+            assert answer.p == pytest.approx(found_now.p, abs=1e-6)
+    assert [row.runs_verdict for row in rows] == ["better", "equal", "worse"]
+    assert [row.recipe_verdict for row in rows] == ["better", "equal", "worse"]
     assert (tmp_path / "benchmarks" / "comparisons.csv").read_text().splitlines()[0] == COLUMNS
 
 
@@ -79,20 +85,50 @@ def test_comparing_again_changes_nothing(publish, compare, tmp_path):
     assert (tmp_path / "benchmarks" / "comparisons.csv").read_bytes() == before
 
 
-def test_a_model_more_corrects_the_others_too(publish, compare):
+def test_steps_of_the_ladder_are_a_family_whose_missing_ones_count(publish, compare):
+    """Of six steps two were run: the other four have p = 1. The pair that is no step is not corrected."""
+    publish("logreg", 9.0), publish("mlp", 7.0), publish("temporal", 8.0)
+    rows = {(row.model, row.against): row for row in compare()[0]}
+    assert {pair: (row.family, row.exploratory) for pair, row in rows.items()} == {
+        STEPS[0]: (6, 0), STEPS[1]: (6, 0), ("temporal", "logreg"): (1, 1),
+    }  # fmt: skip
+    for question in ("runs", "recipe"):
+        steps = [rows[step].answer(question) for step in STEPS]
+        p = holm([*(answer.p for answer in steps), *[1.0] * 4], [1.0] * 6)[0]
+        assert [answer.p_holm for answer in steps] == pytest.approx(p[:2].tolist(), abs=1e-5)
+        alone = rows["temporal", "logreg"].answer(question)
+        assert alone.p_holm == alone.p
+
+
+def test_a_pair_that_was_run_beside_does_not_change_a_step(publish, compare):
     publish("logreg", 9.0), publish("mlp", 7.0)
     (alone,), _ = compare()
-    publish("temporal", 8.0)
-    rows, _ = compare()
-    assert (rows[0].id, rows[0].against_id, rows[0].comparisons) == (alone.id, alone.against_id, 3)
-    assert rows[0].p == alone.p
-    assert rows[0].p_holm >= alone.p_holm
+    publish("self_attention", 8.0)
+    assert compare()[0][0] == alone
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_below_three_members_these_runs_alone_are_judged(publish, compare, members):
+    """The fault that this mends: two members said less than one."""
+    publish("logreg", 9.0, members=members), publish("mlp", 0.0, members=members)
+    (row,), _ = compare()
+    assert row.runs_verdict == "better"
+    assert vars(row.answer("recipe")) == dict.fromkeys(("low", "high", "p", "p_holm", "p_equal")) | {
+        "verdict": "needs 3 members"
+    }
+
+
+def test_a_plugin_is_no_rung_and_its_pairs_are_exploratory(publish, task, tmp_path):
+    publish("multilayer_transformer", 9.0), publish("mine", 0.0)
+    publish_comparisons(tmp_path, task, ["multilayer_transformer", "mine"])
+    (row,) = read_comparisons(tmp_path / "benchmarks" / "comparisons.csv")
+    assert (row.model, row.exploratory, row.runs_p_holm) == ("mine", 1, row.runs_p)
 
 
 def test_configurations_are_compared_apart(publish, compare):
     publish("logreg", 9.0), publish("mlp", 0.0), publish("logreg", 9.0, seed=3), publish("mlp", 0.0, backend="torch")
     rows, _ = compare()
-    assert [(row.backend, row.seed, row.comparisons) for row in rows] == [("jax", 0, 1)]
+    assert [(row.backend, row.seed) for row in rows] == [("jax", 0)]
 
 
 def test_only_the_configurations_of_the_cells_named_are_compared(publish, compare):
@@ -131,29 +167,31 @@ def test_dashboard_shows_the_verdicts(publish, compare, parse, tmp_path):
     publish("logreg", 9.0), publish("mlp", 0.0)
     compare()
     page = publish_dashboard(tmp_path, task_titles={}, task_order=[], model_order=MODELS).read_text()
-    assert "differs" in parse(page).text.split("What each rung added")[1]
+    text = parse(page).text.split("What each rung added")[1]
+    assert "these runs better +" in text
+    assert "this recipe better +" in text
 
 
-def test_best_is_marked_and_so_are_those_tied_with_it(make_row, make_comparison, parse):
-    rows = [make_row(id=name, model=model, accuracy=accuracy) for name, model, accuracy in (
-        ("a", "logreg", 0.6), ("b", "mlp", 0.9), ("c", "temporal", 0.88)
-    )]  # fmt: skip
-    compared = [
-        make_comparison(id="b", against_id="a"),
-        make_comparison(id="c", against_id="a", model="temporal"),
-        make_comparison(id="c", against_id="b", model="temporal", against="mlp", verdict="not told apart"),
-    ]
-    text = parse(render(rows, compared)).text
-    assert "logreg 60.0% loss" in text
-    assert "mlp 90.0% best loss" in text
-    assert "temporal 88.0% tied loss" in text
-    assert "those tied with it" in text
+def test_a_score_below_chance_says_so_and_why_where_the_sides_are_used_up(make_row, parse):
+    below = {"accuracy": 0.365, "accuracy_low": 0.36, "accuracy_high": 0.37, "accuracy_rows_high": 0.47, "members": 5}
+    splits = [SplitRow("sum_is_positive", "disjoint", "natural", 0, 1000, "test", 48, 48, 48, 48, 48, 48, 96, 1)]
+
+    def shown(**changes):
+        row = make_row(**below | {"protocol": "disjoint", "rows": 96} | changes)
+        html = render_dashboard(
+            [row], [], splits, task_titles={}, task_order=[], model_order=MODELS, has_page=lambda row: False
+        )
+        marks = [mark["title"] for mark in parse(html).all("small") if mark.get("class") == "mark"]
+        return marks[0] if marks else ""
+
+    assert "disjoint parts of a small space" in shown()
+    assert shown(rows=1000) == "its interval ends below 50.0%"
+    assert shown(accuracy_rows_high=0.51) == ""
 
 
-def test_nothing_is_marked_where_nothing_was_compared(make_row, parse):
+def test_nothing_is_said_where_nothing_was_compared(make_row, parse):
     rows = [make_row(id="a", model="logreg", accuracy=0.6), make_row(id="b")]
     text = parse(render(rows, [])).text
-    assert "best" not in text
     assert "What each rung added" not in text
 
 
@@ -165,9 +203,14 @@ def test_comparison_of_other_cells_does_not_count(make_row, make_comparison, par
 def test_gain_of_a_rung_stands_with_interval_and_verdict(make_row, make_comparison, parse):
     rows = [make_row(id="a", model="logreg", members=5), make_row(id="b", model="mlp", members=5)]
     text = parse(render(rows, [make_comparison()])).text
-    assert "mlp over logreg +10.0 +5.0 to +15.0 differs" in text
-    assert "for other members on other rows" in text
-    tied = make_comparison(difference=-0.01, low=-0.05, high=0.03, verdict="not told apart")
-    text = parse(render([dataclasses.replace(row, members=1) for row in rows], [tied])).text
-    assert "mlp over logreg \N{MINUS SIGN}1.0 \N{MINUS SIGN}5.0 to +3.0 not told apart" in text
-    assert "one run each, so this is about these runs" in text
+    assert (
+        "mlp over logreg +10.0 these runs better +5.0 to +15.0 this recipe unclear \N{MINUS SIGN}5.0 to +25.0" in text
+    )
+    assert "Holm's correction over the 6 steps" in text
+    assert "tied" not in text
+    none = {"recipe_low": None, "recipe_high": None, "recipe_p_holm": None, "recipe_verdict": "needs 3 members"}
+    text = parse(render([dataclasses.replace(row, members=1) for row in rows], [make_comparison(**none)])).text
+    assert "+15.0 this recipe needs 3 members" in text
+    assert "exploratory" not in text.split("What each rung added")[1].split("not corrected.")[1]
+    text = parse(render(rows, [make_comparison(exploratory=1, family=1)])).text
+    assert "to +25.0 exploratory" in text

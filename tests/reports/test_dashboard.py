@@ -271,7 +271,7 @@ def test_hostile_text_stays_text(render, make_row, make_comparison, payload, par
     shown = [field for field, kind in BenchmarkRow.__annotations__.items() if kind is str]
     rows = [make_row(**dict.fromkeys(shown, payload)), make_row(task=payload), make_row(id="x", model=payload)]
     overlaps = [OverlapRow(payload, payload, 0, 1000, 1, 2, 0.5, "natural", 1)]
-    compared = [make_comparison(id="x", against_id=payload, verdict=payload, task=payload)]
+    compared = [make_comparison(id="x", against_id=payload, runs_verdict=payload, task=payload)]
     titles = {payload: payload}
     html = render(
         rows, overlaps, compared=compared, has_page=lambda row: "\ud800" not in row.model + row.task, titles=titles

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from coretx.intervals import Summary
-from coretx.reports.glance import question, scale, verdict
-from coretx.results import Ceiling
+from coretx.reports.glance import question, scale, side_used_up, verdict
+from coretx.results import Ceiling, SplitCounts
 
 
 def accuracy(mean, members=None, rows=None):
@@ -17,8 +17,8 @@ def accuracy(mean, members=None, rows=None):
 @pytest.mark.parametrize(
     ("known", "best", "word"),
     [
-        (accuracy(0.52, rows=(0.48, 0.56)), 1.0, "Not told apart from chance"),
-        (accuracy(0.52, members=(0.51, 0.53), rows=(0.48, 0.56)), 1.0, "Not told apart from chance"),
+        (accuracy(0.52, rows=(0.48, 0.56)), 1.0, "Chance is not excluded"),
+        (accuracy(0.52, members=(0.51, 0.53), rows=(0.48, 0.56)), 1.0, "Chance is not excluded"),
         (accuracy(0.40, rows=(0.37, 0.43)), 1.0, "Below chance"),
         (accuracy(0.80, rows=(0.78, 0.82)), 1.0, "Above chance, below its ceiling"),
         (accuracy(0.80, rows=(0.78, 0.82)), 0.81, "At its ceiling"),
@@ -29,6 +29,32 @@ def accuracy(mean, members=None, rows=None):
 def test_a_score_is_judged_by_the_outermost_ends_of_its_intervals(known, best, word):
     ceiling = None if best is None else Ceiling(best, "exact")
     assert verdict(known, 0.5, ceiling).word == word
+
+
+def test_below_chance_the_split_is_named_where_its_sides_are_used_up():
+    known, why = accuracy(0.365, members=(0.36, 0.37), rows=(0.28, 0.47)), "its interval ends below 50.0%"
+    assert verdict(known, 0.5, None).why == why
+    found = verdict(known, 0.5, None, used_up=True)
+    assert found.word == "Below chance"
+    assert (
+        found.why
+        == f"{why}: the splits are disjoint parts of a small space, so what is more frequent in train is rarer in test"
+    )
+
+
+@pytest.mark.parametrize(
+    ("split", "rows", "small", "used_up"),
+    [
+        ("disjoint", 48, False, True),
+        ("disjoint", 100, True, True),
+        ("disjoint", 100, False, False),
+        ("original", 48, True, False),
+    ],
+)
+def test_a_disjoint_side_is_used_up_where_it_gave_fewer_rows_than_asked(make_result, split, rows, small, used_up):
+    counts = SplitCounts((rows, rows), (rows, rows), (rows, rows), 2 * rows, small)
+    result = dataclasses.replace(make_result(split=split, n_samples=200), counts={"test": counts})
+    assert side_used_up(result) == used_up
 
 
 def test_how_far_below_its_ceiling_is_said_in_points():
