@@ -73,8 +73,9 @@ def compare_recipes(
     None below FEWEST_MEMBERS. Both members and rows are a sample, and every member answers every row: the differences
     are crossed random effects, as in a reader study with many readers and cases (Dorfman, Berbaum and Metz, "Receiver
     operating characteristic rating analysis", 1992). The quantile is that of Cochran, "Approximate significance levels
-    of the Behrens-Fisher test", 1964: the mean of Student's for both parts of the variance, weighted by them. (Hillis'
-    degrees of freedom, 2007, have more power, but with few members and small levels they err far too often.)
+    of the Behrens-Fisher test", 1964: the mean of Student's for both parts of the variance, weighted by them; and the
+    distance is at least Student's for either part alone, since a variance that is added must not lower it. (Without
+    that 5.4 % of families of three members are wrong. Hillis' degrees of freedom, 2007, err more often still.)
 
     Members are taken to be normal: what goes wrong once in twenty runs is not seen in five.
     """
@@ -122,8 +123,9 @@ def recipe_parts(differences: Float[np.ndarray, "member problem"], null: float) 
 def quantile(parts: Sequence[Part], tail: float) -> float:
     """Return the distance from the null hypothesis, in its own units, that is exceeded with this one-sided chance."""
     variance = sum(part for part, _ in parts)
-    weighted = -sum(part * float(stdtrit(df, tail)) for part, df in parts)
-    return weighted / math.sqrt(variance) if variance else 0.0
+    students = [(part, -float(stdtrit(df, tail))) for part, df in parts]
+    weighted = sum(part * student for part, student in students) / math.sqrt(variance or 1.0)
+    return max(weighted, *(math.sqrt(part) * student for part, student in students))
 
 
 def _compare(mean: float, parts: Callable[[float], tuple[Part, ...]]) -> Comparison:

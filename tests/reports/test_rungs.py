@@ -41,15 +41,15 @@ def test_what_a_rung_bought_is_the_paired_difference(publish, parse):
     text = publish("logreg", "mlp", parse=parse, logreg=30.0, mlp=0.0)["mlp"].text
     assert "mlp adds:" in text
     assert "What that bought: +" in text
-    assert "These runs: better (95 % interval +" in text
-    assert "This recipe: better (95 % interval +" in text
-    assert "Corrected as one of 6 steps (Holm)." in text
+    assert "These runs: better , 95 % interval +" in text
+    assert "This recipe: better , 95 % interval +" in text
+    assert "points of accuracy on test, one of 6 steps of the ladder (Holm)." in text
 
 
 def test_neighbours_that_are_no_step_of_the_ladder_are_exploratory(publish, parse):
     text = publish("logreg", "temporal", parse=parse, logreg=30.0, temporal=0.0)["temporal"].text
     assert "These runs: better" in text
-    assert "No step of the ladder, so exploratory: not corrected." in text
+    assert "no step of the ladder, so exploratory: not corrected." in text
 
 
 def test_a_model_that_comes_later_is_found_by_the_pages_that_are_there(publish, parse):
