@@ -130,7 +130,7 @@ def _bags_and_owned(
     tables = np.zeros((2, len(bag), task.modulus))
     np.add.at(tables[0], (place, problems[:, -1]), true)
     np.add.at(tables[1], place, false)
-    return bag, *tables
+    return bag, tables[0], tables[1]
 
 
 def _order_blind(

@@ -216,7 +216,7 @@ class Experiment:
 
     def job(self, run: OpenRun, cells: Mapping[str, Cell]) -> Job:
         """Return what is to be done for these cells, nothing where the results of all may be kept; a line says why."""
-        found = look(list(cells.values()), run.drawn.data, self.config, self.progress.note)
+        found = look(list(cells.values()), run.drawn.scored, self.config, self.progress.note)
         if not found.kept:
             return Job(cells, run)
         kind = "scored_again" if found.score_again else "reused"

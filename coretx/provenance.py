@@ -15,7 +15,7 @@ from coretx.results import Code
 HOME = Path(__file__).resolve().parent
 
 WEIGHTS = {
-    *("config", "errors", "machine", "helpers", "once", "seeds", "cell_config", "parts", "results"),
+    *("config", "errors", "machine", "helpers", "once", "seeds", "generators", "cell_config", "parts", "results"),
     *("tasks", "models", "data", "splits", "orders", "backend", "grid", "planned", "training"),
 }
 """The modules and packages of the core that decide weights; they import none of the others."""

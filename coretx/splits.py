@@ -32,7 +32,7 @@ def draw_splits(task: Task, n_samples: int, seed: int, protocol: Protocol) -> di
     return {side: _draw(task, rows_wanted(side, n_samples, protocol), seed, side) for side in SIDES}
 
 
-def rows_wanted(split: str, n_samples: int, protocol: Protocol) -> int:
+def rows_wanted(split: str, n_samples: int, protocol: str) -> int:
     """Return the rows that a split should have for the curves: n, of a disjoint test split at most SCORED_ROWS."""
     return min(n_samples, SCORED_ROWS) if (split, protocol) == ("test", "disjoint") else n_samples
 

@@ -34,11 +34,9 @@ def question(result: ModelResult, task: Task) -> list[dict[str, Any]]:
 
 
 def side_used_up(result: ModelResult) -> bool:
-    """Tell whether test is drawn from a disjoint side that is small, or has no more rows to give than these."""
-    counts = result.counts.get("test")
-    if result.config.split != "disjoint" or counts is None:
-        return False
-    return counts.small_space or sum(counts.rows) < result.config.n_samples
+    """Tell whether train is a disjoint side of the task's space that has no more rows to give."""
+    counts = result.counts.get("train")
+    return result.config.split == "disjoint" and counts is not None and sum(counts.rows) < result.config.n_samples
 
 
 def below_chance(chance: float, used_up: bool) -> str:

@@ -92,9 +92,9 @@ def _line(
     chances: Mapping[tuple, float],
     reached: Reached,
 ) -> Line:
-    rows = [configuration.cells.get((task, model), {}).get(split) for task in tasks]
-    scores = [_score(row, has_page, chances, reached) for row in rows]
-    epochs = sorted({row.epochs for row in rows if row})
+    cells = [configuration.cells.get((task, model), {}) for task in tasks]
+    scores = [_score(cell.get(split), cell.get("train"), has_page, chances, reached) for cell in cells]
+    epochs = sorted({cell[split].epochs for cell in cells if split in cell})
     several = len(configuration.epochs) > 1
     return Line(
         model=model,
@@ -104,7 +104,13 @@ def _line(
     )
 
 
-def _score(row: BenchmarkRow | None, has_page: HasPage, chances: Mapping[tuple, float], reached: Reached) -> Score:
+def _score(
+    row: BenchmarkRow | None,
+    train: BenchmarkRow | None,
+    has_page: HasPage,
+    chances: Mapping[tuple, float],
+    reached: Reached,
+) -> Score:
     if row is None:
         return Score("missing")
     link = None
@@ -129,15 +135,15 @@ def _score(row: BenchmarkRow | None, has_page: HasPage, chances: Mapping[tuple, 
     ceiling = "" if row.ceiling is None or alike(row.ceiling) == 1 else f"ceiling {percent(row.ceiling)}"
     if row.split == "test" and row.ceiling is None and row.view != "full":
         ceiling = f"reached {percent(reached[row.task, row.protocol, row.negatives, row.view])}"
-    below = _below(row, chances.get(draw_of(row))) if row.split == "test" else ""
+    below = _below(row, train, chances.get(draw_of(row))) if row.split == "test" else ""
     return Score("done", row.accuracy, row.loss, texts, link, bool(row.small_space), ceiling, bool(row.alarm), below)
 
 
-def _below(row: BenchmarkRow, chance: float | None) -> str:
+def _below(row: BenchmarkRow, train: BenchmarkRow | None, chance: float | None) -> str:
     ends = [end for end in (row.accuracy_high, row.accuracy_rows_high) if end is not None]
     if chance is None or not ends or max(ends) >= chance:
         return ""
-    used_up = bool(row.small_space) or (row.rows is not None and row.rows < row.n_samples)
+    used_up = train is not None and train.rows is not None and train.rows < train.n_samples
     return below_chance(chance, row.protocol == "disjoint" and used_up)
 
 

@@ -43,17 +43,11 @@ def test_below_chance_the_split_is_named_where_its_sides_are_used_up():
 
 
 @pytest.mark.parametrize(
-    ("split", "rows", "small", "used_up"),
-    [
-        ("disjoint", 48, False, True),
-        ("disjoint", 100, True, True),
-        ("disjoint", 100, False, False),
-        ("original", 48, True, False),
-    ],
+    ("split", "rows", "used_up"), [("disjoint", 48, True), ("disjoint", 100, False), ("original", 48, False)]
 )
-def test_a_disjoint_side_is_used_up_where_it_gave_fewer_rows_than_asked(make_result, split, rows, small, used_up):
-    counts = SplitCounts((rows, rows), (rows, rows), (rows, rows), 2 * rows, small)
-    result = dataclasses.replace(make_result(split=split, n_samples=200), counts={"test": counts})
+def test_a_disjoint_side_is_used_up_where_train_has_fewer_rows_than_asked(make_result, split, rows, used_up):
+    counts = SplitCounts((rows, rows), (rows, rows), (rows, rows), 2 * rows, small_space=True)
+    result = dataclasses.replace(make_result(split=split, n_samples=200), counts={"train": counts})
     assert side_used_up(result) == used_up
 
 

@@ -15,7 +15,6 @@ from coretx.reports.learning_panels import learning_panels
 from coretx.reports.length_curves import length_curves
 from coretx.reports.score_tables import score_lines
 from coretx.reports.training_csv import CurveRow
-from coretx.reports.verdicts import marks, pairs_of
 
 NAMES = {"task_titles": {}, "task_order": [], "model_order": []}
 NOISE = 2**-53
@@ -70,14 +69,6 @@ def test_pages_do_not_depend_on_the_order_of_rows(twins, make_row, make_comparis
         for turn in (1, -1)
     ]  # fmt: skip
     assert pages[0] == pages[1]
-
-
-def test_the_first_rung_is_best_where_counts_are_equal(make_row, make_comparison):
-    """Two means over members that have as many rows right, added up in another order."""
-    cells = {name: make_row(id=name, accuracy=accuracy) for name, accuracy in (("a", 0.45), ("b", 0.45 + NOISE))}
-    assert cells["a"].accuracy < cells["b"].accuracy
-    pairs = pairs_of([make_comparison(id="b", against_id="a", verdict="not told apart")])
-    assert marks(cells, pairs) == {"a": "best", "b": "tied"}
 
 
 def test_a_ceiling_of_one_is_one_but_for_its_last_bit(make_row):
