@@ -165,7 +165,7 @@ MEMBER_MUTANTS = {
                ((J_EPOCH, *FIRST_RATE),)),
         Mutant("schedule of the first stretch in every stretch", "jax", "logreg", ("history/loss_train", 0),
                (("jaxtx.programs:train_chunk", "first + i", "i"),)),
-        Mutant("epochs counted from the chunk's first", "jax", "logreg", ("best_epoch", 2),
+        Mutant("epochs counted from the chunk's first", "jax", "logreg", ("best_epoch", 3),
                (("jaxtx.programs:train_chunk", "path.epoch.at[i].set(carry.epoch)",
                  "path.epoch.at[i].set(first + i)"),)),
         Mutant("best epoch of the last stretch alone", "jax", "logreg", ("best/head.bias", 0),

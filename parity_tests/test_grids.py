@@ -11,7 +11,7 @@ from parity_tests.bounds import MEMBER
 from parity_tests.cases import Case, short, steady
 from parity_tests.conftest import some
 from parity_tests.faults import MEMBER_MUTANTS
-from parity_tests.grids import CHUNKS, Grid, first_member_apart
+from parity_tests.grids import Grid, first_member_apart
 from parity_tests.mutants import planted
 from parity_tests.test_mutants import label
 
@@ -29,8 +29,7 @@ def grid_of(model, catalogue, dtype="float64"):
 def check(grid, backend, strategy, bound):
     """Assert that every member of the grid is itself, where the members differ."""
     together = grid.together(backend, strategy)
-    best = together["best_epoch"]
-    assert best.min() < CHUNKS[0].stop <= best.max(), "members must choose epochs of both chunks"
+    assert len(set(together["best_epoch"].tolist())) > 1, "all members choose one epoch: nothing to confuse"
     found = first_member_apart(together, grid, backend, bound)
     assert found is None, f"member {found.step}: {found.quantity} differs by {found.error:.1e}"
 
