@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from coretx.errors import UsageError
+from coretx.errors import UsageError, choices
 
 MIN_SAMPLES = 4
 """Fewest rows a split may have: two of each class, so that a ranking exists."""
@@ -136,7 +136,7 @@ class RunConfig:
         if self.mesh is not None:
             MeshShape.parse(self.mesh)
         if self.reuse not in REUSE:
-            raise UsageError(f"--reuse must be one of {', '.join(REUSE)}; got {self.reuse!r}")
+            raise UsageError(f"--reuse must be one of {choices(REUSE)}; got {self.reuse!r}")
         if self.distributed and self.reuse != "no":
             raise UsageError("--reuse cannot go with --distributed: processes must agree on what to train")
 

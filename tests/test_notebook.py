@@ -40,7 +40,7 @@ def test_run_returns_the_results_in_the_order_of_the_plan(results):
 
 
 def test_reused_results_are_returned_too(results, config):
-    again = run(RunConfig(**{**config.__dict__, "reuse": True}))
+    again = run(RunConfig(**{**config.__dict__, "reuse": "same"}))
     assert [result.config for result in again] == [result.config for result in results]
     assert [result.scores["test"].loss.tobytes() for result in again] == [
         r.scores["test"].loss.tobytes() for r in results
