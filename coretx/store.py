@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+from jaxtyping import Float
 from safetensors.numpy import load, save
 
 from coretx.durable import sha256, write_bytes
@@ -157,14 +158,23 @@ def _bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 def _prediction_arrays(predictions: Mapping[str, Predictions]) -> dict[str, np.ndarray]:
     named = {f"{split}/{name}": value for split, p in predictions.items() for name, value in p.__dict__.items()}
-    return {name: value for name, value in named.items() if value is not None}
+    codes = {f"{split}/x": _as_bits(p.x) for split, p in predictions.items()}
+    return {name: value for name, value in (named | codes).items() if value is not None}
+
+
+def _as_bits(x: Float[np.ndarray, "n time feature"]) -> np.ndarray:
+    """Return rows of symbols in a byte a feature, a fourth of what they take as float32; others as they are."""
+    return x.astype(np.uint8) if (((x == 0) & ~np.signbit(x)) | (x == 1)).all() else x
 
 
 def _predictions(arrays: Mapping[str, np.ndarray]) -> dict[str, Predictions]:
     splits = sorted({name.split("/")[0] for name in arrays}, key=SPLITS.index)
     return {
         split: Predictions(
-            arrays[f"{split}/x"], arrays[f"{split}/y"], arrays[f"{split}/logits"], arrays.get(f"{split}/last_logits")
+            np.asarray(arrays[f"{split}/x"], np.float32),
+            arrays[f"{split}/y"],
+            arrays[f"{split}/logits"],
+            arrays.get(f"{split}/last_logits"),
         )
         for split in splits
     }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from coretx.intervals import summaries
 from coretx.metrics import split_scores
@@ -130,6 +131,18 @@ def test_predictions_load_alone_or_not_at_all(result, tmp_path):
     path.write_text("{}")
     predictions.write_bytes(whole)
     assert load_predictions(path) is None
+
+
+@pytest.mark.parametrize("value", [0.0, -0.0, 2.0])
+def test_rows_come_back_bit_for_bit_in_a_byte_a_feature_if_they_are_symbols(result, tmp_path, value):
+    x = np.eye(5, dtype=np.float32)[np.zeros((4, 5), int)]
+    x[0, 0, 0] = value
+    predictions = {name: dataclasses.replace(part, x=x) for name, part in result.predictions.items()}
+    path = save_result(dataclasses.replace(result, predictions=predictions), tmp_path)
+    stored = load_file(path.with_suffix(".predictions.safetensors"))
+    assert stored["test/x"].dtype == (np.uint8 if str(value) == "0.0" else np.float32)
+    found = load_predictions(path)["test"].x
+    assert (found.dtype, found.tobytes()) == (np.float32, x.tobytes())
 
 
 def test_intervals_stand_beside_the_scores(result, tmp_path):

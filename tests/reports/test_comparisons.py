@@ -176,16 +176,17 @@ def test_a_score_below_chance_says_so_and_why_where_the_sides_are_used_up(make_r
     below = {"accuracy": 0.365, "accuracy_low": 0.36, "accuracy_high": 0.37, "accuracy_rows_high": 0.47, "members": 5}
     splits = [SplitRow("sum_is_positive", "disjoint", "natural", 0, 1000, "test", 48, 48, 48, 48, 48, 48, 96, 1)]
 
-    def shown(**changes):
-        row = make_row(**below | {"protocol": "disjoint", "rows": 96} | changes)
+    def shown(trained=288, **changes):
+        rows = [make_row(**below | {"protocol": "disjoint", "rows": 96} | changes)]
+        rows.append(make_row(split="train", protocol="disjoint", rows=trained, members=5))
         html = render_dashboard(
-            [row], [], splits, task_titles={}, task_order=[], model_order=MODELS, has_page=lambda row: False
+            rows, [], splits, task_titles={}, task_order=[], model_order=MODELS, has_page=lambda row: False
         )
         marks = [mark["title"] for mark in parse(html).all("small") if mark.get("class") == "mark"]
         return marks[0] if marks else ""
 
     assert "disjoint parts of a small space" in shown()
-    assert shown(rows=1000) == "its interval ends below 50.0%"
+    assert shown(trained=1000) == "its interval ends below 50.0%"
     assert shown(accuracy_rows_high=0.51) == ""
 
 
