@@ -35,9 +35,9 @@ SHARED, OF_MODEL = 0.4, 0.3
 
 @dataclass(frozen=True)
 class Truth:
-    """What ladders are drawn from: `deviation` is that of the last two rungs' members in points.
+    """A setting of the simulation: `deviation` is the standard deviation of the last two rungs' members, in points.
 
-    The variance of the other rungs' members is smaller by `ratio`.
+    The variance of the other rungs' members is `ratio` times smaller.
     """
 
     family: str
@@ -82,7 +82,7 @@ def draw(truth: Truth, ladders: int, rng: np.random.Generator) -> Sums:
 def answers(
     accuracy: Float[np.ndarray, "model member"], rows: int, rng: np.random.Generator
 ) -> Bool[np.ndarray, "model member row"]:
-    """Return who has which row right, each with its accuracy: the row is hard for all, for a model, or for a member."""
+    """Return which rows each member has right; a row's difficulty is one for all, one a model or one a member."""
     models, members = accuracy.shape
     sizes = rng.multinomial(rows, (SHARED, OF_MODEL, 1 - SHARED - OF_MODEL))
     alike = ((1, 1), (models, 1), (models, members))
@@ -201,7 +201,9 @@ def report(found: Found, redrawn: Sequence[tuple[Truth, bool, float]], ladders: 
     lines += [_found(found, "50", 3, 2), _found(found, "50", 5, 10), *(_found(found, "5", n, 2) for n in (3, 5, 8)), ""]
     lines += ["### Families with a wrong verdict", ""]
     errors = " or ".join(f"{_error(count):.1f}" for count in counts)
-    lines += [f"The largest share of any family, deviation and rows, in %; a share of 5 has an error of {errors}.", ""]
+    chance = "A largest share is too high by chance: see the next table."
+    share = f"A share of 5 has a standard error of {errors}."
+    lines += [f"The largest share over all families, deviations and numbers of rows, in %. {chance} {share}", ""]
     lines += _head("question, ratio of variances", [f"{count} member{'s' * (count > 1)}" for count in members])
     for recipe, ratio in product((False, True), (1, 10, 100)):
         largest = [_largest(found, recipe, ratio, count) for count in members]

@@ -166,10 +166,10 @@ def load_backend(
 
 
 def drawing_model(name: str) -> str:
-    """Return why a model class of this name is refused whose forward pass draws random numbers."""
+    """Return the message that refuses a model class whose forward pass draws random numbers."""
     return (
-        f"a model must answer the same rows alike each time; {name} draws random numbers, as dropout does, which no "
-        "seed of this run decides: leave them out of the model"
+        f"a model must answer the same rows alike each time; {name} draws random numbers (as dropout does), and the "
+        "seed of the run does not control them: remove the random draws from the model"
     )
 
 

@@ -104,8 +104,8 @@ def _owned(
 ) -> tuple[Int[np.ndarray, "some operand"], Float[np.ndarray, " some"], Float[np.ndarray, "some answer"]]:
     """Return problems with the share of each true equation and of each false one: 0 where it is on no side.
 
-    Whether an equation ends with its owner is asked for each answer to each problem, for test's side 7 million times;
-    that it commutes to another halves them.
+    Every answer to every problem is tested for ending with its owner. Problems that differ only in the order of their
+    left operands are tested once and counted twice: 7 million equations on test's side.
     """
     problems = problems[problems[:, 0] <= problems[:, task.left - 1]]
     times = 1.0 + (problems[:, 0] != problems[:, task.left - 1])
@@ -190,11 +190,11 @@ def _exchangeable(
     true: Float[np.ndarray, " problem"],
     false: Float[np.ndarray, "problem answer"],
 ) -> Float[np.ndarray, "true wrong"]:
-    """Return how much of the false equations can be put into fours where not every equation is on a side.
+    """Return the share of false equations that can be in fours (see `_additive_bound`), by true and wrong answer.
 
-    Such as have their true equation there too, of whose share a four takes as much: no more than that is counted. Any
-    two problems of which one has wrong answer w to t and the other t to w are a four then, as over the whole space; so
-    the bound holds, but three of four false equations lack their true one and stay out of it.
+    A four takes equal shares of a false equation and of its true one. So a false equation counts only where its true
+    one is on the side too, and problems count at most up to the share of their true equation. Three of four false
+    equations lack their true one and are left out: the bound holds, but it is loose.
     """
     part = false.sum(axis=1)
     counted = np.minimum(true, part) / np.where(part > 0, part, 1)

@@ -8,20 +8,23 @@ from functools import cached_property
 from typing import Any
 
 ID_VERSION = 2
-"""Of the rule by which a cell's id is made of its configuration."""
+"""The version of the rule that derives a cell's id from its configuration."""
 
 
 @dataclass(frozen=True)
 class CellConfig:
     """The resolved configuration of one cell: one population of one model on one task in one engine.
 
-    A cell is a pure function of this record and of the code; `id` names it. `hyperparameters` is the model's spec in
-    plain values (see `ModelSpec.hyperparameters`), `at_default` the places in it that have their default, `strategy`
-    how the engine runs its members (`solo`, `loop`, `vmap`, `shard members=2,data=1`), `matmul_precision` that of
-    float32 products on an accelerator, `split` the protocol that drew the data (`disjoint`, `original`), `negatives`
-    the rule that made its rows of class 0 (`balanced`, `original`, `natural`), `recipe` whose hyperparameters the model
-    has, with the point of the grid that scales them, `eval_lengths` at how many steps it is evaluated beside those it
-    is trained on.
+    A cell is a pure function of this record and of the code; `id` names it.
+
+    hyperparameters: the model's spec in plain values (see `ModelSpec.hyperparameters`).
+    at_default: the places in `hyperparameters` that have their default.
+    strategy: how the engine runs the members (`solo`, `loop`, `vmap`, `shard members=2,data=1`).
+    matmul_precision: the precision of float32 matrix products on an accelerator.
+    split: the protocol that drew the data (`disjoint`, `original`).
+    negatives: the rule that made the rows of class 0 (`balanced`, `original`, `natural`).
+    recipe: the source of the learning rates and weight decays, with the grid point that scales them.
+    eval_lengths: the numbers of steps at which the trained model is evaluated as well.
     """
 
     task: str
@@ -50,7 +53,7 @@ class CellConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "CellConfig":
-        """Return the record of which these are the plain values."""
+        """Return the record with these plain values: the inverse of `as_dict`."""
         tuples = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
         return cls(**{name: value for name, value in {**values, **tuples}.items() if name != "id_version"})
 

@@ -73,11 +73,12 @@ def compare_recipes(
     None below FEWEST_MEMBERS. Both members and rows are a sample, and every member answers every row: the differences
     are crossed random effects, as in a reader study with many readers and cases (Dorfman, Berbaum and Metz, "Receiver
     operating characteristic rating analysis", 1992). The quantile is that of Cochran, "Approximate significance levels
-    of the Behrens-Fisher test", 1964: the mean of Student's for both parts of the variance, weighted by them; and the
-    distance is at least Student's for either part alone, since a variance that is added must not lower it. (Without
-    that 5.4 % of families of three members are wrong. Hillis' degrees of freedom, 2007, err more often still.)
+    of the Behrens-Fisher test", 1964: the mean of Student's quantiles for the two parts of the variance, weighted by
+    the parts. The critical distance is at least Student's for either part alone: a second source of variance must not
+    make it smaller. (Without this rule 5.4 % of families of three members are wrong; with the degrees of freedom of
+    Hillis, 2007, more.)
 
-    Members are taken to be normal: what goes wrong once in twenty runs is not seen in five.
+    Members are assumed normal: a failure of one run in twenty is missing from five runs 77 % of the time.
     """
     if len(first) < FEWEST_MEMBERS:
         return None
@@ -97,8 +98,8 @@ def by_problem(
 def runs_parts(differences: Float[np.ndarray, "member problem"], null: float) -> tuple[Part, ...]:
     """Return the variance of the mean difference where members are fixed, if the true difference is `null`.
 
-    For a null of MARGIN or more the variance is at least that of rows of which this share differs, all for the same
-    side: no rows that differ among a few are no proof that none do.
+    A row's variance is at least |null| (1 - |null|), as if a share |null| of rows differed, all in one direction. So a
+    few rows without any difference do not prove equality.
     """
     rows = differences.shape[1]
     floor = abs(null) * (1 - abs(null))
@@ -108,8 +109,8 @@ def runs_parts(differences: Float[np.ndarray, "member problem"], null: float) ->
 def recipe_parts(differences: Float[np.ndarray, "member problem"], null: float) -> tuple[Part, ...]:
     """Return the parts of members and of rows in the variance of the mean difference, if the true one is `null`.
 
-    From the mean squares between members, between rows and of what is left: the members' part is max(MS_members,
-    MS_left), that of the rows MS_rows - MS_left and at least the floor of `runs_parts`, both over members times rows.
+    From the mean squares of members, of rows and of the residual: the members' part is max(MS_members, MS_residual),
+    the rows' part MS_rows - MS_residual, at least the floor of `runs_parts`; both are divided by members times rows.
     """
     members, rows = differences.shape
     each, between, mean = differences.mean(axis=1), differences.mean(axis=0), differences.mean()
@@ -136,7 +137,7 @@ def _compare(mean: float, parts: Callable[[float], tuple[Part, ...]]) -> Compari
 
 
 def _tail(distance: float, parts: Sequence[Part]) -> float:
-    """Return the chance of an estimate this far above the null hypothesis, 0 beyond LEAST."""
+    """Return the one-sided p-value of an estimate this far above the null hypothesis; 0 below LEAST / 2."""
     if distance <= 0:
         return 1 - _tail(-distance, parts) if distance else 0.5
     if distance >= quantile(parts, LEAST / 2):
@@ -149,9 +150,9 @@ def holm(p: Sequence[float], p_equal: Sequence[float]) -> tuple[Float[np.ndarray
     """Return both p-values of each step of a family, corrected so that at most LEVEL of families have a wrong verdict.
 
     Holm, "A simple sequentially rejective multiple test procedure", 1979, over both tests of every step: the smallest
-    is multiplied by the number of hypotheses that can all be true, and so on after it is rejected. A step has no
-    difference or one of MARGIN or more, never both: so that number is that of the steps which are not yet rejected
-    twice (Shaffer, "Modified sequentially rejective multiple test procedures", 1986). A step that was not run has 1.
+    is multiplied by the number of hypotheses that can all be true, then the next, and so on. A step cannot have no
+    difference and one of MARGIN or more. So at most one hypothesis can be true for each step that still has one not
+    rejected (Shaffer, "Modified sequentially rejective multiple test procedures", 1986). A step that was not run has 1.
 
     >>> [values.round(3).tolist() for values in holm([0.001, 0.4, 1.0], [0.9, 0.01, 1.0])]
     [[0.003, 1.0, 1.0], [1.0, 0.03, 1.0]]

@@ -97,7 +97,7 @@ class RunConfig:
     matmul_precision: MatmulPrecision = "highest"
     """Of float32 matrix products on an accelerator: `default` is its fastest, with fewer bits."""
     compile_cache: bool = True
-    """Whether compiled programs are kept in the user's cache folder, for later runs: yes, unless this flag is given."""
+    """Whether to cache compiled programs in the user's cache folder for later runs; on unless this flag is given."""
     distributed: bool = False
     """Train with all processes of a launcher (Slurm, Open MPI, Cloud TPU, ...); the first one writes and shows."""
     out: Path = Path()
@@ -107,12 +107,13 @@ class RunConfig:
     plugin: tuple[Path, ...] = ()
     """Python files with tasks and models of your own (see README)."""
     reuse: Literal["no", "same", "any"] = "no"
-    """Skip cells whose result is already there: `same`, which `--reuse` alone means, those that today's code would make
-    again (where it would but score them otherwise, they are scored again); `any` all, whatever code made them."""
+    """Keep stored results instead of training again. `same` (or `--reuse` alone): results of today's code and data;
+    where only the scoring code has changed, they are scored again. `any`: results of any code.
+    Diverged cells are always trained again."""
     quiet: bool = False
     """Print nothing but what failed."""
     color: bool = True
-    """Whether a terminal gets colours, where NO_COLOR is not set: yes, unless this flag is given."""
+    """Whether to print in colour on a terminal (never with NO_COLOR); on unless this flag is given."""
 
     def __post_init__(self) -> None:
         """Raise UsageError for a number out of its range."""

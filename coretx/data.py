@@ -103,9 +103,9 @@ class Kept:
         return self.count - len(self.x)
 
     def take(self, x: Float[np.ndarray, "n time feature"], members: Int[np.ndarray, " members"]) -> None:
-        """Keep such of these members of x, all splittable, as are on the side and not kept yet, until none is missing.
+        """Keep rows of x until none is missing: those at these places (all splittable), on the side and not kept yet.
 
-        In blocks: a side costs a hash for each row, so no more are looked at than are needed.
+        In blocks: finding the side costs a hash for each row, so no more rows are hashed than needed.
         """
         block = max(self.count, ROWS_PER_BLOCK)
         for start in range(0, len(members), block):
@@ -141,7 +141,7 @@ def draw_side(wanted: dict[int, int], rng: np.random.Generator, *, task: Task, s
         if not any(rows.short for rows in kept.values()):
             break
         if draw == 0 and (space := task.space()) is not None:
-            contract.check_finite(task, space[0], "space")
+            contract.check_form(task, space[0], len(space[0]), "space")
             for value, rows in kept.items():
                 complete(rows, value, *space, rng)
             break

@@ -20,7 +20,7 @@ from coretx.reuse import look
 from coretx.runlog.apart import WandbApart
 from coretx.runlog.base import RunLog, Tee
 from coretx.runlog.jsonl import JsonLinesLog
-from coretx.splits import draw_splits, rows_wanted, scarcity
+from coretx.splits import draw_splits, scarcity
 from coretx.store import save_result
 from coretx.version import __version__
 from coretx.workers import Event, SideBySide
@@ -201,12 +201,8 @@ class Experiment:
     def open(self, task_run: TaskRun, drawn: Drawn) -> OpenRun:
         """Prepare a run and its log, which says nothing before the first cell starts."""
         task, n = task_run.task, task_run.n_samples
-        protocol = self.config.split
-        if any(len(rows) < rows_wanted(name, n, protocol) for name, rows in drawn.data.items()):
-            self.progress.note(scarcity(task.name, n, drawn.data))
-        for length, rows in drawn.lengths.items():
-            if len(rows) < rows_wanted("test", n, protocol):
-                self.progress.note(f"{task.name}: {n} rows of {length} steps were asked for, there are {len(rows)}")
+        for note in scarcity(task.name, n, drawn.data, drawn.lengths, self.config.split):
+            self.progress.note(note)
         configs = {prefix: cell.config for prefix, cell in task_run.cells.items()}
         devices = {cell.backend.name: cell.backend.device_name for cell in task_run.cells.values()}
         known = (configs, drawn.overlap, provenance.commit(), __version__, drawn.counts, devices)

@@ -23,9 +23,9 @@ def put_back() -> Iterator[None]:
 
 @contextmanager
 def no_draws(complaint: str) -> Iterator[None]:
-    """Raise UsageError with this complaint where what is done inside draws from NumPy's; both are put back.
+    """Raise UsageError with this complaint if the code inside draws from NumPy's generator; both states are restored.
 
-    Python's tells nothing: who checks types by beartype draws from it, and no result depends on that.
+    Draws from Python's generator are not detected here: beartype makes some when it checks types.
     """
     with put_back():
         before = numpy_state()

@@ -88,7 +88,7 @@ def task_runs(config: RunConfig, catalogue: Catalogue, say: Say) -> list[TaskRun
 
 
 def side_by_side(populations: Iterable[Sequence[Cell]]) -> int:
-    """Return how many of these populations train at once: as many as the slowest engine asks for."""
+    """Return how many of these populations train at once: the smallest number that any of their engines gives."""
     asked = (cells[0].backend.side_by_side(len(cells) * cells[0].config.members) for cells in populations)
     return min(asked, default=1)
 

@@ -36,7 +36,7 @@ class Plugin:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All tasks and models that a run can name, and the plugins that they are from where they are not ours."""
+    """All tasks and models that a run can name, and the plugins that define some of them."""
 
     tasks: Mapping[str, Task]
     extra_models: tuple[ModelSpec, ...] = ()

@@ -26,7 +26,7 @@ NEITHER = {
     *("live", "notebook", "plan", "plugins", "progress", "provenance", "rebuild", "reports", "reuse", "runlog"),
     *("store", "terminal", "version", "workers"),
 }
-"""What plans, keeps, shows and tells: all that it decides stands in a cell's config."""
+"""The modules that plan, store and report; their choices that change a result are in the cell's config."""
 OWN = ("coretx", "jaxtx", "torchtx")
 
 
@@ -130,7 +130,7 @@ def _sources(places: Iterable[Path]) -> dict[str, str]:
 
 @cache
 def _kept_digest(file: Path) -> str:
-    """Return the digest of a file of ours: it is imported, so what it holds by now does not matter."""
+    """Return the digest of one of our files, read once: a later edit does not change the imported code."""
     return source_digest(file)
 
 

@@ -265,7 +265,7 @@ class RunRecord:
     reused: tuple[str, ...] = ()
     """Prefixes of the cells whose stored result is kept."""
     scored_again: tuple[str, ...] = ()
-    """Prefixes of those whose stored weights are kept."""
+    """Prefixes of the cells whose stored weights are kept and scored again."""
 
     @property
     def id(self) -> str:

@@ -16,7 +16,7 @@ from coretx.store import cell_path, load_result
 class Kept:
     """What is kept of a population's cells: all results, in the order of the cells, or none.
 
-    `score_again`: of these results the weights are kept, and the scores are those of other code.
+    `score_again`: their weights are kept, but their scores come from other code and are computed again.
     """
 
     kept: tuple[ModelResult, ...] = ()
@@ -50,8 +50,8 @@ def look(cells: Sequence[Cell], data: Mapping[str, Dataset], config: RunConfig, 
     return Kept(kept, score_again=strict and bool(other))
 
 
-OTHERS = "it trains together with other points of its grid, which are not there or not kept"
-SCORES = "the code that decides scores is not that of then"
+OTHERS = "it trains together with other points of its grid, and not all of them can be kept"
+SCORES = "the code or library versions that decide scores have changed"
 
 
 def why_not(cell: Cell, result: ModelResult, data: Mapping[str, Dataset], strict: bool) -> str:
@@ -59,11 +59,11 @@ def why_not(cell: Cell, result: ModelResult, data: Mapping[str, Dataset], strict
     if result.status != "done":
         return "it diverged"
     if not same_settings(result.config, cell.config):
-        return "its settings are others, though none of those that its id is made of: a default was changed"
+        return "a default value has changed, which its id does not show"
     if strict and result.provenance.code.weights != cell.code.weights:
-        return "the code that decides its weights is not that of then (--reuse any keeps it all the same)"
+        return "the code or library versions that decide its weights have changed (--reuse any keeps the result)"
     if strict and not same_rows(result, data):
-        return "its task gives other rows or labels than then (--reuse any keeps it all the same)"
+        return "its task now gives other rows or labels (--reuse any keeps the result)"
     return ""
 
 

@@ -57,7 +57,7 @@ def assert_disjoint(task: Task, data: Mapping[str, Dataset]) -> None:
     """Raise UsageError that shows an offending row where two splits share a row or a problem."""
     names = list(data)
     keys = {name: (row_keys(split.x), task.checked_keys(split.x)) for name, split in data.items()}
-    kinds = ("stands in", "is as a problem also in")
+    kinds = ("is also in", "is the same problem as a row of")
     for place, name in enumerate(names):
         for other in names[:place]:
             for own, others, same in zip(keys[name], keys[other], kinds, strict=True):
@@ -117,7 +117,16 @@ def measure_overlap(task: Task, data: Mapping[str, Dataset], n_samples: int, see
     )
 
 
-def scarcity(task: str, n_samples: int, data: Mapping[str, Dataset]) -> str:
-    """Return the line that says how many rows there are where not as many as were asked for."""
-    found = ", ".join(f"{len(split)} {SPLIT_NAMES[name]}" for name, split in data.items())
-    return f"{task}: {n_samples} rows of each split were asked for, its space has {found} rows"
+def scarcity(
+    task: str, n: int, data: Mapping[str, Dataset], lengths: Mapping[int, Dataset], protocol: Protocol
+) -> list[str]:
+    """Return lines that say how many rows there are where fewer than were asked for: in splits, at other lengths."""
+    short = {name: rows for name, rows in data.items() if len(rows) < rows_wanted(name, n, protocol)}
+    found = ", ".join(f"{len(rows)} {SPLIT_NAMES[name]}" for name, rows in short.items())
+    lines = [f"{task}: {n} rows of each split were asked for, its space has {found} rows"] if short else []
+    wanted = rows_wanted("test", n, protocol)
+    return lines + [
+        f"{task}: {wanted} rows of {length} steps were asked for, there are {len(rows)}"
+        for length, rows in lengths.items()
+        if len(rows) < wanted
+    ]

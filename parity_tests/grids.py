@@ -9,9 +9,8 @@ import numpy as np
 
 from coretx.backend import Backend, ModelAccess
 from coretx.data import Dataset, batch_order
-from coretx.metrics import epoch_metrics
 from coretx.models.spec import Optimizer
-from coretx.training import Population, learning_rates, predict, start, take_best, train_chunk
+from coretx.training import Population, epoch_metrics, learning_rates, predict, start, take_best, train_chunk
 from parity_tests.cases import Case
 from parity_tests.differences import Difference, relative_gap, size
 from parity_tests.populations import member_of

@@ -137,8 +137,8 @@ def test_overlap_of_the_run_is_written(finished):
 def test_counts_stand_beside_the_result_and_in_the_table(finished):
     parts = list(csv.DictReader((finished / "benchmarks" / "splits.csv").open()))
     assert [(row["split"], row["part"]) for row in parts] == [
-        *(("disjoint", part) for part in ("train", "val", "test")),
-        *(("original", part) for part in ("train", "test")),
+        *(("disjoint", part) for part in ("test", "train", "val")),
+        *(("original", part) for part in ("test", "train")),
     ]
     counts = cells(finished)["mlp"].counts
     rows = {"train": (20, 20), "val": (20, 20), "test": (5000, 5000)}
@@ -242,7 +242,7 @@ def test_diverged_cell_is_marked_and_the_ladder_goes_on(tmp_path, plugin):
 def test_diverged_cell_has_rows_without_scores(tmp_path, plugin):
     assert small_run(tmp_path, "--models", "exploding", "--plugin", plugin) == 1
     rows = table(tmp_path)
-    assert [row["split"] for row in rows] == ["train", "val", "test"]
+    assert [row["split"] for row in rows] == ["test", "train", "val"]
     assert {row[name] for row in rows for name in ("accuracy", "loss", "auc")} == {""}
 
 

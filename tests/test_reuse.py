@@ -99,9 +99,7 @@ def test_edited_plugin_is_trained_again_and_a_line_says_why(plugin, edit):
     before = numbers(plugin.out)
     assert "first pool (torch), seed 0, n 40: reused" in plugin("--reuse")
     said = plugin("--reuse", edit=edit)
-    assert (
-        "first pool (torch), seed 0, n 40: trained again: the code that decides its weights is not that of then" in said
-    )
+    assert "first pool (torch), seed 0, n 40: trained again: the code or library versions that decide its" in said
     assert "reused" not in said
     assert numbers(plugin.out).keys() == before.keys()
     assert numbers(plugin.out) != before
@@ -129,7 +127,7 @@ def test_other_rows_of_a_task_that_reads_them_from_a_file_are_trained_on_again(p
     plugin(edit=edit)
     assert ": reused" in plugin("--reuse", edit=edit)
     rows.write_text("0.5")
-    assert "trained again: its task gives other rows or labels than then" in plugin("--reuse", edit=edit)
+    assert "trained again: its task now gives other rows or labels" in plugin("--reuse", edit=edit)
 
 
 def newer(monkeypatch, module):
@@ -143,7 +141,7 @@ def test_cell_of_other_code_of_ours_is_trained_again(tmp_path, capsys, monkeypat
     newer(monkeypatch, "training")
     capsys.readouterr()
     assert run(tmp_path, "--models", "logreg", "--reuse") == 0
-    assert "trained again: the code that decides its weights is not that of then" in capsys.readouterr().out
+    assert "trained again: the code or library versions that decide its weights" in capsys.readouterr().out
     assert run(tmp_path, "--models", "logreg", "--reuse") == 0
     assert "logreg (jax), seed 0, n 40: reused" in capsys.readouterr().out
 
@@ -167,7 +165,7 @@ def test_cell_of_other_code_for_scores_is_scored_again_from_its_weights(engine, 
     capsys.readouterr()
     assert run(tmp_path, *arguments, "--reuse") == 0
     said = capsys.readouterr().out
-    assert said.count("scored again: the code that decides scores is not that of then") == 2
+    assert said.count("scored again: the code or library versions that decide scores have changed") == 2
     assert "reused" not in said
     assert numbers(tmp_path) == files
     for path, old in before.items():
@@ -252,7 +250,7 @@ def test_a_changed_default_is_another_setting_though_the_id_is_the_same(tmp_path
     save_result(dataclasses.replace(result, config=other), tmp_path)
     capsys.readouterr()
     assert run(tmp_path, "--models", "logreg", "--reuse", "any") == 0
-    assert "trained again: its settings are others" in capsys.readouterr().out
+    assert "trained again: a default value has changed" in capsys.readouterr().out
 
 
 def test_a_field_that_came_later_does_not_part_a_cell_from_its_record(tmp_path):
@@ -392,7 +390,7 @@ def test_rebuild_names_a_cell_of_another_rule_and_leaves_it_out(plugin, tmp_path
     file.write_text(PLUGIN.replace(*LABEL))
     capsys.readouterr()
     assert main(["--rebuild-reports", "--out", str(plugin.out), "--plugin", str(file)]) == 1
-    assert capsys.readouterr().out.count("first gives its test rows other labels today: train it again") == 2
+    assert capsys.readouterr().out.count("first gives its test rows other labels today, or has inputs") == 2
     assert not list(plugin.out.rglob("pool.torch.html"))
     file.write_text(PLUGIN)
     assert main(["--rebuild-reports", "--out", str(plugin.out), "--plugin", str(file)]) == 0

@@ -159,8 +159,8 @@ def test_disjoint_splits_overlap_in_nothing(task):
 @pytest.mark.parametrize(
     ("planted", "message"),
     [
-        ("3+2=5", r'train and test must share nothing, but "3 \+ 2 = 5" of test is as a problem also in train'),
-        ("2+3=5", r'train and test must share nothing, but "2 \+ 3 = 5" of test stands in train'),
+        ("3+2=5", r'train and test must share nothing, but "3 \+ 2 = 5" of test is the same problem as a row of train'),
+        ("2+3=5", r'train and test must share nothing, but "2 \+ 3 = 5" of test is also in train'),
     ],
 )
 def test_overlap_names_an_offending_row(planted, message):

@@ -10,9 +10,9 @@ from coretx.generators import no_draws
 
 
 def refuse_draws(model: nn.Module, x: Float[Tensor, "n time feature"]) -> None:
-    """Raise UsageError where the forward pass draws random numbers or answers otherwise the second time, in any mode.
+    """Raise UsageError if the forward pass, in training or evaluation mode, draws random numbers or varies.
 
-    A draw is seen in torch's generator too: dropout may happen to leave a few rows as they are.
+    The state of torch's generator is compared as well, since dropout may leave a few rows unchanged by chance.
     """
     complaint = drawing_model(type(model).__name__)
     for training in (True, False):

@@ -11,13 +11,13 @@ THREADS = 1
 """These models are so small that handing work to a second thread costs more than it brings."""
 
 SEED = 0
-"""Of torch's generator when a model is built: its own initial weights are replaced, what else it draws is fixed."""
+"""The seed of torch's generator while a population works, so that whatever a model draws repeats."""
 
 LIBRARIES: tuple[Any, ...] = (
     torch.backends.cuda.matmul,
     torch.backends.mkldnn.matmul,  # pyright: ignore[reportAttributeAccessIssue]
 )
-"""What torch leaves matrix products to, each with a precision of its own."""
+"""The libraries that compute torch's matrix products, each with a precision setting of its own."""
 
 _WORKING = threading.RLock()
 
@@ -27,7 +27,7 @@ class Settings(NamedTuple):
 
     threads: int
     precision: str
-    """Of float32 matrix products, for every device: highest, high or medium."""
+    """The precision of float32 matrix products on every device: highest, high or medium."""
     by_library: list[str]
     """The same under torch's newer names, in the order of LIBRARIES."""
 

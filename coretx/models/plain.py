@@ -76,8 +76,8 @@ def check_initializer(model: str, initializer: Any) -> None:
     if found is not initializer or isinstance(initializer, type):
         raise UsageError(
             f"model {model}: the initializer must be a function that stands by its name in its module, or an instance "
-            f"of a frozen dataclass with __call__; got {initializer}: of a lambda, a function inside another or a "
-            "partial no record tells what it holds"
+            f"of a frozen dataclass with __call__; got {initializer}: a record cannot name a lambda, a nested "
+            "function or a partial"
         )
 
 

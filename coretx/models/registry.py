@@ -13,8 +13,8 @@ def build_models(
 ) -> tuple[ModelSpec, ...]:
     """Return the specs of these names, in the order given; all of the ladder, then `extra`, where names is None.
 
-    The ladder's learning rates and weight decays are those of the recipe (see `coretx.models.recipes`), and nothing is
-    laid over them afterwards; `extra` has its own. Raises UsageError that lists the valid names for an unknown one.
+    The ladder's learning rates and weight decays are those of the recipe (see `coretx.models.recipes`); no later step
+    changes them. Models in `extra` keep their own. Raises UsageError that lists the valid names for an unknown one.
     """
     if recipe not in RECIPES:
         raise UsageError(f"unknown recipe {recipe!r}; choose from: {choices(RECIPES)}")

@@ -1,4 +1,4 @@
-"""Cells of another rule: a page never shows what a task asks today beside what a model scored on another question."""
+"""Cells that an older label rule scored: their scores leave the pages, which state the rule of today."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ TABLES = {
 
 
 def is_outdated(test: Predictions | None, task: Task) -> bool:
-    """Return whether the task gives these test rows other labels today; not so of a cell that answered none."""
+    """Return whether the task gives these test rows other labels today or has another shape; False without rows."""
     if test is None:
         return False
     if test.x.shape[1:] != (task.sequence_length, task.feature_dim):
@@ -45,5 +45,5 @@ def withdraw_outdated(out: Path, task: Task) -> list[str]:
             page_path(out, row.task, row.model, row.backend, row.recipe).unlink()
     for name, table in TABLES.items():
         table.remove(out / "benchmarks" / name, ids)
-    why = f"{task.name} gives its test rows other labels today: train it again"
+    why = f"{task.name} gives its test rows other labels today, or has inputs of another shape: train it again"
     return [f"left out of tables and pages: {path}: {why}" for path in outdated]

@@ -20,8 +20,8 @@ TIME_FIELDS = ("time", "seconds")
 class JsonLinesLog:
     """Writes `<folder>/<run.id>.jsonl`, fresh at `start`; every line bears its "event".
 
-    Of an earlier run of the same cells the lines of those that are reused stay as they were, after the new `start`: the
-    epochs of a cell that is scored again, and all of one that is kept whole.
+    Lines of an earlier run of the same cells are kept after the new `start`: the epochs of each cell that is scored
+    again, and the epochs and `model_done` of each cell that is reused whole.
 
     start: time, id, task, title, seed, n_samples, version, commit, overlap, counts {split: see `SplitCounts`},
     cells {prefix: id and config}, device_name {engine: what it runs on}, reused and scored_again [prefix].

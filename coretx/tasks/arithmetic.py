@@ -47,9 +47,9 @@ class Equation(Task):
         return ARITHMETIC.encode(self.tokens(self.draw_operands(n, rng)))
 
     def generate_splittable(self, n: int, rng: np.random.Generator) -> Float[np.ndarray, "some time feature"] | None:
-        """Draw 5 n / 4 candidates and code such as end with their owner; None where all do.
+        """Draw 5 n / 4 candidates and return, encoded, those that end with their owner; None where all do.
 
-        Two draws then fill a side that has one candidate in twenty; two of n would leave a few rows to a third.
+        Two such draws fill a side that takes one candidate in twenty; with n candidates a third draw would be needed.
         """
         if self.right == 1:
             return None

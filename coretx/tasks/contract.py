@@ -1,4 +1,4 @@
-"""What a task promises, checked: form and finiteness of every pool, all else once, on the rows that were drawn."""
+"""The checks of a task's contract: candidates and labels at each draw, all else once for each split."""
 
 import numpy as np
 from jaxtyping import Float
@@ -13,27 +13,26 @@ TRIED = 64
 def candidates(task: Task, n: int, rng: np.random.Generator) -> Float[np.ndarray, "n time feature"]:
     """Draw n candidates; UsageError where they are not finite float32 of the task's shape."""
     x = np.asarray(task.generate_candidates(n, rng))
-    shape = (n, task.sequence_length, task.feature_dim)
-    if x.shape != shape or x.dtype != np.float32:
-        raise UsageError(
-            f"task {task.name}: generate_candidates must return float32 of shape {shape}, got {x.dtype} {x.shape}"
-        )
-    check_finite(task, x, "generate_candidates")
+    check_form(task, x, n, "generate_candidates")
     return x
 
 
 def splittable(task: Task, n: int, rng: np.random.Generator) -> Float[np.ndarray, "some time feature"]:
-    """Draw n candidates and return those that can be put on a side; UsageError as `candidates`."""
+    """Return the candidates of a draw that can be put on a side; UsageError as `candidates`."""
     x = task.generate_splittable(n, rng)
     if x is None:
         x = candidates(task, n, rng)
         kept = task.splittable(x)
         return x if kept.all() else x[kept]
+    check_form(task, x, len(x), "generate_splittable")
     return x
 
 
-def check_finite(task: Task, x: Float[np.ndarray, "n time feature"], source: str) -> None:
-    """Raise UsageError that shows the first row with a NaN or an infinity, where there is one."""
+def check_form(task: Task, x: np.ndarray, n: int, source: str) -> None:
+    """Raise UsageError unless x is n rows of float32 of the task's shape, all finite; show the first that is not."""
+    shape = (n, task.sequence_length, task.feature_dim)
+    if x.shape != shape or x.dtype != np.float32:
+        raise UsageError(f"task {task.name}: {source} must return float32 of shape {shape}, got {x.dtype} {x.shape}")
     finite = np.isfinite(x)
     if not finite.all():
         row = int(np.argmin(finite.all(axis=(1, 2))))
@@ -87,5 +86,5 @@ def check_generator(task: Task) -> None:
         rows = " and ".join(f'"{task.render(x[changed[0]])}"' for x in (first, second))
         raise UsageError(
             f"task {task.name}: generate_candidates must draw with the rng that it is given alone, but two equal "
-            f"generators gave {rows} as row {changed[0]}: take out np.random, random, clocks, earlier calls"
+            f"generators gave {rows} as row {changed[0]}: use rng in place of np.random, random, clocks or stored state"
         )

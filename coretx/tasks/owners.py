@@ -1,9 +1,9 @@
 """When two equations are one problem: however they are written, and whether they are true or one operand is wrong.
 
-A true equation and its corrupted twins shall be one problem, and so shall all that commutation makes of an equation. A
-false equation with two operands on a side could have any of several wrong, each of which would make it another problem;
-all of these together would make everything one. So every equation has one owner, the operand that it is solved for,
-and only rows that end with their owner are put on a side of the space (`Task.splittable`).
+A true equation, its corrupted twins and all their commuted forms must be one problem. In a false equation with more
+than one operand on the right, several operands could be the wrong one, and each choice leads to another problem.
+If all of these counted as the same, every equation would be one problem. So every equation has one owner, the operand
+that it is solved for. Only rows that end with their owner are put on a side of the space (`Task.splittable`).
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Form:
 
     @property
     def base(self) -> int:
-        """Twice as many as there are values below 0 or not, of an operand that is solved for."""
+        """The base of `number`: an operand that is solved for, even if negative, lies within base / 2 of 0."""
         return 2 * self.modulus * self.left * self.right
 
     def arranged(

@@ -52,10 +52,12 @@ def test_a_number_reads_back_as_the_same_bits(tmp_path_factory, value):
 
 def test_holms_correction_can_be_made_again_from_the_table(tmp_path, make_comparison):
     p = [1e-12, 2.1e-9, 0.0123456789012345]
-    rows = [make_comparison(id=f"{i}", p=p[i], p_holm=float(corrected)) for i, corrected in enumerate(holm(p))]
+    corrected, _ = holm(p, [1.0, 1.0, 1.0])
+    rows = [make_comparison(id=f"{i}", runs_p=p[i], runs_p_holm=float(corrected[i])) for i in range(3)]
     COMPARISONS.upsert(tmp_path / "comparisons.csv", rows)
     found = COMPARISONS.read(tmp_path / "comparisons.csv")
-    assert holm([row.p for row in found]).tolist() == [row.p_holm for row in found]
+    again, _ = holm([row.runs_p for row in found], [1.0, 1.0, 1.0])
+    assert again.tolist() == [row.runs_p_holm for row in found]
 
 
 def test_a_number_of_numpy_is_written_as_any_other(tmp_path):
