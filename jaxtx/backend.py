@@ -12,10 +12,13 @@ from typing import Any
 
 import jax
 import numpy as np
+from flax import nnx
 from jaxtyping import Float
 
+from coretx.backend import drawing_model
 from coretx.config import DEFAULT_OPTIONS, EngineOptions, MeshShape
 from coretx.errors import UsageError, choices
+from coretx.generators import put_back
 from coretx.machine import cores
 from coretx.models.spec import InputShape, ModelSpec
 from jaxtx.access import JaxAccess
@@ -61,8 +64,14 @@ class JaxBackend:
 
     def check(self, spec: ModelSpec, x: Float[np.ndarray, "n time feature"]) -> None:
         """Raise UsageError where the model cannot be trained on rows like these, or draws random numbers."""
-        model = layout(self._models[type(spec.architecture)], spec.architecture, InputShape(*x.shape[1:]))
-        note_names(replace(model, one_cpu=self._alone), x.shape[1:])
+        own, shape = self._models[type(spec.architecture)], InputShape(*x.shape[1:])
+        with put_back():
+            note_names(replace(layout(own, spec.architecture, shape), one_cpu=self._alone), shape)
+            if MODELS.get(type(spec.architecture)) is own:  # ours need no second look, which takes 0.2 s
+                return
+            built = [own(spec.architecture, shape, rngs=nnx.Rngs(0)) for _ in range(2)]
+            if len({np.asarray(model(x)).tobytes() for model in built}) > 1:
+                raise UsageError(drawing_model(own.__name__))
 
     def side_by_side(self, members: int) -> int:
         """Return how many populations of that many members train at once: a core, or some devices, for each."""

@@ -2,6 +2,7 @@
 
 import random
 import re
+import time
 from dataclasses import dataclass
 
 import jax
@@ -32,6 +33,9 @@ class TorchDrawing(nn.Module):
         self.kind = spec.kind
         self.dropout = nn.Dropout(0.0 if spec.kind == "dropout of nothing" else 1e-6)  # all but surely drops nothing
         self.own = np.random.default_rng(0)
+        self.scale = np.random.rand() if spec.kind == "numpy, built" else 1.0
+        if spec.kind == "torch, built":
+            self.scale = torch.rand(1)
         self.head = nn.Linear(shape.time * shape.feature, 1)
 
     def forward(self, x, note=None):
@@ -48,7 +52,7 @@ class TorchDrawing(nn.Module):
                 x = x * random.random()
             case "own generator":
                 x = x * self.own.random()
-        return self.head(x.reshape(len(x), -1))[:, 0]
+        return self.head(x.reshape(len(x), -1))[:, 0] * self.scale
 
 
 class JaxDrawing(nnx.Module):
@@ -58,6 +62,7 @@ class JaxDrawing(nnx.Module):
             self.dropout = nnx.Dropout(0.1, rngs=rngs)
         if spec.kind == "streams":
             self.streams = rngs
+        self.scale = np.random.rand() if spec.kind == "numpy, built" else 1.0
         self.head = nnx.Linear(shape.time * shape.feature, 1, rngs=rngs)
 
     def __call__(self, x, note=None):
@@ -66,15 +71,19 @@ class JaxDrawing(nnx.Module):
                 x = self.dropout(x)
             case "numpy":
                 x = x * np.random.rand()
+            case "python":
+                x = x * random.random()
+            case "clock":
+                x = x * time.perf_counter()
             case "fixed key":
                 x = x * jax.random.bernoulli(jax.random.key(0), 0.5, x.shape)
-        return self.head(x.reshape(len(x), -1))[:, 0]
+        return self.head(x.reshape(len(x), -1))[:, 0] * self.scale
 
 
 CLASSES = {"jax": lambda: {Drawing: JaxDrawing}, "torch": lambda: {Drawing: TorchDrawing}}
 NAMES = {"jax": "JaxDrawing", "torch": "TorchDrawing"}
 DRAWING = {
-    "jax": ("dropout", "streams", "numpy"),
+    "jax": ("dropout", "streams", "numpy", "numpy, built", "python", "clock"),
     "torch": (
         "dropout",
         "functional dropout",
@@ -82,6 +91,8 @@ DRAWING = {
         "numpy",
         "python",
         "own generator",
+        "torch, built",
+        "numpy, built",
     ),
 }
 FIXED = {"jax": ("nothing", "fixed key"), "torch": ("nothing", "dropout of nothing")}

@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from coretx.config import EngineOptions
 from coretx.errors import UsageError
+from coretx.generators import put_back
 from coretx.models.spec import InputShape, ModelSpec
 from torchtx.access import TorchAccess, manifest
 from torchtx.models.registry import MODELS
@@ -47,11 +48,12 @@ class TorchBackend:
 
     def check(self, spec: ModelSpec, x: Float[np.ndarray, "n time feature"]) -> None:
         """Raise UsageError where the model cannot be trained on rows like these, or draws random numbers."""
-        with own_settings(self._device, self._precision):
-            model = self._models[type(spec.architecture)](spec.architecture, InputShape(*x.shape[1:]))
+        with own_settings(self._device, self._precision), put_back():
+            rows, shape = torch.tensor(x, device=self._device), InputShape(*x.shape[1:])
+            build = self._models[type(spec.architecture)]
+            model, twin = (build(spec.architecture, shape).to(self._device, rows.dtype) for _ in range(2))
             manifest(model)
-            rows = torch.tensor(x, device=self._device)
-            refuse_draws(model.to(self._device, rows.dtype), rows)
+            refuse_draws(model, twin, rows)
 
     def open(
         self, spec: ModelSpec, shape: InputShape, members: int, dtype: str = "float32", strategy: str | None = None

@@ -9,18 +9,21 @@ from coretx.errors import UsageError
 from coretx.generators import no_draws
 
 
-def refuse_draws(model: nn.Module, x: Float[Tensor, "n time feature"]) -> None:
+def refuse_draws(model: nn.Module, twin: nn.Module, x: Float[Tensor, "n time feature"]) -> None:
     """Raise UsageError if the forward pass, in training or evaluation mode, draws random numbers or varies.
 
-    The state of torch's generator is compared as well, since dropout may leave a few rows unchanged by chance.
+    `twin` is the same model built once more: with the same parameters it must answer alike, so nothing else in a model
+    is drawn while it is built. The state of torch's generator is compared as well, since dropout may leave a few rows
+    unchanged by chance.
     """
     complaint = drawing_model(type(model).__name__)
+    twin.load_state_dict(model.state_dict())
     for training in (True, False):
-        model.train(training)
         before = generator_states(x.device)
         with torch.no_grad(), no_draws(complaint):
-            first, second = (model(x).numpy(force=True).tobytes() for _ in range(2))
-        if first != second or generator_states(x.device) != before:
+            passes = [built.train(training)(x) for built in (model, model, twin)]
+        answers = {logits.numpy(force=True).tobytes() for logits in passes}
+        if len(answers) > 1 or generator_states(x.device) != before:
             raise UsageError(complaint)
 
 

@@ -38,9 +38,18 @@ def initial_parameters(
     members: int,
     dtype: str = "float32",
 ) -> dict[str, np.ndarray]:
-    """Return {canonical name: values [member, *shape]}; each parameter of each member has a stream of its own."""
+    """Return {canonical name: values [member, *shape]}; each parameter of each member has a stream of its own.
+
+    Raises UsageError for an initializer that gives other values for an equal stream.
+    """
 
     def values(name: str, member: int) -> np.ndarray:
-        return initializer(name, manifest[name], stream(seed, task, model, member, f"initial {name}"))
+        return np.asarray(initializer(name, manifest[name], stream(seed, task, model, member, f"initial {name}")))
 
+    for name in manifest:
+        if values(name, 0).tobytes() != values(name, 0).tobytes():
+            raise UsageError(
+                f"model {model}: the initializer must give equal values for equal generators, but gave {name} two "
+                "values: use rng in place of np.random, random, clocks or stored state"
+            )
     return {name: np.stack([values(name, i) for i in range(members)]).astype(dtype) for name in manifest}
