@@ -13,6 +13,7 @@ from coretx.backend import ENGINES
 from coretx.errors import UsageError, choices
 from coretx.models.registry import build_models
 from coretx.models.spec import ModelSpec
+from coretx.provenance import plugin_files
 from coretx.tasks.base import Task, check_name
 from coretx.tasks.registry import TASKS
 
@@ -84,10 +85,17 @@ def load_catalogue(files: Sequence[Path] = ()) -> Catalogue:
 
 
 def load_module(file: Path) -> ModuleType:
-    """Run a plugin file and return it as a module."""
+    """Run a plugin file and return it as a module; modules of its own that it imports are read anew too.
+
+    So the code that runs is that of the files as they are now, of which a cell's digest tells.
+    """
     spec = importlib.util.spec_from_file_location(f"plugin_{file.stem}", file)
     if not file.is_file() or spec is None or spec.loader is None:
         raise UsageError(f"--plugin must name a Python file, got {file}: no such file, or not one that ends in .py")
+    files = {str(path) for path in plugin_files(file)}
+    for name, loaded in list(sys.modules.items()):
+        if name != "__main__" and getattr(loaded, "__file__", None) in files:
+            del sys.modules[name]
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # where dataclasses look their annotations up
     try:

@@ -4,8 +4,11 @@ import ast
 import hashlib
 import importlib.metadata
 import json
+import os
 import platform
 import subprocess
+import sys
+import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -83,7 +86,7 @@ def source_digest(file: Path) -> str:
 
 
 def plugin_files(file: Path) -> list[Path]:
-    """Return a plugin's file and every file below its folder that it imports, directly or not.
+    """Return a plugin's file and every file that it imports, directly or not, but for those of installed packages.
 
     Import statements are read, nothing is run: what is imported by a name that is put together is not seen.
     """
@@ -102,11 +105,12 @@ def _imported(path: Path, folder: Path) -> list[Path]:
         nodes = list(ast.walk(ast.parse(path.read_bytes())))
     except (SyntaxError, ValueError):
         return []
-    names = [(folder, alias.name) for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    roots = [folder, *_own_roots()]
+    names = [(root, a.name) for node in nodes if isinstance(node, ast.Import) for a in node.names for root in roots]
     for node in nodes:
         if isinstance(node, ast.ImportFrom):
-            base = path.parents[node.level - 1] if node.level else folder
-            names += [(base, f"{node.module or ''}.{alias.name}".strip(".")) for alias in node.names]
+            bases = [path.parents[node.level - 1]] if node.level else roots
+            names += [(base, f"{node.module or ''}.{a.name}".strip(".")) for a in node.names for base in bases]
     found = []
     for base, name in names:
         parts = name.split(".")
@@ -116,9 +120,16 @@ def _imported(path: Path, folder: Path) -> list[Path]:
     return [at for at in found if at.is_file()]
 
 
+def _own_roots() -> list[Path]:
+    """Return the folders that Python imports from, without its own and those of installed packages."""
+    installed = {Path(folder).resolve() for folder in sysconfig.get_paths().values()}
+    places = [Path(place).resolve() for place in sys.path]
+    return [place for place in places if place.is_dir() and not installed & {place, place.parent}]
+
+
 def _plugin_digest(file: Path) -> str:
     folder = file.resolve().parent
-    files = {path.relative_to(folder).as_posix(): path for path in plugin_files(file) if path.is_relative_to(folder)}
+    files = {os.path.relpath(path, folder): path for path in plugin_files(file)}
     return _digest(json.dumps({name: source_digest(path) for name, path in files.items()}, sort_keys=True))
 
 

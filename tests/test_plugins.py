@@ -9,7 +9,7 @@ from coretx.config import RunConfig
 from coretx.errors import UsageError
 from coretx.models.registry import build_models
 from coretx.plan import make_plan
-from coretx.plugins import load_catalogue
+from coretx.plugins import load_catalogue, load_module
 from coretx.tasks.registry import TASKS
 
 TASK = """
@@ -298,3 +298,29 @@ def test_models_that_a_plugin_does_not_give_are_one_sentence(plugin, text, messa
     with pytest.raises(UsageError, match=rf"--plugin .*mine\.py: jax_models\(\) {message}"):
         make_plan(dataclasses.replace(config, out=tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+def test_module_that_a_plugin_imports_is_read_anew_each_time(tmp_path, monkeypatch):
+    """As the plugin itself: a cell's digest tells of the files as they are."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    file, helper = tmp_path / "mine.py", tmp_path / "helper_read_anew.py"
+    file.write_text("from helper_read_anew import K")
+    for value in (1, 22):
+        helper.write_text(f"K = {value}")
+        assert vars(load_module(file))["K"] == value
+
+
+def test_plugins_of_one_name_keep_their_initializers(tmp_path):
+    code = """
+    from coretx import ModelSpec
+    from coretx.models.architectures import MLP
+    def starting(name, shape, rng):
+        return rng.standard_normal(shape)
+    MODELS = [ModelSpec("{}", MLP(), "None.", initializer=starting)]
+    """
+    files = [tmp_path / folder / "mine.py" for folder in ("one", "other")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text(textwrap.dedent(code.format(file.parent.name)))
+    for spec in load_catalogue(files).models(["one", "other"]):
+        assert dataclasses.replace(spec, claim="Another.").initializer is spec.initializer

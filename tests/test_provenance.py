@@ -131,6 +131,19 @@ def test_modules_beside_a_plugin_count_where_they_are_imported(tmp_path):
     assert names == {"mine.py", "nets.py", "deep.py"} | kit
 
 
+def test_modules_that_python_finds_elsewhere_count_but_for_installed_ones(tmp_path, monkeypatch):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "plugins").mkdir()
+    helper, mine = tmp_path / "lib" / "helper.py", tmp_path / "plugins" / "mine.py"
+    helper.write_text("K = 1")
+    mine.write_text("import json, numpy, pytest\nfrom helper import K")
+    monkeypatch.syspath_prepend(str(tmp_path / "lib"))
+    assert plugin_files(mine) == sorted(path.resolve() for path in (helper, mine))
+    before = code_of("jaxtx", {}, [mine]).weights
+    helper.write_text("K = 2")
+    assert code_of("jaxtx", {}, [mine]).weights != before
+
+
 def test_the_programs_own_packages_are_no_part_of_a_plugin_beside_them(tmp_path):
     (tmp_path / "coretx").mkdir()
     (tmp_path / "coretx" / "__init__.py").write_text("")
