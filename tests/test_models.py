@@ -2,7 +2,8 @@
 
 import json
 import math
-from dataclasses import FrozenInstanceError, asdict, make_dataclass
+from dataclasses import FrozenInstanceError, asdict, dataclass, field, make_dataclass
+from itertools import count
 
 import numpy as np
 import pytest
@@ -214,3 +215,31 @@ def test_parameter_starts_the_same_whatever_else_the_model_has():
     manifest = {"embed.weight": (4, 4), "head.weight": (1, 4)}
     alone = initial({"head.weight": (1, 4)})["head.weight"]
     assert np.array_equal(initial(manifest)["head.weight"], alone)
+
+
+def test_initializer_that_does_not_go_by_its_generator_is_refused():
+    calls = count()
+
+    def counting(name, shape, rng):
+        return np.full(shape, float(next(calls)))
+
+    with pytest.raises(UsageError, match=r"model m: the initializer must give equal values .* gave head\.bias two"):
+        initial_parameters({"head.bias": (1,)}, initializer=counting, seed=0, task="t", model="m", members=1)
+
+
+@dataclass(frozen=True)
+class Part:
+    kind: str = field(default="a", compare=False)
+
+
+@dataclass(frozen=True)
+class Whole:
+    flag: int = 1
+    part: Part = Part()
+
+
+@pytest.mark.parametrize("other", [Whole(flag=True), Whole(part=Part("b"))])
+def test_what_is_equal_to_a_default_but_not_it_is_no_default(other):
+    """True == 1, and a field may be left out of the comparison: neither may stand for the default in an id."""
+    assert other == Whole()
+    assert ModelSpec("m", other, "").at_default() != ModelSpec("m", Whole(), "").at_default()

@@ -1,7 +1,7 @@
 """A spec in plain values, as a record in JSON holds it: which class, which fields, and which of these are defaults."""
 
+import inspect
 import json
-import sys
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any
 
@@ -33,7 +33,7 @@ def at_default(value: Any, place: str) -> list[str]:
     found = []
     for part in fields(value):
         own, name = getattr(value, part.name), f"{place}.{part.name}"
-        if _has_default(part) and own == _default(part):
+        if _has_default(part) and json.dumps(plain(own)) == json.dumps(plain(_default(part))):
             found.append(name)
         elif is_dataclass(own):
             found += at_default(own, name)
@@ -70,10 +70,12 @@ def check_initializer(model: str, initializer: Any) -> None:
     if is_dataclass(initializer) and callable(initializer):
         check_plain(model, "initializer", initializer)
         return
-    found: Any = sys.modules.get(getattr(initializer, "__module__", None) or "")
-    for name in getattr(initializer, "__qualname__", "<nameless>").split("."):
+    function: Any = initializer
+    first, *rest = getattr(initializer, "__qualname__", "<nameless>").split(".")
+    found: Any = getattr(inspect.unwrap(function), "__globals__", {}).get(first)
+    for name in rest:
         found = getattr(found, name, None)
-    if found is not initializer or isinstance(initializer, type):
+    if found is not initializer:
         raise UsageError(
             f"model {model}: the initializer must be a function that stands by its name in its module, or an instance "
             f"of a frozen dataclass with __call__; got {initializer}: a record cannot name a lambda, a nested "
