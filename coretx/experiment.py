@@ -52,14 +52,15 @@ def run(config: RunConfig) -> Outcome:
 def execute(plan: Plan) -> Outcome:
     """Train every cell of the plan, and write its logs, files and pages below `config.out`.
 
-    Raises UsageError where a task breaks its contract, before anything is written, and OutputError where the disk
-    refuses. Ctrl-C keeps the finished cells, rebuilds the dashboard and returns; an error in a cell keeps them too, and
-    is raised then: UsageError where its population does not fit into memory.
+    Raises UsageError where a task breaks its contract or a table there cannot be added to, before anything is written,
+    and OutputError where the disk refuses. Ctrl-C keeps the finished cells, rebuilds the dashboard and returns; an
+    error in a cell keeps them too, and is raised then: UsageError where its population does not fit into memory.
     """
     outcome = Outcome()
     backends = {id(cell.backend): cell.backend for task_run in plan.runs for cell in task_run.cells.values()}
     if not all(backend.leads for backend in backends.values()):
         return follow(plan, outcome)
+    publish.check_tables(plan.config.out)
     with Progress(quiet=plan.config.quiet, color=plan.config.color) as progress:
         for note in plan.notes:
             progress.note(note)

@@ -134,6 +134,15 @@ def test_overlap_of_the_run_is_written(finished):
     assert rows[0]["overlap_count"] == rows[0]["overlap_keys"] == "0"
 
 
+def test_table_of_other_columns_stops_the_run_before_it_trains(tmp_path, capsys):
+    table = tmp_path / "benchmarks" / "comparisons.csv"
+    table.parent.mkdir()
+    table.write_text("task,verdict\n")
+    assert small_run(tmp_path, "--models", "logreg") == 2
+    assert "comparisons.csv, line 1: the header must be" in capsys.readouterr().err
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [table]
+
+
 def test_counts_stand_beside_the_result_and_in_the_table(finished):
     parts = list(csv.DictReader((finished / "benchmarks" / "splits.csv").open()))
     assert [(row["split"], row["part"]) for row in parts] == [

@@ -371,6 +371,19 @@ def test_page_never_shows_todays_rule_beside_the_score_of_another(plugin, tmp_pa
     assert len(list(plugin.out.rglob("cells/pool.torch.*.json"))) == 1
 
 
+def test_rule_that_cannot_label_the_rows_of_then_is_another_rule(plugin):
+    plugin("--models", "pool", "logreg")
+    edit = ("return (x", "assert abs(x).max() < 2, 'too large'; return (x")
+    drawn = (
+        "return rng.standard_normal((n, 5, 2), dtype=np.float32)",
+        "return rng.random((n, 5, 2), np.float32) - 0.5",
+    )
+    file = plugin.out.parent / "mine.py"
+    file.write_text(PLUGIN.replace(*edit).replace(*drawn))
+    assert run(plugin.out, "--tasks", "first", "--models", "logreg", "--plugin", str(file)) == 0
+    assert shown(plugin.out)[0] == {"logreg"}
+
+
 @pytest.mark.parametrize("lost", [False, True], ids=["there", "lost"])
 def test_cell_of_another_rule_is_kept_by_reuse_any_and_not_shown(plugin, lost):
     plugin("--models", "pool", "logreg")

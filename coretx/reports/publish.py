@@ -38,6 +38,18 @@ def publish_model(result: ModelResult, task: Task, claim: str, out: Path) -> Pat
     return publish_page(result, task, claim, out)
 
 
+def check_tables(out: Path) -> None:
+    """Read every table that is there; UsageError for one that a run could not add its rows to (see `CsvTable.read`)."""
+    benchmark_csv.read_rows(_benchmarking(out))
+    benchmark_csv.read_overlaps(_overlap(out))
+    benchmark_csv.read_splits(_splits(out))
+    read_comparisons(_comparisons(out))
+    training_csv.read_curves(_curves(out))
+    training_csv.read_costs(_costs(out))
+    breakdown_csv.read_lengths(_lengths(out))
+    breakdown_csv.read_groups(out / "benchmarks" / "groups.csv")
+
+
 def publish_rows(result: ModelResult, out: Path) -> None:
     """Put a cell into benchmarking.csv and the tables beside it. It is linked to once its page is there."""
     benchmark_csv.upsert(_benchmarking(out), benchmark_csv.rows(result))
