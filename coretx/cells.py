@@ -49,17 +49,16 @@ def train_cells(
     `lengths` has rows of other lengths, on which the weights that are reported are evaluated too. Files and logs are
     the parent's. Seconds are those of the population, all that its engine compiles and does, in equal parts.
     """
-    scored_on = data if scored_on is None else scored_on
     begun, population = time.perf_counter(), population_of(cells)
     with closing(opened(cells, population)) as access:
         start(access, population)
         groups = train_groups(access, population, data, on_epoch)
-        last = predict(access, scored_on)
+        last = predict(access, data, scored_on)
         best_epoch = take_best(access)
         predictions, weights = last, {}
         if best_epoch is not None:
             weights = parameters_of(access)
-            best = predict(access, scored_on)
+            best = predict(access, data, scored_on)
             predictions = {name: replace(part, last_logits=last[name].logits) for name, part in best.items()}
         failures = [divergence_message(group.history) for group in groups]
         answers = answer(access, cells, population, predictions, lengths, [failure is None for failure in failures])
@@ -86,16 +85,17 @@ def score_cells(
     stored: Sequence[ModelResult],
     data: Mapping[str, Dataset],
     lengths: Mapping[int, Dataset] = NO_LENGTHS,
+    scored_on: Mapping[str, Dataset] | None = None,
 ) -> list[ModelResult]:
     """Return the stored results of a population's cells, scored again from their weights: nothing is trained.
 
-    The rows of `data` are those that were stored: what the last epoch's weights answered on them is kept.
+    The rows are those that were stored: what the last epoch's weights answered on them is kept.
     """
     population = population_of(cells)
     with closing(opened(cells, population)) as access:
         weights = {name: np.concatenate([result.weights[name] for result in stored]) for name in access.manifest}
         access.load_state({f"parameters/{name}": values for name, values in weights.items()})
-        predictions = predict(access, data)
+        predictions = predict(access, data, scored_on)
         answers = answer(access, cells, population, predictions, lengths, [True] * len(cells))
     results = []
     for cell, result, own in zip(cells, stored, answers, strict=True):

@@ -59,7 +59,7 @@ def score_and_complete(
     What tells of training stays: when and by which commit, and how long it took. Raises as `train_and_complete`.
     """
     with in_memory(cells):
-        results = score_cells(cells, stored, drawn.scored, drawn.lengths)
+        results = score_cells(cells, stored, drawn.data, drawn.lengths, drawn.scored)
     again = []
     for cell, result in zip(cells, results, strict=True):
         versions = {**result.provenance.versions, "scikit-learn": provenance.versions()["scikit-learn"]}

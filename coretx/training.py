@@ -257,11 +257,25 @@ def take_best(access: ModelAccess) -> Int[np.ndarray, " member"] | None:
     return state["best_epoch"]
 
 
-def predict(access: ModelAccess, data: Mapping[str, Dataset]) -> dict[str, Predictions]:
-    """Return what the trained members answer on every split, from one pass over all of them."""
-    logits = access.logits(np.concatenate([split.x for split in data.values()]))
-    found, first = {}, 0
-    for name, split in data.items():
-        rows = slice(first, first := first + len(split))
+def predict(
+    access: ModelAccess, data: Mapping[str, Dataset], scored: Mapping[str, Dataset] | None = None
+) -> dict[str, Predictions]:
+    """Return what the trained members answer on every split of `scored`, whose first rows are those of `data`.
+
+    One pass takes all rows of `data`, further passes of as many rows take the rest: so no program of another shape is
+    compiled, and no bit of an answer depends on how many rows are scored. Where `scored` is None there is no rest.
+    """
+    scored = data if scored is None else scored
+    x = np.concatenate([split.x for split in data.values()])
+    rest = np.concatenate([split.x[len(data[name]) :] for name, split in scored.items()])
+    passes = -(-len(rest) // len(x))
+    unused = np.zeros((passes * len(x) - len(rest), *x.shape[1:]), x.dtype)
+    parts = np.split(np.concatenate([x, rest, unused]), 1 + passes)
+    logits = np.concatenate([access.logits(part) for part in parts], axis=1)
+    found, first, more = {}, 0, len(x)
+    for name, split in scored.items():
+        n, further = len(data[name]), len(split) - len(data[name])
+        rows = np.r_[first : first + n, more : more + further]
+        first, more = first + n, more + further
         found[name] = Predictions(split.x, split.y, np.ascontiguousarray(logits[:, rows]))
     return found

@@ -212,3 +212,19 @@ def test_divergence_names_the_earliest_epoch_first():
 
 def test_finite_history_has_no_divergence():
     assert first_divergence({"loss_train": np.ones((2, 3)), "grad_norm": np.full((2, 3), np.nan)}) is None
+
+
+def test_further_rows_change_no_bit_of_the_answers_on_the_first(engine):
+    """The first rows of the splits are answered in a pass of their own, the rest in passes of the same shape."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((83, 5, 2), dtype=np.float32)
+    y = np.ones(83, np.float32)
+    data = {"train": Dataset(x[:23], y[:23]), "test": Dataset(x[23:33], y[23:33])}
+    test, who = Dataset(x[23:], y[23:]), population("multilayer_transformer")
+    access = engine.open(who.spec, InputShape(5, 2), who.members)
+    start(access, who)
+    alone, scored = predict(access, data), predict(access, data, data | {"test": test})
+    assert scored["train"].logits.tobytes() == alone["train"].logits.tobytes()
+    assert scored["test"].logits[:, :10].tobytes() == alone["test"].logits.tobytes()
+    assert (scored["test"].x is test.x, scored["test"].y is test.y) == (True, True)
+    np.testing.assert_allclose(scored["test"].logits, access.logits(test.x), rtol=1e-4, atol=1e-5)
