@@ -74,7 +74,7 @@ class JaxDrawing(nnx.Module):
             case "python":
                 x = x * random.random()
             case "clock":
-                x = x * time.perf_counter()
+                x = x * (time.perf_counter_ns() % 1_000_003)
             case "fixed key":
                 x = x * jax.random.bernoulli(jax.random.key(0), 0.5, x.shape)
         return self.head(x.reshape(len(x), -1))[:, 0] * self.scale
