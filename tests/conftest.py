@@ -1,5 +1,6 @@
 """What every test shares: one thread for torch, no W&B, the program as a process, small data."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -78,3 +79,19 @@ def opened():
         return access
 
     return open_population
+
+
+@pytest.fixture(scope="session")
+def plain():
+    """Return a function that gives a record with bytes for arrays, which == can compare."""
+
+    def plainly(value):
+        if dataclasses.is_dataclass(value):
+            return {field.name: plainly(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        if isinstance(value, dict):
+            return {name: plainly(item) for name, item in value.items()}
+        if isinstance(value, tuple | list):
+            return [plainly(item) for item in value]
+        return (value.shape, value.dtype, value.tobytes()) if isinstance(value, np.ndarray) else value
+
+    return plainly

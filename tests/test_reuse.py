@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from coretx import provenance, reuse
@@ -155,7 +154,7 @@ def test_code_that_shows_or_keeps_leaves_cells_alone(module, tmp_path, capsys, m
 
 
 @pytest.mark.parametrize("engine", ["jax", "torch"])
-def test_cell_of_other_code_for_scores_is_scored_again_from_its_weights(engine, tmp_path, capsys, monkeypatch):
+def test_cell_of_other_code_for_scores_is_scored_again_from_its_weights(engine, tmp_path, capsys, monkeypatch, plain):
     arguments = ("--backend", engine, "--models", "self_attention", "--tasks", "has_all_tokens", "--eval-lengths", "6")
     arguments = (*arguments, "--members", "2", "--learning-rates", "0.5x", "1x")
     assert run(tmp_path, *arguments) == 0
@@ -177,17 +176,6 @@ def test_cell_of_other_code_for_scores_is_scored_again_from_its_weights(engine, 
     capsys.readouterr()
     assert run(tmp_path, *arguments, "--reuse") == 0
     assert capsys.readouterr().out.count(": reused") == 2
-
-
-def plain(value):
-    """Return the record with bytes for arrays, which == can compare."""
-    if dataclasses.is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, dict):
-        return {name: plain(item) for name, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
-    return (value.shape, value.dtype, value.tobytes()) if isinstance(value, np.ndarray) else value
 
 
 def test_scores_that_other_code_gave_are_replaced(tmp_path, monkeypatch):

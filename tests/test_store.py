@@ -83,17 +83,6 @@ def result():
     )
 
 
-def plain(value):
-    """Return the record with bytes for arrays, which == can compare."""
-    if dataclasses.is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, dict):
-        return {name: plain(item) for name, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
-    return (value.shape, value.dtype, value.tobytes()) if isinstance(value, np.ndarray) else value
-
-
 def test_arrays_in_another_memory_order_come_back_as_they_were(result, tmp_path):
     split = result.predictions["test"]
     turned = dataclasses.replace(split, logits=np.asfortranarray(split.logits), x=np.asfortranarray(split.x))
@@ -155,7 +144,7 @@ def test_intervals_stand_beside_the_scores(result, tmp_path):
                 assert (tuple(stored["members"]), tuple(stored["rows"])) == (summary.members, summary.rows)
 
 
-def test_loaded_result_equals_the_saved_one(result, tmp_path):
+def test_loaded_result_equals_the_saved_one(result, tmp_path, plain):
     assert plain(load_result(save_result(result, tmp_path))) == plain(result)
 
 

@@ -36,7 +36,12 @@ def question(result: ModelResult, task: Task) -> list[dict[str, Any]]:
 def side_used_up(result: ModelResult) -> bool:
     """Tell whether train is a disjoint side of the task's space that has no more rows to give."""
     counts = result.counts.get("train")
-    return result.config.split == "disjoint" and counts is not None and sum(counts.rows) < result.config.n_samples
+    return used_up(result.config.split, None if counts is None else sum(counts.rows), result.config.n_samples)
+
+
+def used_up(protocol: str, train_rows: int | None, n_samples: int) -> bool:
+    """Tell whether train has fewer rows than the n_samples that were asked for, on a side of its own."""
+    return protocol == "disjoint" and train_rows is not None and train_rows < n_samples
 
 
 def below_chance(chance: float, used_up: bool) -> str:

@@ -9,7 +9,7 @@ from coretx.reports.column_foot import draw_of
 from coretx.reports.configurations import Configuration
 from coretx.reports.footing import Reached
 from coretx.reports.formatting import alike, between, counted, decimal, percent
-from coretx.reports.glance import below_chance
+from coretx.reports.glance import below_chance, used_up
 
 HasPage = Callable[[BenchmarkRow], bool]
 
@@ -143,8 +143,7 @@ def _below(row: BenchmarkRow, train: BenchmarkRow | None, chance: float | None) 
     ends = [end for end in (row.accuracy_high, row.accuracy_rows_high) if end is not None]
     if chance is None or not ends or max(ends) >= chance:
         return ""
-    used_up = train is not None and train.rows is not None and train.rows < train.n_samples
-    return below_chance(chance, row.protocol == "disjoint" and used_up)
+    return below_chance(chance, used_up(row.protocol, None if train is None else train.rows, row.n_samples))
 
 
 def _average(scores: Sequence[Score]) -> Score:
