@@ -16,15 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coretx import ModelSpec, Results, RunConfig, run
-from coretx.durable import write_text
 from coretx.errors import OutputError, UsageError
-from coretx.intervals import summaries
 from coretx.models.registry import build_models
-from coretx.reports.csv_table import CsvTable
-from coretx.reports.figures import accuracy_by_size, to_file
-from coretx.results import ModelResult
-from coretx.splits import draw_splits
+from coretx.records.csv_tables import CsvTable
+from coretx.records.durable import write_text
+from coretx.records.results import ModelResult
+from coretx.reports.figures.plots import accuracy_by_size, to_file
 from coretx.tasks.registry import get_task
+from coretx.tasks.splits import draw_splits
 
 TASKS = ("single_digit_sum", "single_digit_sum_swapped", "two_digit_sum", "multi_digit_sum")
 MODELS = ("mlp", "self_attention", "multilayer_transformer")
@@ -152,7 +151,7 @@ def chosen_points(results: Results, models: Sequence[str]) -> list[Point]:
 def point(result: ModelResult) -> Point:
     """Return what is published of a cell."""
     config, scores = result.config, result.scores
-    rows, best = summaries(result, "test")["accuracy"].rows, result.best_epoch
+    rows, best = result.summaries("test")["accuracy"].rows, result.best_epoch
     assert rows is not None, "a score on rows has an interval over rows"
     assert best is not None, "a disjoint draw has validation"
     batch = config.batch_size

@@ -23,13 +23,13 @@ from typing import Any
 
 import tyro
 
-from coretx.backend import Backend, load_backend
-from coretx.data import LONGEST_CHUNK, Dataset, prepare_data
-from coretx.machine import cores
 from coretx.models.registry import build_models
 from coretx.models.spec import InputShape, ModelSpec
 from coretx.tasks.registry import TASKS, get_task
-from coretx.training import Population, start, train_chunk
+from coretx.tasks.sampling import Dataset, prepare_data
+from coretx.training.backend import Backend, cores, load_backend
+from coretx.training.batches import LONGEST_CHUNK
+from coretx.training.loop import Population, start, train_chunk
 
 RESULT = Path(__file__).parents[1] / "jaxtx" / "strategies.json"
 TASK = "single_digit_sum"

@@ -25,19 +25,20 @@ from pathlib import Path
 
 import numpy as np
 
-from coretx.cells import train_cells
 from coretx.config import RunConfig
-from coretx.data import Dataset
 from coretx.errors import OutputError, UsageError
-from coretx.grid import grid_points
 from coretx.models.recipes import ORIGINAL
 from coretx.models.spec import Optimizer
-from coretx.plan import make_plan
-from coretx.planned import Cell
-from coretx.reports.csv_table import CsvTable
-from coretx.results import CellConfig, EpochRecord, ModelResult
-from coretx.splits import assert_disjoint, draw_splits
-from coretx.workers import SideBySide
+from coretx.records.cell_config import CellConfig
+from coretx.records.csv_tables import CsvTable
+from coretx.records.results import ModelResult
+from coretx.running.plan import Cell, make_plan
+from coretx.running.train_cell import train_cells
+from coretx.running.workers import SideBySide
+from coretx.tasks.sampling import Dataset
+from coretx.tasks.splits import assert_disjoint, draw_splits
+from coretx.training.grid import grid_points
+from coretx.training.loop import EpochRecord
 
 LEARNING_RATES = ("1x", "3x", "0.333x", "0.111x", "0.037x")
 """Multiples of the original's rates in steps of three, the same for every rung; the original's own comes first."""

@@ -1,7 +1,7 @@
 """How often verdicts are right, wrong and unclear where the truth is known: `python -m benchmarks.verdicts`.
 
 With `--write docs/verdicts.md` the report goes between the markers of that page. Ladders of seven rungs are drawn, with
-members and rows; the statistics are those of `coretx.comparisons`, for many ladders at once.
+members and rows; the statistics are those of `coretx.evaluation.paired_test`, for many ladders at once.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import stdtrit
 
-from coretx.comparisons import FEWEST_MEMBERS, LEVEL, MARGIN
+from coretx.evaluation.paired_test import FEWEST_MEMBERS, LEVEL, MARGIN
 
 START, END = "<!--simulation-->", "<!--/simulation-->"
 MEMBERS = (1, 2, 3, 5, 8)
@@ -92,7 +92,7 @@ def answers(
 
 
 def parts(sums: Sums, rows: int, null: float, recipe: bool) -> list[tuple[np.ndarray, int]]:
-    """Return `runs_parts` or `recipe_parts` of `coretx.comparisons`, for all ladders."""
+    """Return `runs_parts` or `recipe_parts` of `coretx.evaluation.paired_test`, for all ladders."""
     members, mean = sums.each.shape[2], sums.each.mean(axis=2)
     square = sums.between / rows - 2 * null * mean + null**2
     floor = abs(null) * (1 - abs(null))

@@ -4,9 +4,9 @@ What a plugin needs is here: `Task`, `ModelSpec`, `Optimizer`, `InputShape`; and
 `run`, `load_results`.
 """
 
+from coretx.api import Results, load_results, run
 from coretx.config import RunConfig
 from coretx.models.spec import InputShape, ModelSpec, Optimizer
-from coretx.notebook import Results, load_results, run
 from coretx.tasks.base import Task
 from coretx.version import __version__
 

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import tyro
 
 from coretx.config import RunConfig
+from coretx.display.progress import PlainLines
 from coretx.errors import OutputError, UsageError, choices
-from coretx.plan import make_plan
-from coretx.plugins import Catalogue, load_catalogue
-from coretx.progress import PlainLines
+from coretx.running.plan import make_plan
+from coretx.running.plugins import Catalogue, load_catalogue
 from coretx.version import __version__
 
 
@@ -93,11 +93,11 @@ def act(arguments: Arguments) -> int:
         return 0
     # Two late imports, since they bring matplotlib and jinja2: a usage error must not wait for what it does not need.
     if arguments.rebuild_reports:
-        from coretx.rebuild import rebuild_reports
+        from coretx.running.rebuild import rebuild_reports
 
         return rebuild_reports(arguments.run.out, load_catalogue(arguments.run.plugin), PlainLines(sys.stdout).line)
     plan = make_plan(arguments.run)
-    from coretx.experiment import execute
+    from coretx.running.experiment import execute
 
     with rare_collections():
         return execute(plan).exit_code

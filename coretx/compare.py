@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from coretx import durable
-from coretx.backend import ENGINES
+from coretx.api import load_results
 from coretx.errors import OutputError, UsageError, choices
-from coretx.notebook import load_results
-from coretx.plugins import load_catalogue
-from coretx.results import ModelResult
+from coretx.records import durable
+from coretx.records.results import ModelResult
+from coretx.running.plugins import load_catalogue
+from coretx.training.backend import ENGINES
 
 COMMIT = re.compile(r"[0-9a-f]{4,40}(-dirty)?")
 
@@ -41,8 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def compare(first: str, second: str, out: Path, page: Path, plugins: Sequence[Path] = ()) -> Path:
     """Compare two runs, write the page and return its path; UsageError for runs that cannot be compared."""
-    from coretx.reports.comparison_page import render_comparison  # late: it brings jinja2
-    from coretx.reports.run_comparison import compare_cells
+    from coretx.reports.pages.comparison_page import render_comparison  # late: it brings jinja2
+    from coretx.reports.pages.run_comparison import compare_cells
 
     if page.is_dir() or page.suffix != ".html":
         raise UsageError(f"--page must name a file that ends in .html, got {page}: choose another")
@@ -93,8 +93,8 @@ def _same(folder: Path, other: Path) -> bool:
 
 def _links(folder: Path, page: Path) -> Callable[[ModelResult], str | None]:
     """Return a function that gives the address of a cell's page as seen from the comparison's."""
-    from coretx.reports.benchmark_csv import rows
     from coretx.reports.publish import has_page, page_path
+    from coretx.reports.tables.benchmark import rows
 
     def link(result: ModelResult) -> str | None:
         row = next(iter(rows(result)), None)

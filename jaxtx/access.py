@@ -11,9 +11,10 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Float, Int
 
-from coretx.backend import SECTIONS, State, complete_state
-from coretx.data import Dataset, epochs_per_chunk
 from coretx.models.spec import InputShape, ModelSpec
+from coretx.tasks.sampling import Dataset
+from coretx.training.backend import SECTIONS, State, complete_state
+from coretx.training.batches import epochs_per_chunk
 from jaxtx.blocks import stretch_epochs
 from jaxtx.kept import Shelf
 from jaxtx.lanes import Chunk, Lane, run_lanes
@@ -26,7 +27,7 @@ from jaxtx.settings import JaxCache
 
 
 class JaxAccess:
-    """R members of one model (see coretx.backend.ModelAccess): one lane for all if they are stacked, else one each."""
+    """R members of one model (see `ModelAccess`): one lane for all if they are stacked, else one each."""
 
     def __init__(
         self,

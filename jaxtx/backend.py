@@ -15,12 +15,11 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Float
 
-from coretx.backend import drawing_model
 from coretx.config import DEFAULT_OPTIONS, EngineOptions, MeshShape
 from coretx.errors import UsageError, choices
-from coretx.generators import put_back
-from coretx.machine import cores
 from coretx.models.spec import InputShape, ModelSpec
+from coretx.seeds import put_back
+from coretx.training.backend import cores, drawing_model
 from jaxtx.access import JaxAccess
 from jaxtx.devices import DevicePool
 from jaxtx.kept import Shelf, open_shelf
@@ -33,7 +32,7 @@ PluginModels = Sequence[Callable[[], Mapping[type, Any]]]
 
 
 class JaxBackend:
-    """Flax NNX models on jax devices of one kind. See coretx.backend.Backend."""
+    """Flax NNX models on jax devices of one kind. See coretx.training.backend.Backend."""
 
     name = "jax"
 

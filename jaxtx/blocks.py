@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from coretx.data import rows_per_block
+from coretx.training.batches import rows_per_block
 from jaxtx.parameters import Layout, note_shapes
 
 MEASURED_AT_ONCE, TRAINED_AT_ONCE = 2**22, 2**20

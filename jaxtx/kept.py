@@ -25,7 +25,7 @@ from typing import Any
 import jax
 from jax.experimental.serialize_executable import deserialize_and_load, serialize
 
-from coretx.machine import cores
+from coretx.training.backend import cores
 from jaxtx.fingerprint import PACKAGES
 
 LIMIT = 2**30

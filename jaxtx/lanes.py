@@ -13,8 +13,8 @@ from typing import NamedTuple
 import jax
 from jaxtyping import Array, Int
 
-from coretx.machine import cores
-from coretx.once import once
+from coretx.training.backend import cores
+from coretx.training.threadsafe_cache import once
 from jaxtx.members import Best, Carry, Path, Rows, Schedule
 from jaxtx.optimizer import Adam
 

@@ -8,7 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from coretx.models.positions import sinusoids
-from jaxtx import gradients
+from jaxtx import kernels
 
 Note = Callable[[str, Array], None]
 """Called with the name and the value of every intermediate that a forward pass wants to show."""
@@ -33,7 +33,7 @@ def scaled_dot_product(
     logits = jnp.einsum("bqhd,bkhd->bhqk", query / key.shape[-1] ** 0.5, key)
     note("attention.logits", logits)
     note("attention.weights", jax.nn.softmax(logits, axis=-1))
-    return gradients.mix(logits, value)
+    return kernels.mix(logits, value)
 
 
 class Linear(nnx.Module):
@@ -48,7 +48,7 @@ class Linear(nnx.Module):
 
     def __call__(self, x: Float[Array, "batch time width"]) -> Float[Array, "batch time out"]:
         """Return the product for every step."""
-        return gradients.linear(x, self.kernel[...], self.bias[...])
+        return kernels.linear(x, self.kernel[...], self.bias[...])
 
 
 class LayerNorm(nnx.Module):
@@ -60,7 +60,7 @@ class LayerNorm(nnx.Module):
 
     def __call__(self, x: Float[Array, "batch time width"]) -> Float[Array, "batch time width"]:
         """Return every step normalised."""
-        return gradients.layer_norm(x, self.scale[...], self.bias[...])
+        return kernels.layer_norm(x, self.scale[...], self.bias[...])
 
 
 class Attention(nnx.Module):

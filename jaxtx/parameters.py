@@ -17,10 +17,10 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from coretx.backend import drawing_model
 from coretx.errors import UsageError
-from coretx.generators import no_draws
 from coretx.models.spec import InputShape
+from coretx.seeds import no_draws
+from coretx.training.backend import drawing_model
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
 
 from coretx.models.spec import InputShape
-from coretx.once import once
+from coretx.training.threadsafe_cache import once
 from jaxtx.blocks import brief, gradient_in_blocks, in_blocks, join, pool, rows_measured, rows_trained, stretch_epochs
 from jaxtx.compilation import Once, Program
-from jaxtx.gradients import cross_entropy
 from jaxtx.kept import Shelf
+from jaxtx.kernels import cross_entropy
 from jaxtx.members import TRAINED, Best, Carry, Path, Rows, Schedule, keep_better, noted, quantities
 from jaxtx.optimizer import Adam
 from jaxtx.parameters import Layout, attention_names, forward, layout

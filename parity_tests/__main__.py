@@ -9,14 +9,14 @@ from typing import Literal
 
 import tyro
 
-from coretx import provenance
-from coretx.backend import Backend
-from coretx.cell_config import flat, without
 from coretx.errors import OutputError, UsageError
 from coretx.models.spec import ModelSpec
-from coretx.plugins import load_catalogue
+from coretx.records import provenance
+from coretx.records.cell_config import flat, without
+from coretx.running.plugins import load_catalogue
 from coretx.tasks.base import Task
 from coretx.tasks.registry import get_task
+from coretx.training.backend import Backend
 from parity_tests import certificate, trajectory
 from parity_tests.cases import ENGINES, Case, lasting, load_engines, short
 from parity_tests.certificate import Certificate, Finding, Trial

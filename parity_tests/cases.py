@@ -7,12 +7,13 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float, Int
 
-from coretx.backend import Backend, ModelAccess, load_backend
-from coretx.data import Dataset, batch_order, prepare_data
 from coretx.models.spec import InputShape, ModelSpec
-from coretx.plugins import Catalogue
+from coretx.running.plugins import Catalogue
 from coretx.tasks.base import Task
-from coretx.training import Population, learning_rates, start
+from coretx.tasks.sampling import Dataset, prepare_data
+from coretx.training.backend import Backend, ModelAccess, load_backend
+from coretx.training.batches import batch_order
+from coretx.training.loop import Population, learning_rates, start
 from parity_tests.bounds import STEADY
 
 ENGINES = ("jax", "torch")

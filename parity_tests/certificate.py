@@ -9,12 +9,12 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from coretx import durable
-from coretx.reports import figure_style
-from coretx.reports.figure_style import COLOUR
-from coretx.reports.figures import to_svg
-from coretx.reports.plots import LISTED, Plot, Table
-from coretx.reports.templating import POLICY, STYLE, make_environment
+from coretx.records import durable
+from coretx.reports.figures import style as figure_style
+from coretx.reports.figures.plots import to_svg
+from coretx.reports.figures.style import COLOUR
+from coretx.reports.pages.model_figures import LISTED, Plot, Table
+from coretx.reports.pages.templating import POLICY, STYLE, make_environment
 from parity_tests.bounds import ALLOWED_ENVELOPES, ENVELOPE_END, ROUND_OFF, TANH_ULPS
 from parity_tests.differences import Difference, plain_name
 from parity_tests.trajectory import Verdict

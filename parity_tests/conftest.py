@@ -2,9 +2,9 @@
 
 import pytest
 
-from coretx.backend import Backend
 from coretx.models.registry import build_models
-from coretx.plugins import Catalogue, load_catalogue
+from coretx.running.plugins import Catalogue, load_catalogue
+from coretx.training.backend import Backend
 from parity_tests.cases import ENGINES, ONE_TASK_PER_SHAPE, Case, load_engines, short
 
 MODELS = tuple(spec.name for spec in build_models())

@@ -1,7 +1,7 @@
 """The lists of faults: those that must be found, each in one engine alone, and 4 that cannot be."""
 
-from coretx.backend import Manifest
 from coretx.models.spec import ModelSpec
+from coretx.training.backend import Manifest
 from parity_tests.mutants import (
     Mutant,
     decays,
@@ -151,7 +151,7 @@ def mutants_of(spec: ModelSpec, manifest: Manifest) -> tuple[Mutant, ...]:
 
 FIRST_RATE = "schedule.learning_rate[epoch]", "schedule.learning_rate[0]"
 FIRST_MEMBERS = "np.repeat({}[:1], len(rows), axis=0)"
-J_ACCESS, T_ACCESS, TRAINING = "jaxtx.access:JaxAccess.", "torchtx.access:TorchAccess.", "coretx.training:"
+J_ACCESS, T_ACCESS, TRAINING = "jaxtx.access:JaxAccess.", "torchtx.access:TorchAccess.", "coretx.training.loop:"
 
 MEMBER_MUTANTS = {
     "vmap": (

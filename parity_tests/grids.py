@@ -7,10 +7,12 @@ from itertools import product
 
 import numpy as np
 
-from coretx.backend import Backend, ModelAccess
-from coretx.data import Dataset, batch_order
+from coretx.evaluation.scores import predict
 from coretx.models.spec import Optimizer
-from coretx.training import Population, epoch_metrics, learning_rates, predict, start, take_best, train_chunk
+from coretx.tasks.sampling import Dataset
+from coretx.training.backend import Backend, ModelAccess
+from coretx.training.batches import batch_order
+from coretx.training.loop import Population, epoch_metrics, learning_rates, start, take_best, train_chunk
 from parity_tests.cases import Case
 from parity_tests.differences import Difference, relative_gap, size
 from parity_tests.populations import member_of

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from coretx.backend import Backend
+from coretx.training.backend import Backend
 from parity_tests.bounds import FORWARD, ROUND_OFF
 from parity_tests.cases import ENGINES, Case, parameters
 from parity_tests.differences import Difference, first_gap

@@ -18,9 +18,9 @@ from unittest.mock import patch
 
 import numpy as np
 
-from coretx.backend import Manifest
-from coretx.data import Dataset
 from coretx.models.spec import ModelSpec
+from coretx.tasks.sampling import Dataset
+from coretx.training.backend import Manifest
 from parity_tests.cases import Case, Steps
 
 Edit = tuple[str, str, str]

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coretx.backend import Backend, ModelAccess
-from coretx.training import History, epoch_metrics, start, train_chunk
+from coretx.training.backend import Backend, ModelAccess
+from coretx.training.loop import History, epoch_metrics, start, train_chunk
 from parity_tests.cases import Case, parameters, with_parameters
 from parity_tests.differences import largest_gap
 from parity_tests.trajectory import Runner, Verdict, compare_runners, runner

@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from coretx.backend import Backend
-from jaxtx import gradients
+from coretx.training.backend import Backend
+from jaxtx import kernels
 from parity_tests.bounds import TANH_ULPS
 
 
@@ -43,7 +43,7 @@ def rough(model_class: type) -> type:
     """Return the model with tanh rougher wherever its forward pass calls it: XLA's, or the engine's own."""
 
     def forward(self: Any, *args: Any) -> Any:
-        with patch.object(jnp, "tanh", rough_tanh), patch.object(gradients, "tanh", rough_tanh):
+        with patch.object(jnp, "tanh", rough_tanh), patch.object(kernels, "tanh", rough_tanh):
             return model_class.__call__(self, *args)
 
     return type(f"Rough{model_class.__name__}", (model_class,), {"__call__": forward})

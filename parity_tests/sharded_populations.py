@@ -6,8 +6,8 @@ A process decides once how many CPU devices it has, and all other tests are to s
 import jax
 import pytest
 
-from coretx.backend import load_backend
 from coretx.config import EngineOptions, MeshShape
+from coretx.training.backend import load_backend
 from parity_tests.bounds import MEMBER
 from parity_tests.cases import steady
 from parity_tests.conftest import some

@@ -18,17 +18,17 @@ import tyro
 from jaxtyping import Float
 from scipy import stats
 
-from coretx import durable, provenance
-from coretx.backend import Backend
-from coretx.data import prepare_data
 from coretx.errors import OutputError, UsageError
-from coretx.metrics import score
+from coretx.evaluation.scores import predict, score
 from coretx.models.spec import InputShape, ModelSpec
-from coretx.plan import with_epochs
-from coretx.plugins import load_catalogue
+from coretx.records import durable, provenance
+from coretx.running.plan import with_epochs
+from coretx.running.plugins import load_catalogue
 from coretx.tasks.base import Task
 from coretx.tasks.registry import get_task
-from coretx.training import Population, first_divergence, predict, start, train
+from coretx.tasks.sampling import prepare_data
+from coretx.training.backend import Backend
+from coretx.training.loop import Population, first_divergence, start, train
 from parity_tests.bounds import ALPHA, MARGIN, NEAR_CHANCE, SATURATED
 from parity_tests.cases import ENGINES, load_engines
 

@@ -8,11 +8,11 @@ from html import unescape
 import numpy as np
 import pytest
 
-from coretx import experiment
 from coretx.config import RunConfig
-from coretx.metrics import split_scores
-from coretx.results import SPLITS
-from coretx.store import load_result
+from coretx.evaluation.scores import split_scores
+from coretx.records.store import load_result
+from coretx.running import experiment
+from coretx.tasks.splits import SPLITS
 from parity_tests import referee
 from parity_tests.bounds import EVALUATION, NEAR_ZERO, OWN_SCORES, WALKED_SCORES
 from parity_tests.cases import ENGINES

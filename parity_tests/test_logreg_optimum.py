@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from coretx.metrics import cross_entropy
+from coretx.evaluation.scores import cross_entropy
 from parity_tests.bounds import OPTIMUM
 from parity_tests.cases import Case, Steps, train_steps
 

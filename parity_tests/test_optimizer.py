@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from coretx.backend import SECTIONS
 from coretx.models.spec import Optimizer
-from coretx.training import learning_rates, train
+from coretx.training.backend import SECTIONS
+from coretx.training.loop import learning_rates, train
 from parity_tests import referee
 from parity_tests.bounds import OPTIMIZER
 from parity_tests.cases import train_steps

@@ -3,7 +3,7 @@
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from coretx.training import train_chunk
+from coretx.training.loop import train_chunk
 from parity_tests.bounds import RESUME
 from parity_tests.cases import ENGINES, Case, lasting, steady, train_steps
 from parity_tests.differences import first_gap, largest_gap

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from coretx.backend import SECTIONS
-from coretx.metrics import probabilities
+from coretx.evaluation.scores import probabilities
+from coretx.training.backend import SECTIONS
 from parity_tests import referee
 from parity_tests.bounds import CHUNK, ROUND_OFF
 from parity_tests.cases import Case, short

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from coretx.data import Dataset
-from coretx.metrics import split_scores
-from coretx.training import epoch_metrics, first_divergence
+from coretx.evaluation.scores import split_scores
+from coretx.tasks.sampling import Dataset
+from coretx.training.loop import epoch_metrics, first_divergence
 from parity_tests.cases import parameters, with_parameters
 from parity_tests.faults import TIE_MUTANTS
 from parity_tests.mutants import planted

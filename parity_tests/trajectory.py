@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from coretx.backend import SECTIONS, Backend, ModelAccess
-from coretx.data import Dataset
+from coretx.tasks.sampling import Dataset
+from coretx.training.backend import SECTIONS, Backend, ModelAccess
 from parity_tests.bounds import ALLOWED_ENVELOPES, COPIES, ENVELOPE_END, NO_GRADIENT, PARTED, ROUND_OFF
 from parity_tests.cases import Case, Steps, nudged, train_steps
 from parity_tests.differences import Difference, gap, size

@@ -10,11 +10,11 @@ import hypothesis
 import numpy as np
 import pytest
 
-from coretx.backend import ENGINES, Backend, ModelAccess, load_backend
-from coretx.data import Dataset
 from coretx.models.registry import build_models
 from coretx.models.spec import InputShape
-from coretx.training import Population, start
+from coretx.tasks.sampling import Dataset
+from coretx.training.backend import ENGINES, Backend, ModelAccess, load_backend
+from coretx.training.loop import Population, start
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -10,10 +10,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("coretx", "jaxtx", "torchtx")
 ENGINE_MODELS = sorted(path.name for path in (ROOT / "jaxtx" / "models").glob("*.py"))
-SOURCES = sorted(path.relative_to(ROOT).as_posix() for folder in PACKAGES for path in (ROOT / folder).rglob("*.py"))
 HEAVY = ("jax", "flax", "optax", "torch", "sklearn", "matplotlib", "wandb", "rich", "jinja2")
-MOST_LINES = 300
-ONE_ENGINE = {"parameters.py", "compilation.py", "placement.py", "lanes.py", "optimizer.py", "gradients.py"} | {
+ONE_ENGINE = {"parameters.py", "compilation.py", "placement.py", "lanes.py", "optimizer.py", "kernels.py"} | {
     "kept.py",
     "fingerprint.py",
     "devices.py",
@@ -79,12 +77,7 @@ def test_engines_note_the_same_intermediates(name):
     assert notes("jaxtx", name) == notes("torchtx", name)
 
 
-@pytest.mark.parametrize("path", SOURCES)
-def test_file_is_one_idea(path):
-    assert len((ROOT / path).read_text().splitlines()) <= MOST_LINES
-
-
-@pytest.mark.parametrize("module", ["coretx", "coretx.cli", "coretx.plan", "coretx.training"])
+@pytest.mark.parametrize("module", ["coretx", "coretx.cli", "coretx.running.plan", "coretx.training.loop"])
 def test_import_is_light(module):
     """Help and usage errors must not wait for an engine, scikit-learn or matplotlib."""
     assert imported(module) == []

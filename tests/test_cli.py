@@ -6,8 +6,8 @@ import re
 import pytest
 
 from coretx.cli import main
-from coretx.experiment import Outcome
 from coretx.models.registry import build_models
+from coretx.running.experiment import Outcome
 from coretx.tasks.registry import TASKS
 from coretx.version import __version__
 
@@ -187,7 +187,7 @@ def test_collections_are_rare_while_a_run_lasts_and_as_before_after_it(monkeypat
             raise KeyboardInterrupt
         return Outcome()
 
-    monkeypatch.setattr("coretx.experiment.execute", execute)
+    monkeypatch.setattr("coretx.running.experiment.execute", execute)
     code = main(["--backend", "torch", "--out", str(tmp_path)])
     assert code == (130 if interrupted else 0)
     assert during == [(100_000, *before[1:])]

@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from coretx.backend import SECTIONS, State, complete_state
-from coretx.data import Dataset
 from coretx.errors import UsageError
 from coretx.models.spec import InputShape, ModelSpec
+from coretx.tasks.sampling import Dataset
+from coretx.training.backend import SECTIONS, State, complete_state
 from torchtx.blocks import in_blocks, join
 from torchtx.members import Member, Rows, Schedule
 from torchtx.programs import explain, forward, gradients, input_gradients, train_chunk
@@ -22,7 +22,7 @@ from torchtx.settings import own_settings
 
 
 class TorchAccess:
-    """R members of one model (see coretx.backend.ModelAccess), one after the other."""
+    """R members of one model (see coretx.training.backend.ModelAccess), one after the other."""
 
     def __init__(
         self,

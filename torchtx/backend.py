@@ -10,8 +10,8 @@ from jaxtyping import Float
 
 from coretx.config import EngineOptions
 from coretx.errors import UsageError
-from coretx.generators import put_back
 from coretx.models.spec import InputShape, ModelSpec
+from coretx.seeds import put_back
 from torchtx.access import TorchAccess, manifest
 from torchtx.models.registry import MODELS
 from torchtx.randomness import refuse_draws
@@ -21,7 +21,7 @@ PluginModels = Sequence[Callable[[], Mapping[type, Any]]]
 
 
 class TorchBackend:
-    """The PyTorch reference on one device. See coretx.backend.Backend."""
+    """The PyTorch reference on one device. See coretx.training.backend.Backend."""
 
     name = "torch"
 

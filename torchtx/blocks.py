@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from coretx.data import rows_per_block
+from coretx.training.batches import rows_per_block
 
 
 def in_blocks(

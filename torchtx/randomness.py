@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from coretx.backend import drawing_model
 from coretx.errors import UsageError
-from coretx.generators import no_draws
+from coretx.seeds import no_draws
+from coretx.training.backend import drawing_model
 
 
 def refuse_draws(model: nn.Module, twin: nn.Module, x: Float[Tensor, "n time feature"]) -> None:

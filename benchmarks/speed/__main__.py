@@ -19,8 +19,8 @@ from benchmarks.speed.rounds import Measurement, measure
 from benchmarks.speed.scaling import AXES, measure_scaling
 from benchmarks.speed.work import CHUNK_EPOCHS
 from coretx.errors import OutputError, UsageError, choices
-from coretx.machine import cores
 from coretx.models.registry import build_models
+from coretx.training.backend import cores
 
 GPU_MEMBERS = (1, 4, 16, 64, 256, 1024)
 QUIET = 0.25

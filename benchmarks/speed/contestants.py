@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from benchmarks.speed.work import Work
-from coretx.backend import Backend, ModelAccess, load_backend
 from coretx.errors import UsageError, choices
+from coretx.training.backend import Backend, ModelAccess, load_backend
 
 CONTESTANTS: Mapping[str, str] = {
     "jax": "this project's JAX engine",

@@ -111,7 +111,7 @@ def children_seconds() -> float:
 def engine(device: str) -> dict[str, Any]:
     """Return the device's name and how many cells of a member the engine trains at once, asked in a process apart."""
     asked = "{'device_name': engine.device_name, 'side_by_side': engine.side_by_side(1)}"
-    code = f"import json; from coretx.backend import load_backend; engine = load_backend('jax', {device!r})"
+    code = f"import json; from coretx.training.backend import load_backend; engine = load_backend('jax', {device!r})"
     return json.loads(printed(f"{code}; print(json.dumps({asked}))"))
 
 

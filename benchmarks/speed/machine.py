@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from coretx import provenance
-from coretx.machine import cores
+from coretx.records import provenance
+from coretx.training.backend import cores
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "torch", "numpy")
 

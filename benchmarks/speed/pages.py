@@ -10,9 +10,9 @@ from benchmarks.speed.derived import against, find
 from benchmarks.speed.ladder import ladder_report
 from benchmarks.speed.report import Run, speed_report
 from benchmarks.speed.scaling import GROWTH_WANTED, costs, scaling_report
-from coretx import durable
 from coretx.errors import UsageError
-from coretx.reports import figures
+from coretx.records import durable
+from coretx.reports.figures import plots as figures
 
 BEGIN, END = "<!-- speed -->", "<!-- end of speed -->"
 """Between these lines of the page stands all that is written here."""

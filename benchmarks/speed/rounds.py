@@ -14,7 +14,7 @@ from benchmarks.speed.contestants import MANY, OPTIMIZERS, Setting
 from benchmarks.speed.operations import count
 from benchmarks.speed.processes import CannotRun, Process, request
 from benchmarks.speed.work import Work
-from coretx.machine import cores
+from coretx.training.backend import cores
 
 Say = Callable[[str], None]
 Begin = Callable[[], "Entry"]

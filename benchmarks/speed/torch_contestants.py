@@ -11,9 +11,9 @@ from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 from torch.nn import functional
 
 import torchtx.programs
-from coretx.backend import ModelAccess, State
-from coretx.data import Dataset
 from coretx.models.spec import InputShape, ModelSpec
+from coretx.tasks.sampling import Dataset
+from coretx.training.backend import ModelAccess, State
 from torchtx.access import manifest, stacked
 from torchtx.models.registry import MODELS
 from torchtx.programs import loss_and_correct, split_sums

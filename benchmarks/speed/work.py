@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from coretx.backend import ModelAccess
-from coretx.data import Dataset, prepare_data
 from coretx.errors import UsageError
 from coretx.models.registry import build_models
 from coretx.models.spec import InputShape, ModelSpec
 from coretx.seeds import stream
-from coretx.splits import Protocol, draw_splits
 from coretx.tasks.registry import get_task
-from coretx.training import ChunkPlan, History, Population, one_ahead, plan_chunk, start, train_plan
+from coretx.tasks.sampling import Dataset, prepare_data
+from coretx.tasks.splits import Protocol, draw_splits
+from coretx.training.backend import ModelAccess
+from coretx.training.loop import ChunkPlan, History, Population, one_ahead, plan_chunk, start, train_plan
 
 CHUNK_EPOCHS = 25
-"""Epochs in one call of an engine, as coretx.training chunks the ladder."""
+"""Epochs in one call of an engine, as coretx.training.loop chunks the ladder."""
 
 RATE_SCALE = 0.1
 """The ladder's learning rates are multiplied by this, for every contestant.
@@ -108,7 +108,7 @@ def plans(work: Work, rows: int, passes: int) -> Iterator[ChunkPlan]:
 
 
 def train(access: ModelAccess, data: Mapping[str, Dataset], plan: ChunkPlan) -> History:
-    """Train one chunk from the first epoch on, as coretx.training does."""
+    """Train one chunk from the first epoch on, as coretx.training.loop does."""
     evaluate = {name: split for name, split in data.items() if name != "train"}
     return train_plan(access, data["train"], evaluate, plan)
 

@@ -20,9 +20,8 @@ import numpy as np
 from benchmarks.speed.comparison import difference
 from benchmarks.speed.contestants import Setting, open_contestant
 from benchmarks.speed.work import Work, begin, losses, plans, train
-from coretx.backend import load_backend
-from coretx.machine import cores
-from coretx.training import History, first_divergence
+from coretx.training.backend import cores, load_backend
+from coretx.training.loop import History, first_divergence
 
 SAMPLE_SECONDS = 0.4
 """A sample repeats its chunk until the passes fill this time."""

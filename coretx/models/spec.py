@@ -10,8 +10,17 @@ import numpy as np
 from coretx.errors import UsageError, choices
 from coretx.models.init import xavier_uniform
 from coretx.models.plain import at_default, check_initializer, check_plain, plain, plain_initializer
-from coretx.results import VIEWS
 from coretx.tasks.base import check_name
+
+VIEWS = {
+    "full": "everything",
+    "linear": "a weighted sum of all features",
+    "additive": "a sum of what each step contributes",
+    "order-blind": "the steps without their order",
+    "answer-only": "the answer alone",
+    "majority": "nothing",
+}
+"""What a model or rule of each view answers by."""
 
 
 class InputShape(NamedTuple):

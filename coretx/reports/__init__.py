@@ -1,1 +1,4 @@
-"""Reports: pages, figures and tables, each a pure function of result records."""
+"""Reports: tables, figures and pages, each a pure function of records; `publish` alone writes them.
+
+May import records and what is below them.
+"""

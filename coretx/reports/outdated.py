@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from coretx.reports.benchmark_csv import BENCHMARK, read_rows
-from coretx.reports.breakdown_csv import GROUP, LENGTH
-from coretx.reports.comparisons_csv import COMPARISONS
+from coretx.evaluation.scores import Predictions
+from coretx.records.store import load_predictions
 from coretx.reports.publish import has_page, page_path
-from coretx.reports.training_csv import COST, CURVE
-from coretx.results import Predictions
-from coretx.store import load_predictions
+from coretx.reports.tables.benchmark import BENCHMARK, read_rows
+from coretx.reports.tables.breakdown import GROUP, LENGTH
+from coretx.reports.tables.comparisons import COMPARISONS
+from coretx.reports.tables.training import COST, CURVE
 from coretx.tasks.base import Task
 
 TABLES = {

@@ -1,25 +1,29 @@
-"""Write the reports: the only part of the package that touches the disk, always through `coretx.durable`."""
+"""Write the reports: the only part of the package that touches the disk, always through `coretx.records.durable`."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from coretx import durable
 from coretx.errors import UsageError
+from coretx.evaluation.scores import Predictions
 from coretx.models.spec import ModelSpec
-from coretx.reports import benchmark_csv, breakdown_csv, training_csv
-from coretx.reports.benchmark_csv import BenchmarkRow
-from coretx.reports.comparisons_csv import comparison_rows, read_comparisons, upsert_comparisons
-from coretx.reports.configurations import configurations, ordered
-from coretx.reports.dashboard import page_name, render_dashboard
-from coretx.reports.generalisation import render_generalisation
-from coretx.reports.model_page import render_model_page
-from coretx.reports.rungs import neighbours, render_rungs, with_rungs
-from coretx.reports.task_page import render_task_page
-from coretx.reports.verdicts import pairs_of
-from coretx.results import ModelResult, Overlap, Predictions, SplitCounts
-from coretx.store import load_ceilings, load_predictions
+from coretx.records import durable
+from coretx.records.results import ModelResult
+from coretx.records.store import load_ceilings, load_predictions
+from coretx.reports.pages.dashboard import page_name, render_dashboard
+from coretx.reports.pages.generalisation import render_generalisation
+from coretx.reports.pages.ladder_neighbours import neighbours, render_rungs, with_rungs
+from coretx.reports.pages.model_page import render_model_page
+from coretx.reports.pages.task_page import render_task_page
+from coretx.reports.pages.verdicts import pairs_of
+from coretx.reports.tables import benchmark as benchmark_csv
+from coretx.reports.tables import breakdown as breakdown_csv
+from coretx.reports.tables import training as training_csv
+from coretx.reports.tables.benchmark import BenchmarkRow
+from coretx.reports.tables.comparisons import comparison_rows, read_comparisons, upsert_comparisons
+from coretx.reports.tables.configurations import configurations, ordered
 from coretx.tasks.base import Task, check_name
+from coretx.tasks.splits import Overlap, SplitCounts
 
 HEAD_BYTES = 1000
 """How far into a page its cell-id stands at the latest."""

@@ -1,1 +1,4 @@
-"""Logs of a run: one protocol, and the places it can be written to."""
+"""Run logs: JSON lines and Weights & Biases, behind one protocol.
+
+May import records and what is below them.
+"""

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from coretx.results import EpochRecord, ModelResult, RunRecord
+from coretx.records.results import ModelResult, RunRecord
+from coretx.training.loop import EpochRecord
 
 Status = Literal["done", "failed", "interrupted"]
 """How a run ended."""

@@ -8,10 +8,12 @@ from typing import Any
 
 import orjson
 
-from coretx.durable import LineWriter
-from coretx.encoding import as_json
-from coretx.results import EpochRecord, ModelResult, RunRecord, SplitScores
+from coretx.evaluation.scores import SplitScores
+from coretx.records.durable import LineWriter
+from coretx.records.encoding import as_json
+from coretx.records.results import ModelResult, RunRecord
 from coretx.runlog.base import Status
+from coretx.training.loop import EpochRecord
 
 TIME_FIELDS = ("time", "seconds")
 """The fields that tell when and how long; everything else is a function of the run."""

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float
 
-from coretx.metrics import mean_pr, mean_roc, split_scores
-from coretx.results import Curve, EpochRecord, Predictions, SplitScores
+from coretx.evaluation.scores import Curve, Predictions, SplitScores, mean_pr, mean_roc, split_scores
+from coretx.training.loop import EpochRecord
 
 MAX_POINTS = 400
 """Points of one line: as many as a panel has pixels, about, and as a curve of a page has."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from coretx.results import ModelResult, RunRecord
+from coretx.records.results import ModelResult, RunRecord
 from coretx.runlog.panels import summarise
 
 KEYS = {

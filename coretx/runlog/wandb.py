@@ -9,11 +9,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from coretx.results import EpochRecord, ModelResult, RunRecord
+from coretx.records.results import ModelResult, RunRecord
 from coretx.runlog import panels, rows
 from coretx.runlog.base import Status
 from coretx.runlog.rows import KEYS
 from coretx.runlog.session import Mode, Session
+from coretx.training.loop import EpochRecord
 
 PROJECT = "transformer-scratchpad-{task}"
 RUN_NAME = "seed {seed}, n {n_samples}"

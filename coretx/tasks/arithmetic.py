@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from coretx.tasks.base import LARGEST_SPACE, Task
-from coretx.tasks.columns import carries_of, differing
+from coretx.tasks.digits import carries_of, differing
 from coretx.tasks.negatives import WrongAnswers, balanced, corrupt, exchanged, kinds_of, uniform
 from coretx.tasks.owners import Form
 from coretx.tasks.vocabulary import ARITHMETIC

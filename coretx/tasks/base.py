@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from coretx.errors import UsageError
-from coretx.tasks import sides
+from coretx.tasks import split_assignment as sides
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 RESERVED = ("index", "cells", "runs")

@@ -1,0 +1,1 @@
+"""The models in Flax NNX: the file, class and attribute names of `torchtx.models`."""

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from coretx.models import architectures
 from coretx.models.spec import InputShape
-from jaxtx import gradients
+from jaxtx import kernels
 from jaxtx.layers import Linear, Note, silent
 
 
@@ -24,13 +24,13 @@ class BahdanauAttention(nnx.Module):
 
     def __call__(self, x: Float[Array, "batch time feature"], note: Note = silent) -> Float[Array, " batch"]:
         """Return one logit per row."""
-        hidden = gradients.tanh(self.embed(x))
+        hidden = kernels.tanh(self.embed(x))
         note("hidden", hidden)
         logits = hidden.mean(axis=2)[:, None, None, :]  # [batch, head, query, key]: one head, one query
         note("attention.logits", logits)
         weights = jax.nn.softmax(logits, axis=-1)
         note("attention.weights", weights)
-        mixed = gradients.tanh(self.mix(hidden))
+        mixed = kernels.tanh(self.mix(hidden))
         note("mixed", mixed)
         attended = jnp.einsum("bk,bkd->bd", weights[:, 0, 0], mixed)
         note("attended", attended)

@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 
 from coretx.models import architectures
 from coretx.models.spec import InputShape
-from jaxtx.gradients import gelu
+from jaxtx.kernels import gelu
 from jaxtx.layers import Attention, LayerNorm, Linear, Note, add_positions, prepend, silent, within
 
 

@@ -5,7 +5,7 @@ from jaxtyping import Array, Float
 
 from coretx.models import architectures
 from coretx.models.spec import InputShape
-from jaxtx import gradients
+from jaxtx import kernels
 from jaxtx.layers import Linear, Note, scaled_dot_product, silent
 
 
@@ -22,11 +22,11 @@ class SelfAttention(nnx.Module):
 
     def __call__(self, x: Float[Array, "batch time feature"], note: Note = silent) -> Float[Array, " batch"]:
         """Return one logit per row."""
-        hidden = gradients.tanh(self.embed(x))
+        hidden = kernels.tanh(self.embed(x))
         note("hidden", hidden)
         heads = hidden[:, :, None, :]  # [batch, time, 1, width]: one head
         attended = scaled_dot_product(heads, heads, heads, note)[:, :, 0, :]
         note("attended", attended)
-        mixed = gradients.tanh(self.mix(attended))
+        mixed = kernels.tanh(self.mix(attended))
         note("mixed", mixed)
         return self.head(mixed.mean(axis=1))[:, 0]

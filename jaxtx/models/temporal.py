@@ -5,7 +5,7 @@ from jaxtyping import Array, Float
 
 from coretx.models import architectures
 from coretx.models.spec import InputShape
-from jaxtx import gradients
+from jaxtx import kernels
 from jaxtx.layers import Linear, Note, silent
 
 
@@ -21,7 +21,7 @@ class Temporal(nnx.Module):
 
     def __call__(self, x: Float[Array, "batch time feature"], note: Note = silent) -> Float[Array, " batch"]:
         """Return one logit per row."""
-        hidden = gradients.tanh(self.embed(x))
+        hidden = kernels.tanh(self.embed(x))
         note("hidden", hidden)
         verdicts = hidden.mean(axis=2)  # [batch, time]
         note("verdicts", verdicts)

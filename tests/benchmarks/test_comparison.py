@@ -10,7 +10,7 @@ from benchmarks.speed import derived
 from benchmarks.speed.comparison import BOUND, disagreement, faults, geometric_mean, ratios, spread
 from benchmarks.speed.torch_contestants import Ensemble, Original
 from benchmarks.speed.work import Work, begin, losses, plans, train
-from coretx.backend import load_backend
+from coretx.training.backend import load_backend
 
 WORK = Work("mlp", members=2)
 

@@ -19,9 +19,9 @@ from benchmarks.speed.rounds import Entry, rounds
 from benchmarks.speed.scaling import AXES, Axis, growth, measure_scaling, scaling_report, verdict
 from benchmarks.speed.work import Work
 from coretx.errors import UsageError
-from coretx.machine import cores
-from coretx.splits import draw_splits
 from coretx.tasks.registry import get_task
+from coretx.tasks.splits import draw_splits
+from coretx.training.backend import cores
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = Work("logreg", epochs=1, n_samples=8)

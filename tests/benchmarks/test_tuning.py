@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from benchmarks import tuning
-from coretx.data import Dataset
 from coretx.errors import UsageError
 from coretx.models import recipes
 from coretx.models.recipes import TUNED
 from coretx.models.registry import build_models
 from coretx.models.spec import Optimizer
-from coretx.splits import draw_splits
+from coretx.tasks.sampling import Dataset
+from coretx.tasks.splits import draw_splits
 
 ARGUMENTS = ("--tasks", "has_all_tokens", "--models", "logreg", "--epochs", "3")
 POINTS = len(tuning.LEARNING_RATES) * len(tuning.WEIGHT_DECAYS)

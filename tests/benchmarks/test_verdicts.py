@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks import verdicts
 from benchmarks.verdicts import FAMILIES, Truth, draw, shares
-from coretx.comparisons import MARGIN, compare_recipes, compare_runs, holm, verdict
+from coretx.evaluation.paired_test import MARGIN, compare_recipes, compare_runs, holm, verdict
 
 
 def word(sign, near):

@@ -11,17 +11,22 @@ from functools import partial
 import numpy as np
 import pytest
 
-from coretx.reports import benchmark_csv, breakdown_csv, comparisons_csv, figures, publish, svg
-from coretx.reports.comparison_page import render_comparison
-from coretx.reports.comparisons_csv import QUESTIONS
-from coretx.reports.dashboard import render_dashboard
-from coretx.reports.generalisation import render_generalisation
-from coretx.reports.model_page import render_model_page
-from coretx.reports.run_comparison import compare_cells
-from coretx.reports.rungs import Neighbours, Rung, render_rungs
-from coretx.reports.task_page import render_task_page
-from coretx.reports.verdicts import Gain, Said
-from coretx.store import load_result
+from coretx.records.store import load_result
+from coretx.reports import publish
+from coretx.reports.figures import plots as figures
+from coretx.reports.figures import svg
+from coretx.reports.pages.comparison_page import render_comparison
+from coretx.reports.pages.dashboard import render_dashboard
+from coretx.reports.pages.generalisation import render_generalisation
+from coretx.reports.pages.ladder_neighbours import Neighbours, Rung, render_rungs
+from coretx.reports.pages.model_page import render_model_page
+from coretx.reports.pages.run_comparison import compare_cells
+from coretx.reports.pages.task_page import render_task_page
+from coretx.reports.pages.verdicts import Gain, Said
+from coretx.reports.tables import benchmark as benchmark_csv
+from coretx.reports.tables import breakdown as breakdown_csv
+from coretx.reports.tables import comparisons as comparisons_csv
+from coretx.reports.tables.comparisons import QUESTIONS
 from coretx.tasks.base import Task
 from parity_tests import certificate
 from parity_tests.differences import Difference

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
-from coretx.reports.benchmark_csv import BenchmarkRow
-from coretx.reports.comparisons_csv import ComparisonRow
-from coretx.results import CellConfig, Curve, ModelResult, Predictions, Provenance, SplitScores
+from coretx.evaluation.scores import Curve, Predictions, SplitScores
+from coretx.records.cell_config import CellConfig
+from coretx.records.results import ModelResult, Provenance
+from coretx.reports.tables.benchmark import BenchmarkRow
+from coretx.reports.tables.comparisons import ComparisonRow
 from coretx.tasks.base import Task
 
 HOSTILE = (

@@ -4,9 +4,8 @@ import math
 import pytest
 
 from coretx.errors import UsageError
-from coretx.intervals import summaries
-from coretx.reports import benchmark_csv
-from coretx.results import Overlap, SplitCounts
+from coretx.reports.tables import benchmark as benchmark_csv
+from coretx.tasks.splits import Overlap, SplitCounts
 
 HEADER = (
     "id,task,model,backend,split,seed,members,n_samples,epochs,recipe,protocol,negatives,rows,keys,small_space,"
@@ -183,7 +182,7 @@ def test_scores_are_mean_and_sample_standard_deviation_over_members(make_result)
 def test_intervals_over_members_and_over_rows_are_columns(make_result):
     result = make_result(members=3)
     row = benchmark_csv.rows(result)[1]
-    found = summaries(result, "test")
+    found = result.summaries("test")
     for name in ("accuracy", "loss", "auc"):
         assert (getattr(row, f"{name}_low"), getattr(row, f"{name}_high")) == found[name].members
         assert (getattr(row, f"{name}_rows_low"), getattr(row, f"{name}_rows_high")) == found[name].rows

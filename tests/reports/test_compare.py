@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from coretx.compare import main
-from coretx.comparisons import compare_recipes, compare_runs
 from coretx.errors import UsageError
-from coretx.reports.comparison_page import render_comparison
+from coretx.evaluation.paired_test import compare_recipes, compare_runs
+from coretx.evaluation.scores import Predictions
+from coretx.records.store import save_result
+from coretx.reports.pages.comparison_page import render_comparison
+from coretx.reports.pages.run_comparison import compare_cells
 from coretx.reports.publish import publish_model
-from coretx.reports.run_comparison import compare_cells
-from coretx.results import Predictions
-from coretx.store import save_result
 
 PLUGIN = """
 import numpy as np

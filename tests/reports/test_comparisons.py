@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from coretx.comparisons import compare_recipes, compare_runs, holm
-from coretx.reports.benchmark_csv import SplitRow
-from coretx.reports.comparisons_csv import read_comparisons
-from coretx.reports.dashboard import render_dashboard
+from coretx.evaluation.paired_test import compare_recipes, compare_runs, holm
+from coretx.records.store import cell_path, save_result
+from coretx.reports.pages.dashboard import render_dashboard
 from coretx.reports.publish import publish_comparisons, publish_dashboard, publish_model
-from coretx.store import cell_path, save_result
+from coretx.reports.tables.benchmark import SplitRow
+from coretx.reports.tables.comparisons import read_comparisons
 
 MODELS = ("logreg", "mlp", "temporal")
 COLUMNS = (

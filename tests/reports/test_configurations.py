@@ -2,7 +2,7 @@
 
 import pytest
 
-from coretx.reports.configurations import chosen, configurations
+from coretx.reports.tables.configurations import chosen, configurations
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from coretx.reports.benchmark_csv import BenchmarkRow, OverlapRow, SplitRow
-from coretx.reports.configurations import configurations
-from coretx.reports.dashboard import render_dashboard
+from coretx.reports.pages.dashboard import render_dashboard
+from coretx.reports.tables.benchmark import BenchmarkRow, OverlapRow, SplitRow
+from coretx.reports.tables.configurations import configurations
 
 TASKS = ("easy", "hard")
 MODELS = ("logreg", "mlp")

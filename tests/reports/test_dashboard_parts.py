@@ -5,12 +5,12 @@ import re
 
 import pytest
 
-from coretx.reports.benchmark_csv import BenchmarkRow, SplitRow
-from coretx.reports.configurations import configurations
-from coretx.reports.costs import cost_lines
-from coretx.reports.dashboard import render_dashboard
-from coretx.reports.engines import welch_half_width
-from coretx.reports.training_csv import CostRow, CurveRow
+from coretx.reports.pages.costs import cost_lines
+from coretx.reports.pages.dashboard import render_dashboard
+from coretx.reports.pages.engine_difference import welch_half_width
+from coretx.reports.tables.benchmark import BenchmarkRow, SplitRow
+from coretx.reports.tables.configurations import configurations
+from coretx.reports.tables.training import CostRow, CurveRow
 
 TASK = "sum_is_positive"
 

@@ -5,9 +5,9 @@ import math
 
 import pytest
 
-from coretx.reports.dashboard import render_dashboard
-from coretx.reports.data_seeds import data_spread, draws_of
-from coretx.reports.model_page import render_model_page
+from coretx.reports.pages.dashboard import render_dashboard
+from coretx.reports.pages.data_seeds import data_spread, draws_of
+from coretx.reports.pages.model_page import render_model_page
 from coretx.reports.publish import publish_model
 
 

@@ -5,11 +5,11 @@ import re
 import numpy as np
 import pytest
 
-from coretx.backend import load_backend
 from coretx.models.registry import build_models
 from coretx.models.spec import InputShape
-from coretx.reports.diagram import diagram
-from coretx.reports.formatting import TIMES
+from coretx.reports.pages.diagram import diagram
+from coretx.reports.pages.formatting import TIMES
+from coretx.training.backend import load_backend
 
 SHAPE = InputShape(5, 12)
 

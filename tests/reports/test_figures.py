@@ -5,11 +5,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from coretx.metrics import calibration, mean_pr, mean_roc
-from coretx.reports import figures
-from coretx.reports.curves import envelope, finite_part, thin
-from coretx.reports.figure_style import DASHED, LINES
-from coretx.results import Curve
+from coretx.evaluation.scores import Curve, calibration, mean_pr, mean_roc
+from coretx.reports.figures import plots as figures
+from coretx.reports.figures.curves import envelope, finite_part, thin
+from coretx.reports.figures.style import DASHED, LINES
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +177,7 @@ def test_a_class_without_rows_has_no_share():
 
 
 def test_lines_of_models_look_as_in_the_stylesheet():
-    css = files("coretx.reports").joinpath("style.css").read_text()
+    css = files("coretx.reports").joinpath("templates/style.css").read_text()
     light = re.search(r":root \{ (--l0:[^}]*) \}", css)[1]
     assert tuple(re.findall(r"--l\d: (#\w+);", light)) == LINES
     assert (

@@ -8,8 +8,8 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from coretx.reports.figure_style import STYLE
-from coretx.reports.frame import draw_frame, with_legend
+from coretx.reports.figures.frame import draw_frame, with_legend
+from coretx.reports.figures.style import STYLE
 
 
 def own_labels(axes: Axes) -> list[str]:

@@ -5,13 +5,13 @@ import re
 
 import pytest
 
-from coretx.metrics import wilson_interval
-from coretx.reports import benchmark_csv
-from coretx.reports.breakdown_csv import LengthRow
-from coretx.reports.generalisation import render_generalisation
-from coretx.reports.learning_curves import learning_curves
-from coretx.reports.length_curves import length_curves
+from coretx.evaluation.scores import wilson_interval
+from coretx.reports.pages.generalisation import render_generalisation
+from coretx.reports.pages.learning_curves import learning_curves
+from coretx.reports.pages.length_curves import length_curves
 from coretx.reports.publish import publish_dashboard
+from coretx.reports.tables import benchmark as benchmark_csv
+from coretx.reports.tables.breakdown import LengthRow
 
 ORDER = {"task_titles": {"t": "Task T"}, "task_order": ["u", "t"], "model_order": ["mlp", "logreg"]}
 

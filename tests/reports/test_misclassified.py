@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from coretx.reports.misclassified import by_kind, misclassified
-from coretx.results import Predictions
+from coretx.evaluation.scores import Predictions
+from coretx.reports.pages.misclassified import by_kind, misclassified
 
 
 def predictions(values, y, logits):

@@ -4,13 +4,13 @@ import re
 import numpy as np
 import pytest
 
-from coretx.intervals import summaries
-from coretx.parts import Explanation
-from coretx.reports.formatting import MINUS, TIMES, between, decimal, percent
-from coretx.reports.model_page import render_model_page
-from coretx.reports.templating import STYLE
-from coretx.results import Ceiling, SplitCounts
+from coretx.evaluation.ceilings import Ceiling
+from coretx.evaluation.explanations import Explanation
+from coretx.reports.pages.formatting import MINUS, TIMES, between, decimal, percent
+from coretx.reports.pages.model_page import render_model_page
+from coretx.reports.pages.templating import STYLE
 from coretx.tasks.registry import TASKS
+from coretx.tasks.splits import SplitCounts
 
 CLAIM = "A hidden layer makes more possible."
 
@@ -90,7 +90,7 @@ def test_scores_are_mean_and_deviation_of_the_members(make_result, task, parse):
 
 def test_intervals_over_members_and_over_rows_stand_beside_every_score(make_result, task, parse):
     result = make_result()
-    found = summaries(result, "test")
+    found = result.summaries("test")
     text = parse(render_model_page(result, task, claim=CLAIM)).text
     for name, form in (("accuracy", percent), ("loss", decimal), ("auc", decimal), ("average_precision", decimal)):
         assert f"members {between(found[name].members, form)} rows {between(found[name].rows, form)}" in text

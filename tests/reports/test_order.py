@@ -2,19 +2,19 @@
 
 import pytest
 
-from coretx.reports.benchmark_csv import OverlapRow
-from coretx.reports.breakdown_csv import LengthRow
-from coretx.reports.configurations import chosen, configurations
-from coretx.reports.costs import run_lines
-from coretx.reports.dashboard import render_dashboard
-from coretx.reports.data_seeds import data_spread, draws_of
-from coretx.reports.engines import difference_lines
-from coretx.reports.generalisation import render_generalisation
-from coretx.reports.learning_curves import learning_curves
-from coretx.reports.learning_panels import learning_panels
-from coretx.reports.length_curves import length_curves
-from coretx.reports.score_tables import score_lines
-from coretx.reports.training_csv import CurveRow
+from coretx.reports.pages.costs import run_lines
+from coretx.reports.pages.dashboard import render_dashboard
+from coretx.reports.pages.data_seeds import data_spread, draws_of
+from coretx.reports.pages.engine_difference import difference_lines
+from coretx.reports.pages.generalisation import render_generalisation
+from coretx.reports.pages.learning_curves import learning_curves
+from coretx.reports.pages.learning_panels import learning_panels
+from coretx.reports.pages.length_curves import length_curves
+from coretx.reports.pages.score_tables import score_lines
+from coretx.reports.tables.benchmark import OverlapRow
+from coretx.reports.tables.breakdown import LengthRow
+from coretx.reports.tables.configurations import chosen, configurations
+from coretx.reports.tables.training import CurveRow
 
 NAMES = {"task_titles": {}, "task_order": [], "model_order": []}
 NOISE = 2**-53

@@ -3,9 +3,9 @@ import dataclasses
 import pytest
 
 from coretx.errors import UsageError
-from coretx.reports import benchmark_csv
 from coretx.reports.publish import has_page, page_path, publish_dashboard, publish_model, publish_splits
-from coretx.results import Overlap
+from coretx.reports.tables import benchmark as benchmark_csv
+from coretx.tasks.splits import Overlap
 
 
 @pytest.fixture

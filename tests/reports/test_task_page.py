@@ -2,13 +2,13 @@ import dataclasses
 
 import pytest
 
-from coretx.plugins import load_catalogue
-from coretx.reports.benchmark_csv import OverlapRow, SplitRow
+from coretx.evaluation.ceilings import Ceiling
+from coretx.records.store import save_result
+from coretx.reports.pages.task_examples import task_examples
+from coretx.reports.pages.task_page import render_task_page
 from coretx.reports.publish import publish_dashboard, publish_model, publish_task
-from coretx.reports.task_examples import task_examples
-from coretx.reports.task_page import render_task_page
-from coretx.results import Ceiling
-from coretx.store import save_result
+from coretx.reports.tables.benchmark import OverlapRow, SplitRow
+from coretx.running.plugins import load_catalogue
 
 
 @pytest.fixture

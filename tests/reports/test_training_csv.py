@@ -3,11 +3,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from coretx.reports import training_csv
-from coretx.reports.configurations import configurations
-from coretx.reports.learning_panels import learning_panels
-from coretx.reports.training_csv import CurveRow, cost_row, curve_rows, points, shown_epochs
-from coretx.results import SplitCounts
+from coretx.reports.pages.learning_panels import learning_panels
+from coretx.reports.tables import training as training_csv
+from coretx.reports.tables.configurations import configurations
+from coretx.reports.tables.training import CurveRow, cost_row, curve_rows, points, shown_epochs
+from coretx.tasks.splits import SplitCounts
 
 
 @pytest.mark.parametrize("last", [1, 2, 59, 60, 1000, 100_000])

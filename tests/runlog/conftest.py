@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 from wandb.proto.wandb_internal_pb2 import Record
 
-from coretx.metrics import split_scores
-from coretx.results import CellConfig, EpochRecord, ModelResult, Overlap, Predictions, Provenance, RunRecord
+from coretx.evaluation.scores import Predictions, split_scores
+from coretx.records.cell_config import CellConfig
+from coretx.records.results import ModelResult, Provenance, RunRecord
 from coretx.runlog.session import Session
 from coretx.runlog.wandb import WandbLog
+from coretx.tasks.splits import Overlap
+from coretx.training.loop import EpochRecord
 
 PLAIN = (
     "loss_train",

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from coretx.encoding import as_json
 from coretx.errors import OutputError
-from coretx.results import EpochRecord
+from coretx.records.encoding import as_json
 from coretx.runlog.jsonl import TIME_FIELDS, JsonLinesLog
+from coretx.training.loop import EpochRecord
 
 
 def write(folder, make, members=1):
@@ -100,7 +100,7 @@ def test_lines_are_on_disk_when_the_process_is_killed(make, tmp_path):
     path = write(tmp_path, make)
     lines = path.read_text().splitlines()
     code = (
-        "import os, sys; from coretx.durable import LineWriter; from pathlib import Path\n"
+        "import os, sys; from coretx.records.durable import LineWriter; from pathlib import Path\n"
         "writer = LineWriter(Path(sys.argv[1]))\n"
         "for line in sys.argv[2:]: writer.write(line)\n"
         "os.kill(os.getpid(), 9)"

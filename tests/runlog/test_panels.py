@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from coretx.metrics import split_scores
-from coretx.results import Curve, EpochRecord, Predictions
+from coretx.evaluation.scores import Curve, Predictions, split_scores
 from coretx.runlog import panels
+from coretx.training.loop import EpochRecord
 
 
 @pytest.mark.parametrize(("epochs", "plotted"), [(1, {0}), (2, {1}), (3, {1, 2}), (4, {2, 3}), (1001, {500, 1000})])

@@ -3,10 +3,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from coretx.parts import LengthScore
-from coretx.results import Ceiling, EpochRecord
+from coretx.evaluation.ceilings import Ceiling
+from coretx.evaluation.lengths import LengthScore
 from coretx.runlog.session import Session
 from coretx.runlog.wandb import WandbLog
+from coretx.training.loop import EpochRecord
 
 PLAIN = {"loss_train", "accuracy_train", "loss_test", "accuracy_test", "grad_norm", "weight_norm", "learning_rate"}
 ATTENTION = PLAIN | {"attn_logits_mean", "attn_logits_std", "attn_logits_maxabs"}

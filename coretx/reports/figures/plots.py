@@ -1,0 +1,279 @@
+"""The figures of the reports: functions that return a matplotlib figure. None but `frame` too imports matplotlib."""
+
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float, Int
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from coretx.evaluation.scores import Calibration, Curve, SplitScores, mean_pr, mean_roc, wilson_interval
+from coretx.reports.figures.curves import POINTS, envelope, thin
+from coretx.reports.figures.frame import FIFTHS, draw_frame, new_axes, unit_square, with_legend, with_legend_beside
+from coretx.reports.figures.style import CHANCE, COLOUR, DASHED, INK, LINES, PAGE_COLOURS, SERIES, STYLE
+from coretx.reports.figures.svg import embed
+from coretx.tasks.splits import SPLIT_NAMES
+
+MEMBER_LINES = 50
+"""At most so many members are drawn one by one; their mean is over all."""
+
+
+def loss_curves(history: Mapping[str, Float[np.ndarray, "member epoch"]]) -> Figure:
+    """Return the loss per epoch: train while training, test after the epoch; mean of the members and their range.
+
+    The values must be finite (see `curves.finite_part`); no epoch at all gives empty axes.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure, axes = new_axes("Epoch", "Loss (nats)")
+        drawn = _draw_history(axes, history, "loss")
+        if drawn and _spans_decades(drawn):
+            axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(numticks=7))
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axes.yaxis.set_minor_formatter(NullFormatter())
+        elif drawn:
+            axes.set_ylim(bottom=0)
+        return with_legend(figure, axes)
+
+
+def accuracy_curves(history: Mapping[str, Float[np.ndarray, "member epoch"]], chance: float) -> Figure:
+    """Return the accuracy per epoch, as `loss_curves`, with the line of always answering the more frequent class."""
+    with matplotlib.rc_context(STYLE):
+        figure, axes = new_axes("Epoch", "Accuracy")
+        drawn = _draw_history(axes, history, "accuracy")
+        axes.axhline(chance, label="chance", **CHANCE)
+        low = min([chance, *(float(values.min()) for values in drawn)])
+        axes.set_ylim(low - 0.04, 1.02)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
+        return with_legend(figure, axes)
+
+
+def roc_curves(scores: Mapping[str, SplitScores]) -> Figure:
+    """Return the ROC curve of each split: a thin line per member and their mean where there are several."""
+    with matplotlib.rc_context(STYLE):
+        figure, axes = new_axes("False positive rate", "True positive rate")
+        for split, score in scores.items():
+            _draw_members(axes, split, score.roc, mean_roc, POINTS, "default")
+        axes.plot([0, 1], [0, 1], label="chance", **CHANCE)
+        unit_square(axes)
+        return with_legend(figure, axes)
+
+
+def pr_curves(scores: Mapping[str, SplitScores]) -> Figure:
+    """Return the precision-recall curve of each split, as `roc_curves`; chance is the share of positives."""
+    with matplotlib.rc_context(STYLE):
+        figure, axes = new_axes("Recall", "Precision")
+        for split, score in scores.items():
+            # Half as many points, since a step draws two; "pre": a recall's precision holds for the recalls before it.
+            _draw_members(axes, split, score.pr, mean_pr, POINTS // 2 - 1, "steps-pre")
+        for number, share in enumerate(sorted({score.positives / score.n for score in scores.values() if score.pr})):
+            axes.axhline(share, label=None if number else "chance", **CHANCE)
+        unit_square(axes)
+        return with_legend(figure, axes)
+
+
+def confusion_matrix(confusion: Int[np.ndarray, "2 2"], split: str) -> Figure:
+    """Return the counts of label by prediction; the tint of a cell is its share of the row."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(4.2, 2.8))  # without axes, whose ticks and spines would be most of its cost
+        left, bottom, width, height = 0.11, 0.16, 0.44, 0.41
+        rows = confusion.sum(axis=1)
+        for (label, predicted), count in np.ndenumerate(confusion):
+            x, y = left + width * predicted, bottom + height * (1 - label)
+            share = count / rows[label] if rows[label] else 0.0
+            corner = x + 0.01 * width, y + 0.02 * height
+            tint = Rectangle(corner, 0.98 * width, 0.96 * height, facecolor=COLOUR[split], linewidth=0)
+            tint.set_alpha(0.06 + 0.34 * share)
+            figure.add_artist(tint)
+            what = f"{100 * share:.1f}% of label {label}" if rows[label] else f"no row of label {label}"
+            figure.text(x + width / 2, y + 0.56 * height, f"{count:,}", ha="center", va="center", fontsize=15)
+            figure.text(x + width / 2, y + 0.24 * height, what, ha="center", va="center", fontsize=8)
+        for value in (0, 1):
+            figure.text(left + width * (value + 0.5), bottom - 0.055, f"{value}", ha="center", va="center", fontsize=8)
+            figure.text(left - 0.02, bottom + height * (1.5 - value), f"{value}", ha="right", va="center", fontsize=8)
+        figure.text(left + width, 0.04, "Predicted class", ha="center", va="center")
+        figure.text(0.035, bottom + height, "Label", ha="center", va="center", rotation=90)
+        return figure
+
+
+def reliability(found: Calibration, members: int) -> Figure:
+    """Return the share of class 1 among answers against the mean probability given, by bin, over the bins' counts.
+
+    DeGroot and Fienberg, "The comparison and evaluation of forecasters", 1983. Intervals count each row once.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(4.2, 2.8))
+        axes, below = figure.subplots(2, sharex=True, height_ratios=(3, 1))
+        filled = found.count > 0
+        count, given = found.count[filled], found.probability[filled] / found.count[filled]
+        share = found.positives[filled] / count
+        ends = [wilson_interval(float(p), max(round(n / members), 1)) for p, n in zip(share, count, strict=True)]
+        axes.plot([0, 1], [0, 1], label="calibrated", **CHANCE)
+        axes.vlines(given, *zip(*ends, strict=True), color=COLOUR["test"], linewidth=1, alpha=0.6)
+        axes.plot(given, share, color=COLOUR["test"], marker="o", markersize=3.5, label="test")
+        axes.set(ylabel="Share of label 1", ylim=(-0.04, 1.04), xlim=(-0.01, 1.01))
+        axes.xaxis.set_major_locator(FixedLocator(FIFTHS))
+        edges = np.linspace(0, 1, len(found.count) + 1)
+        below.stairs(found.count, edges, fill=True, color=COLOUR["test"], alpha=0.5, linewidth=0)
+        below.set(xlabel="Probability given to label 1", ylabel="Answers")
+        below.yaxis.set_major_locator(MaxNLocator(nbins=2, integer=True))
+        return with_legend(figure, axes)
+
+
+def to_svg(figure: Figure, prefix: str, alt: str) -> Markup:
+    """Return the figure as inline SVG for a page: see `svg.embed`. The same figure gives the same bytes.
+
+    Its axes are framed by `draw_frame` for it, and stay so.
+    """
+    file = io.StringIO()
+    with matplotlib.rc_context(STYLE):
+        for axes in figure.axes:
+            draw_frame(figure, axes)
+        FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
+    return embed(file.getvalue(), prefix, alt, PAGE_COLOURS)
+
+
+def speed_ratios(ratios: Mapping[str, Mapping[str, tuple[float, float, float]]], baseline: str) -> Figure:
+    """Return bars of how many times as fast as the baseline each contestant is, by model, on a logarithmic axis.
+
+    `ratios` maps a contestant to {model: (median, low, high)}; the line over a bar goes from low to high. A contestant
+    without a model has no bar there.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure, axes = new_axes("", f"Rate / that of {baseline}")
+        figure.set_size_inches(8.4, 3.4)
+        models = list(dict.fromkeys(model for found in ratios.values() for model in found))
+        width = 0.84 / max(len(ratios), 1)
+        for place, (contestant, found) in enumerate(ratios.items()):
+            x = np.array([models.index(model) for model in found]) + width * (place - (len(ratios) - 1) / 2)
+            median, low, high = np.array(list(found.values())).T
+            axes.bar(x, median - 1, width, bottom=1, color=SERIES[place % len(SERIES)], label=contestant)
+            axes.vlines(x, low, high, color=INK, linewidth=0.8)
+        axes.axhline(1, **CHANCE)
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.set_xticks(range(len(models)), [model.replace("_", "\n", 1) for model in models])
+        axes.grid(visible=False, axis="x")
+        figure.subplots_adjust(left=0.075, right=0.965, top=0.89, bottom=0.16)
+        handles, labels = axes.get_legend_handles_labels()
+        order = [place for column in range(5) for place in range(column, len(labels), 5)]  # matplotlib fills columns
+        named = [handles[place] for place in order], [labels[place] for place in order]
+        figure.legend(*named, loc="upper left", bbox_to_anchor=(0.075, 0.99), ncols=5)
+        return figure
+
+
+def scaling_curves(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], wanted: float) -> Figure:
+    """Return lines of the cost of an operation over that at the middle size, by size over the middle one.
+
+    `curves` maps what grows to (sizes, costs), each divided by its middle; `wanted` is the cost that the largest size
+    should stay below.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure, axes = new_axes("Size / middle size", "Time per operation / middle's")
+        figure.set_size_inches(8.4, 3.4)
+        for place, (name, (sizes, costs)) in enumerate(curves.items()):
+            axes.plot(sizes, costs, color=SERIES[place % len(SERIES)], marker="o", markersize=3, label=name)
+        axes.axhline(wanted, label=f"{wanted:g}", **CHANCE)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.set_ylim(bottom=0)
+        return with_legend_beside(figure, axes)
+
+
+def accuracy_by_size(
+    series: Mapping[str, Sequence[tuple[float, float, float, float]]], x_label: str, *, log: bool
+) -> Figure:
+    """Return the accuracy against a size, on a logarithmic axis or not, with a line for each point's interval.
+
+    `series` maps a name to its points (size, accuracy, low, high), side by side where sizes are equal; a name without
+    points is not drawn, and the others keep their colours. The dashed line is chance at even odds.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure, axes = new_axes(x_label, "Accuracy")
+        sizes = sorted({point[0] for points in series.values() for point in points})
+        for place, (name, points) in enumerate(series.items()):
+            if not points:
+                continue
+            x, accuracy, low, high = np.array(points, float).T
+            kind = place % len(LINES)
+            colour, dashes = LINES[kind], (0, (5, 2)) if kind in DASHED else "solid"
+            aside = (place - (len(series) - 1) / 2) * 0.006
+            x = x * (sizes[-1] / sizes[0]) ** aside if log else x + (sizes[-1] - sizes[0]) * aside
+            literal = name.encode(errors="replace").decode().replace("$", r"\$")  # a CSV may hold any name
+            axes.plot(x, accuracy, color=colour, linestyle=dashes, marker="o", markersize=3, label=literal)
+            axes.vlines(x, low, high, color=colour, linewidth=0.8, alpha=0.5)
+        axes.axhline(0.5, label="chance", **CHANCE)
+        axes.set_xscale("log" if log else "linear")
+        axes.margins(x=0.03)
+        axes.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
+        return with_legend(figure, axes)
+
+
+def to_file(figure: Figure) -> str:
+    """Return the figure as an SVG file of its own, on white. The same figure gives the same bytes."""
+    file = io.StringIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(file, format="svg", metadata={"Date": None}, facecolor="white")
+    return file.getvalue()
+
+
+def _draw_history(axes: Axes, history: Mapping[str, np.ndarray], quantity: str) -> list[np.ndarray]:
+    drawn = []
+    for split, label, width in (("train", "train, running", 1.0), ("val", "validation", 1.0), ("test", "test", 1.4)):
+        if f"{quantity}_{split}" not in history:
+            continue
+        values = history[f"{quantity}_{split}"]
+        epochs = np.arange(1, values.shape[1] + 1)
+        if not len(epochs):
+            continue
+        if len(values) > 1:
+            x, low, high = envelope(epochs, values)
+            axes.fill_between(x, low, high, color=COLOUR[split], alpha=0.2, linewidth=0)
+        marker = "o" if len(epochs) < 4 else ""
+        x, mean = thin(epochs, values.mean(axis=0))
+        axes.plot(x, mean, color=COLOUR[split], linewidth=width, marker=marker, markersize=3, label=label)
+        drawn.append(values)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10]))
+    return drawn
+
+
+def _spans_decades(drawn: Iterable[np.ndarray]) -> bool:
+    low, high = min(values.min() for values in drawn), max(values.max() for values in drawn)
+    return bool(low > 0 and high / low > 50)
+
+
+def _draw_members(
+    axes: Axes,
+    split: str,
+    curves: Sequence[Curve],
+    mean: Callable[[Sequence[Curve]], Curve],
+    limit: int,
+    drawstyle: str,
+) -> None:
+    if not curves:
+        return
+    style: dict[str, Any] = {"color": COLOUR[split], "drawstyle": drawstyle, "solid_joinstyle": "round"}
+    if len(curves) > 1:
+        shown = curves[:: -(-len(curves) // MEMBER_LINES)]
+        for curve in shown:
+            x, y = _thinned(curve, max(30, min(limit, 480 // len(shown))))
+            axes.plot(x, y, linewidth=0.6, alpha=0.45, **style)
+    x, y = _thinned(mean(curves) if len(curves) > 1 else curves[0], limit)
+    axes.plot(x, y, linewidth=1.5, label=SPLIT_NAMES[split], **style)
+
+
+def _thinned(curve: Curve, limit: int) -> tuple[np.ndarray, ...]:
+    # Steps and thinning both need recall to ascend; scikit-learn's descends.
+    x, y = (curve.x[::-1], curve.y[::-1]) if curve.x[0] > curve.x[-1] else (curve.x, curve.y)
+    return thin(x, y, limit)

@@ -1,0 +1,4 @@
+"""Pages: HTML from records and rows of tables.
+
+May import tables and figures.
+"""

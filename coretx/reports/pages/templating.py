@@ -1,0 +1,56 @@
+"""The one way from a template to a page: everything is escaped but our own style, script and figures."""
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from coretx.reports.figures.sparklines import bars, polyline
+
+_TEMPLATES = Path(__file__).parents[1] / "templates"
+
+STYLE = Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8"))
+SCRIPT = Markup((_TEMPLATES / "dashboard.js").read_text(encoding="utf-8"))
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+"""The content security policy of a page without a script."""
+
+
+def render(template: str, **context: Any) -> str:
+    """Return the page. Text that UTF-8 cannot hold (lone surrogates of a hostile name) is shown as question marks."""
+    html = _ENVIRONMENT.get_template(template).render(style=STYLE, **context)
+    return html.encode(errors="replace").decode()
+
+
+def policy_with_script(script: str) -> str:
+    """Return the content security policy that lets this inline script run, by its hash, and no other."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return f"{POLICY}; script-src 'sha256-{digest}'"
+
+
+def breakable(text: str) -> Markup:
+    """Return the text escaped, with places to break a line after underscores, so that long names fit narrow columns.
+
+    >>> str(breakable("has_<b>"))
+    'has_<wbr>&lt;b&gt;'
+    """
+    return Markup("_<wbr>").join(escape(part) for part in text.split("_"))
+
+
+def make_environment(*folders: Path) -> Environment:
+    """Return what renders the templates of the reports and of these folders; everything is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader([_TEMPLATES, *folders]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"breakable": breakable, "polyline": polyline, "bars": bars}
+    return environment
+
+
+_ENVIRONMENT = make_environment()

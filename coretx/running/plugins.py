@@ -1,0 +1,149 @@
+"""Tasks and models from a Python file of the user: TASKS, MODELS, jax_models(), torch_models(), each optional."""
+
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from coretx.errors import UsageError, choices
+from coretx.models.registry import build_models
+from coretx.models.spec import ModelSpec
+from coretx.records.provenance import plugin_files
+from coretx.tasks.base import Task, check_name
+from coretx.tasks.registry import TASKS
+from coretx.training.backend import ENGINES
+
+ModelClasses = Callable[[], Mapping[type, Any]]
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin file with the names of its tasks and models, and its functions that give model classes, by engine."""
+
+    file: Path
+    tasks: tuple[str, ...]
+    models: tuple[str, ...]
+    classes: Mapping[str, ModelClasses]
+
+    def serves(self, task: Task, spec: ModelSpec, engine: str) -> bool:
+        """Return whether task, spec or model class of a cell come from this file."""
+        classes = self.classes.get(engine, dict)
+        return task.name in self.tasks or spec.name in self.models or type(spec.architecture) in classes()
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All tasks and models that a run can name, and the plugins that define some of them."""
+
+    tasks: Mapping[str, Task]
+    extra_models: tuple[ModelSpec, ...] = ()
+    plugins: tuple[Plugin, ...] = ()
+
+    def model_classes(self, engine: str) -> tuple[ModelClasses, ...]:
+        """Return the plugins' functions that give this engine model classes."""
+        return tuple(plugin.classes[engine] for plugin in self.plugins if engine in plugin.classes)
+
+    def files_of(self, task: Task, spec: ModelSpec, engine: str) -> tuple[Path, ...]:
+        """Return the plugin files that a cell depends on: its result does not depend on the others."""
+        return tuple(plugin.file for plugin in self.plugins if plugin.serves(task, spec, engine))
+
+    def models(self, names: Sequence[str] | None = None, *, recipe: str = "original") -> tuple[ModelSpec, ...]:
+        """Return the specs of these names, or all of them, with the rates of the recipe (see `build_models`)."""
+        return build_models(names, recipe=recipe, extra=self.extra_models)
+
+    def order(self) -> dict[str, Any]:
+        """Return how tasks are called and in which order tasks and models stand, for the dashboard."""
+        return {
+            "task_titles": {name: task.display_title for name, task in self.tasks.items()},
+            "task_order": list(self.tasks),
+            "model_order": [spec.name for spec in self.models()],
+        }
+
+
+def load_catalogue(files: Sequence[Path] = ()) -> Catalogue:
+    """Return the project's tasks and models and those of the plugins; UsageError says which file is wrong, and how."""
+    tasks: dict[str, Task] = dict(TASKS)
+    specs: list[ModelSpec] = []
+    plugins: list[Plugin] = []
+    for file in files:
+        module = load_module(file)
+        own_tasks, own_specs = several(module, "TASKS", file), several(module, "MODELS", file)
+        for task in own_tasks:
+            tasks[check_task(task, tasks)] = task
+        specs.extend(check_model(spec, file) for spec in own_specs)
+        functions = {engine: f"{engine}_models" for engine in ENGINES if hasattr(module, f"{engine}_models")}
+        classes = {engine: cache(partial(model_classes, module, name, file)) for engine, name in functions.items()}
+        names = tuple(task.name for task in own_tasks), tuple(spec.name for spec in own_specs)
+        plugins.append(Plugin(file, *names, classes))
+    catalogue = Catalogue(tasks, tuple(specs), tuple(plugins))
+    catalogue.models()
+    return catalogue
+
+
+def load_module(file: Path) -> ModuleType:
+    """Run a plugin file and return it as a module; modules of its own that it imports are read anew too.
+
+    So the code that runs is that of the files as they are now, of which a cell's digest tells.
+    """
+    spec = importlib.util.spec_from_file_location(f"plugin_{file.stem}", file)
+    if not file.is_file() or spec is None or spec.loader is None:
+        raise UsageError(f"--plugin must name a Python file, got {file}: no such file, or not one that ends in .py")
+    files = {str(path) for path in plugin_files(file)}
+    for name, loaded in list(sys.modules.items()):
+        if name != "__main__" and getattr(loaded, "__file__", None) in files:
+            del sys.modules[name]
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look their annotations up
+    try:
+        spec.loader.exec_module(module)
+    except UsageError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"--plugin {file} could not be loaded: {type(error).__name__}: {error}") from error
+    return module
+
+
+def model_classes(module: ModuleType, name: str, file: Path) -> Mapping[type, Any]:
+    """Return what the module's function of this name returns; UsageError where it fails or returns something else."""
+    try:
+        found = getattr(module, name)()
+    except UsageError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"--plugin {file}: {name}() failed: {type(error).__name__}: {error}") from error
+    if not isinstance(found, Mapping) or not all(isinstance(key, type) for key in found):
+        raise UsageError(f"--plugin {file}: {name}() must return {{architecture: model class}}, got {found!r}")
+    return found
+
+
+def several(module: ModuleType, name: str, file: Path) -> Sequence[Any]:
+    """Return what the module lists under this name, nothing where it has none; UsageError where it is no list."""
+    values = getattr(module, name, ())
+    if not isinstance(values, list | tuple):
+        raise UsageError(f"--plugin {file}: {name} must be a list or a tuple, got {values!r}")
+    return values
+
+
+def check_task(task: Any, known: Mapping[str, Task]) -> str:
+    """Return the name of a plugin's task; UsageError where it is no task or its name is bad or taken."""
+    if not isinstance(task, Task):
+        raise UsageError(f"a plugin's TASKS must hold instances of coretx.Task, got {task!r}")
+    name = check_name("task", getattr(task, "name", ""))
+    if name in known:
+        raise UsageError(f"a task's name must be its own; a plugin uses one of: {choices(known)}")
+    return name
+
+
+def check_model(spec: Any, file: Path) -> ModelSpec:
+    """Return a plugin's spec; UsageError where it is none."""
+    if not isinstance(spec, ModelSpec):
+        raise UsageError(f"--plugin {file}: MODELS must hold instances of coretx.ModelSpec, got {spec!r}")
+    if not spec.engines or not set(spec.engines) <= ENGINES.keys():
+        raise UsageError(
+            f"model {spec.name}: its engines must be one or more of {choices(ENGINES)}, got {spec.engines}"
+        )
+    return spec

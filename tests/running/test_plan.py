@@ -1,0 +1,296 @@
+"""From a configuration to cells."""
+
+import dataclasses
+import re
+
+import pytest
+
+from coretx.config import RunConfig
+from coretx.errors import UsageError
+from coretx.models import recipes
+from coretx.models.architectures import MLP
+from coretx.models.registry import build_models
+from coretx.models.spec import ModelSpec, Optimizer
+from coretx.records.cell_config import CellConfig
+from coretx.running import plugins
+from coretx.running.plan import make_plan, task_runs
+from coretx.running.plugins import Catalogue, load_catalogue
+from coretx.tasks.registry import TASKS
+
+LADDER = [spec.name for spec in build_models()]
+CONFIG = CellConfig(
+    task="sign_of_winner",
+    model="mlp",
+    backend="jax",
+    seed=0,
+    members=1,
+    n_samples=1000,
+    epochs=1000,
+    split="original",
+    recipe="original",
+    dtype="float32",
+    device="cpu",
+    strategy="solo",
+    matmul_precision="highest",
+    hyperparameters={"architecture": {"class": "MLP", "width": 16}, "optimizer": {"learning_rate_start": 0.1}},
+)
+TORCH_ONLY = ModelSpec("torch_only", MLP(3), "One engine is enough.", engines=("torch",))
+
+
+def planned(catalogue=None, say=lambda line: None, **settings):
+    config = RunConfig(**{"models": ("mlp",), "device": "cpu"} | settings)
+    return task_runs(config, load_catalogue() if catalogue is None else catalogue, say)
+
+
+def cells(**settings):
+    """Return (prefix, model, engine) of the first run's cells."""
+    (run, *_) = planned(**settings)
+    return [(prefix, cell.spec.name, cell.backend.name) for prefix, cell in run.cells.items()]
+
+
+def test_all_is_every_task_and_model():
+    runs = planned(tasks=("all",), models=("all",))
+    assert [run.task.name for run in runs] == list(TASKS)
+    assert [list(run.cells) for run in runs] == [LADDER] * len(TASKS)
+
+
+def test_all_includes_those_of_plugins():
+    (run,) = planned(Catalogue(TASKS, (TORCH_ONLY,)), models=("all",))
+    assert list(run.cells) == [*LADDER, "torch_only"]
+
+
+def test_every_n_is_a_run_of_its_own():
+    runs = planned(tasks=("has_all_tokens", "any_abs_gt_one"), n_samples=(10, 20))
+    found = [(run.task.name, run.n_samples) for run in runs]
+    assert found == [(task, n) for task in ("has_all_tokens", "any_abs_gt_one") for n in (10, 20)]
+
+
+def test_every_draw_of_data_is_a_run_of_its_own_three_seeds_apart():
+    runs = planned(tasks=("has_all_tokens", "any_abs_gt_one"), seed=2, data_seeds=3)
+    found = [(run.task.name, run.seed, run.cells["mlp"].config.seed) for run in runs]
+    assert found == [(task, seed, seed) for task in ("has_all_tokens", "any_abs_gt_one") for seed in (2, 5, 8)]
+
+
+def test_draw_of_data_has_the_cell_that_its_seed_alone_would_have():
+    several, (alone,) = planned(data_seeds=2, members=2), planned(seed=3, members=2)
+    assert several[1].cells["mlp"].config.id == alone.cells["mlp"].config.id
+
+
+def test_title_names_its_task():
+    assert planned(tasks=("aa+bb=cc",))[0].task.name == "two_digit_sum"
+
+
+def test_backend_is_the_engine_of_models_that_name_none():
+    assert cells(backend="torch", models=("mlp", "logreg:jax")) == [
+        ("mlp", "mlp", "torch"),
+        ("logreg", "logreg", "jax"),
+    ]
+
+
+def test_prefix_names_torch_only_where_both_engines_run():
+    found = cells(models=("mlp", "mlp:torch", "logreg:torch"))
+    assert found == [("mlp", "mlp", "jax"), ("mlp-torch", "mlp", "torch"), ("logreg", "logreg", "torch")]
+
+
+def test_model_that_only_torch_has_runs_there_and_a_line_says_so():
+    said = []
+    (run,) = planned(Catalogue(TASKS, (TORCH_ONLY,)), said.append, models=("mlp", "torch_only"))
+    assert [cell.backend.name for cell in run.cells.values()] == ["jax", "torch"]
+    assert said == ["torch_only runs in torch: the jax engine does not have it"]
+
+
+def test_nothing_is_said_where_every_engine_is_as_asked():
+    said = []
+    planned(say=said.append, models=("mlp", "logreg:torch"))
+    assert said == []
+
+
+def test_epochs_of_the_run_replace_those_of_every_model():
+    (run,) = planned(models=("mlp", "logreg"), epochs=7)
+    assert [(cell.config.epochs, cell.spec.optimizer.epochs) for cell in run.cells.values()] == [(7, 7)] * 2
+
+
+def test_epochs_of_a_model_are_its_own_where_none_are_asked():
+    own = ModelSpec("short", MLP(), "Brief.", Optimizer(epochs=9))
+    assert planned(Catalogue(TASKS, (own,)), models=("short",))[0].cells["short"].config.epochs == 9
+
+
+def test_config_of_a_cell_is_resolved():
+    (run,) = planned(models=("mlp",), seed=3, members=2, n_samples=(50,), recipe="original")
+    config = run.cells["mlp"].config
+    assert (config.seed, config.members, config.n_samples, config.device) == (3, 2, 50, "cpu")
+    assert config.hyperparameters["optimizer"]["learning_rate_start"] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"tasks": ("sign",)}, "unknown task 'sign'; choose from: sign_of_winner, "),
+        ({"models": ("rnn",)}, "unknown model 'rnn'; choose from: logreg, mlp, "),
+        ({"models": ("rnn:torch",)}, "unknown model 'rnn'; choose from: logreg, mlp, "),
+        ({"models": ("mlp:numpy",)}, "unknown engine in mlp:numpy; choose from: jax, torch"),
+        ({"models": ("mlp:torch:jax",)}, "unknown engine in mlp:torch:jax; choose from: jax, torch"),
+        ({"models": ("mlp:",)}, "choose from: jax, torch"),
+        ({"models": ("torch_only:jax",)}, "model torch_only has no jax engine; it runs in: torch"),
+        ({"tasks": ("aa+bb=cc", "two_digit_sum")}, "each task can be given once; two_digit_sum stands there 2 times"),
+        ({"models": ("mlp", "mlp:jax")}, "each model can be given once; mlp:jax stands there 2 times"),
+        ({"n_samples": (10, 10)}, "each n-samples can be given once; 10 stands there 2 times"),
+        ({"backend": "torch", "device": "tpu"}, "backend torch runs on cpu, gpu, got --device tpu"),
+    ],
+    ids=lambda value: "-".join(str(v) for v in value.values()) if isinstance(value, dict) else "",
+)
+def test_what_cannot_be_is_refused(settings, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        planned(Catalogue(TASKS, (TORCH_ONLY,)), **settings)
+
+
+def test_engine_without_a_class_for_a_model_says_where_to_return_one():
+    @dataclasses.dataclass(frozen=True)
+    class Unknown:
+        pass
+
+    with pytest.raises(UsageError, match=r"model odd .* no class for Unknown: return one from jax_models\(\)"):
+        planned(Catalogue(TASKS, (ModelSpec("odd", Unknown(), "None."),)), models=("odd",))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"tasks": ()}, "each need at least one value"),
+        ({"models": ()}, "each need at least one value"),
+        ({"n_samples": ()}, "each need at least one value"),
+        ({"n_samples": (10, 3)}, "--n-samples must be at least 4, two rows of each class; got 3"),
+        ({"epochs": 0}, "--epochs must be at least 1; got 0"),
+        ({"members": 0}, "--members must be at least 1; got 0"),
+        ({"data_seeds": 0}, "--data-seeds must be at least 1; got 0"),
+        ({"seed": -1}, "--seed must be at least 0; got -1"),
+        ({"seed": 2**64}, "--seed must be at most 9007199254740992; got 18446744073709551616"),
+    ],
+)
+def test_number_out_of_range_is_refused(settings, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        RunConfig(**settings)
+
+
+def test_plan_holds_what_was_said(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from coretx import ModelSpec\nfrom coretx.models.architectures import MLP\n"
+        'MODELS = [ModelSpec("torch_only", MLP(3), "One engine is enough.", engines=("torch",))]\n'
+    )
+    plan = make_plan(RunConfig(models=("torch_only",), plugin=(file,), out=tmp_path))
+    assert plan.notes == (
+        "torch_only runs in torch: the jax engine does not have it",
+        "torch on cpu, one population at a time",
+    )
+
+
+def test_plan_says_what_every_engine_runs_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxtx.backend.cores", lambda: 3)
+    settings = {"device": "cpu", "out": tmp_path}
+    notes = [make_plan(RunConfig(models=models, **settings)).notes for models in (("mlp",), ("mlp", "mlp:torch"))]
+    assert notes == [
+        ("jax on cpu, up to 3 populations side by side",),
+        ("jax on cpu, one population at a time", "torch on cpu, one population at a time"),
+    ]
+
+
+def test_plan_refuses_an_output_folder_that_is_a_file(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="--out must name a folder"):
+        make_plan(RunConfig(out=tmp_path / "file"))
+
+
+def test_plan_writes_nothing(tmp_path):
+    make_plan(RunConfig(out=tmp_path / "out"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "known"), [(CONFIG, "73fcef2b4125"), (None, "8272da143385")], ids=["made", "planned"]
+)
+def test_id_of_a_cell_stays(config, known):
+    config = config or planned()[0].cells["mlp"].config
+    assert config.id == known, (
+        "the id of an unchanged config changed, so --reuse finds nothing and every published row stands twice: "
+        "right only together with a new format of the results"
+    )
+
+
+OTHER = {
+    "seed": 1,
+    "members": 2,
+    "n_samples": 10,
+    "epochs": 5,
+    "hyperparameters": {"architecture": {"class": "MLP"}},
+    "at_default": ("architecture.width",),
+    "eval_lengths": (7,),
+}
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(CellConfig)])
+def test_id_changes_with_every_field(field):
+    assert dataclasses.replace(CONFIG, **{field: OTHER.get(field, "other")}).id != CONFIG.id
+
+
+def test_field_that_comes_later_moves_no_id_while_it_has_its_default():
+    later = dataclasses.make_dataclass("Later", [("optimism", float, 0.5)], bases=(CellConfig,), frozen=True)
+    assert later(**dataclasses.asdict(CONFIG)).id == CONFIG.id
+    assert later(**dataclasses.asdict(CONFIG), optimism=0.25).id != CONFIG.id
+
+
+def test_later_field_of_a_part_of_the_spec_moves_no_id_while_it_has_its_default():
+    """Of the architecture, as of the optimizer: the record has it, and says that it has its default."""
+    mixed = dataclasses.make_dataclass("MLP", [("dropout", float, 0.0)], bases=(MLP,), frozen=True)
+    specs = [ModelSpec("own", own, "None.") for own in (MLP(), mixed(), mixed(dropout=0.5))]
+    before, same, other = (
+        dataclasses.replace(CONFIG, hyperparameters=spec.hyperparameters(), at_default=spec.at_default())
+        for spec in specs
+    )
+    assert same.hyperparameters["architecture"] == {"class": "MLP", "width": 16, "dropout": 0.0}
+    assert before.id == same.id != other.id
+
+
+def test_id_does_not_depend_on_the_order_of_hyperparameters():
+    turned = dict(reversed(CONFIG.hyperparameters.items()))
+    assert dataclasses.replace(CONFIG, hyperparameters=turned).id == CONFIG.id
+
+
+def test_id_is_computed_once_and_leaves_no_trace_in_the_record(monkeypatch):
+    """The display asks for it at every epoch."""
+    asked, fresh = dataclasses.replace(CONFIG), dataclasses.replace(CONFIG)
+    first = asked.id
+    monkeypatch.setattr(CellConfig, "as_dict", lambda config: pytest.fail("computed again"))
+    assert asked.id == first
+    monkeypatch.undo()
+    assert (asked, asked.as_dict(), repr(asked)) == (fresh, fresh.as_dict(), repr(fresh))
+    assert dataclasses.replace(asked, seed=asked.seed + 1).id != first
+
+
+def test_recipe_settles_the_rates_of_the_ladder(monkeypatch):
+    """Who edits a number in recipes.py trains with it."""
+    edited = Optimizer(0.03, 0.02, weight_decay=0.5, batch_size=7)
+    monkeypatch.setitem(recipes.TUNED, "mlp", edited)
+    (tuned,), (original,) = (planned(recipe=recipe)[0].cells.values() for recipe in ("tuned", "original"))
+    assert tuned.spec.optimizer == edited
+    assert original.spec.optimizer == build_models(["mlp"])[0].optimizer
+    assert (tuned.config.recipe, original.config.recipe) == ("tuned", "original")
+    assert tuned.config.id != original.config.id
+
+
+@pytest.mark.parametrize("recipe", list(recipes.RECIPES))
+def test_rates_edited_in_build_models_are_trained_with(recipe, monkeypatch):
+    """As the original's users edit them: nothing is laid over what build_models returns."""
+    edited = Optimizer(0.7, 0.3, weight_decay=0.05)
+
+    def build(names=None, **settings):
+        return tuple(dataclasses.replace(spec, optimizer=edited) for spec in build_models(names, **settings))
+
+    monkeypatch.setattr(plugins, "build_models", build)
+    (cell,) = planned(recipe=recipe)[0].cells.values()
+    assert cell.spec.optimizer == edited
+
+
+def test_unknown_recipe_is_named_with_the_choices():
+    with pytest.raises(UsageError, match="unknown recipe 'mine'; choose from: original, tuned"):
+        build_models(recipe="mine")

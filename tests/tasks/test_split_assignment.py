@@ -1,0 +1,176 @@
+"""Sides of a task's space: fixed for ever, in the promised shares, and never in two places at once."""
+
+import numpy as np
+import pytest
+
+from coretx.tasks import split_assignment as sides
+from coretx.tasks.registry import TASKS
+from coretx.tasks.vocabulary import ARITHMETIC
+
+LISTED = [name for name, task in TASKS.items() if task.problems() is not None]
+
+
+@pytest.fixture(params=list(TASKS))
+def task(request):
+    return TASKS[request.param]
+
+
+def test_arithmetic_and_token_tasks_list_their_problems():
+    sums = ["single_digit_sum", "single_digit_sum_swapped", "two_digit_sum", "multi_digit_sum"]
+    assert ["has_all_tokens", *sums] == LISTED
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_every_stratum_is_cut_at_60_and_80_percent(name):
+    keys, strata = TASKS[name].problems()
+    assert len(set(keys.tolist())) == len(keys)
+    placed = sides.by_rank(name, keys, strata)
+    for stratum in np.unique(strata):
+        members = placed[strata == stratum]
+        found = np.cumsum(np.bincount(members, minlength=3))
+        assert np.abs(found - np.array([0.6, 0.8, 1.0]) * len(members)).max() <= 0.5
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_every_candidate_has_a_side(name):
+    task = TASKS[name]
+    x = task.generate_candidates(2000, np.random.default_rng(0))
+    assert set(task.side(x[task.splittable(x)])) == {0, 1, 2}
+    assert set(task.side(x[~task.splittable(x)])) <= {-1}
+
+
+def test_one_row_in_four_of_two_operands_is_on_a_side_and_every_row_of_other_tasks(task):
+    """Of true and of false equations alike, and of those with equal numbers on a side too."""
+    n = 40_000
+    x = task.generate_candidates(n, np.random.default_rng(0))
+    on_side, y = task.splittable(x), task.label(x)
+    if task.name != "multi_digit_sum":
+        assert on_side.all()
+        return
+    assert on_side.tolist() == (task.side(x) >= 0).tolist()
+    operands, _ = task.parse(x.argmax(axis=2))
+    equal = {"all": y >= 0, "last two": operands[:, 2] == operands[:, 3], "first two": operands[:, 0] == operands[:, 1]}
+    for rows in (mask & (y == label) for mask in equal.values() for label in (0, 1)):
+        assert abs(on_side[rows].mean() - 0.25) < 4 * np.sqrt(0.25 * 0.75 / rows.sum())
+
+
+def test_two_operands_are_drawn_quickly_as_they_are_slowly():
+    task = TASKS["multi_digit_sum"].with_negatives("balanced")
+    x = task.generate_candidates(1250, np.random.default_rng(0))
+    quick = task.generate_splittable(1000, np.random.default_rng(0))
+    np.testing.assert_array_equal(quick, x[task.splittable(x)])
+
+
+@pytest.mark.parametrize("length", [11, 15])
+def test_every_way_to_write_an_equation_has_one_owner_and_one_key(length):
+    """True or false: of the eight ways those two that end with the owner are on a side."""
+    task = TASKS["multi_digit_sum"].at_length(length)
+    operands = np.random.default_rng(0).integers(task.modulus, size=(500, 4))
+    operands[:200] = task.in_range(np.random.default_rng(1).integers(task.modulus, size=(800, 4)))[:200]
+    operands = operands[[len(set(row)) == 4 for row in operands.tolist()]]
+    ways = [[0, 1, 2, 3], [1, 0, 2, 3], [0, 1, 3, 2], [1, 0, 3, 2]]
+    ways += [way[2:] + way[:2] for way in ways]
+    x = [ARITHMETIC.encode(task.tokens(operands[:, way])) for way in ways]
+    keys = np.array([task.canonical_key(rows) for rows in x])
+    assert (keys == keys[0]).all()
+    assert np.sum([task.splittable(rows) for rows in x], axis=0).tolist() == [2] * len(operands)
+    owners = [
+        {row[way[-1]] for way, on in zip(ways, ons, strict=True) if on}
+        for row, ons in zip(operands.tolist(), np.transpose([task.splittable(rows) for rows in x]), strict=True)
+    ]
+    assert {len(owner) for owner in owners} == {1}
+
+
+def test_true_equation_and_its_twins_on_a_side_have_one_key():
+    task = TASKS["multi_digit_sum"]
+    true = task.all_problems()[::997]
+    x = ARITHMETIC.encode(task.tokens(true))
+    for shift in (1, 17, 50, 99):
+        wrong = np.concatenate([true[:, :-1], (true[:, -1:] + shift) % 100], axis=1)
+        twins = ARITHMETIC.encode(task.tokens(wrong))
+        on_side = task.splittable(twins)
+        assert 0.2 < on_side.mean() < 0.3
+        assert (task.canonical_key(twins) == task.canonical_key(x))[on_side].all()
+        assert not (task.canonical_key(twins) == task.canonical_key(x))[~on_side].all()
+
+
+def test_side_does_not_depend_on_the_other_rows(task):
+    x = task.generate_candidates(200, np.random.default_rng(0))
+    assert task.side(x)[50:60].tolist() == task.side(x[50:60]).tolist()
+
+
+def test_side_does_not_depend_on_the_rule_for_negatives(task):
+    x = task.generate_candidates(200, np.random.default_rng(0))
+    placed = [task.with_negatives(rule).side(x).tolist() for rule in ("balanced", "original")]
+    assert placed[0] == placed[1] == task.side(x).tolist()
+
+
+def test_hash_of_a_key_stays():
+    """BLAKE2b of the key's text under the task's name: the same on every machine, in every version."""
+    assert sides.hash_keys("t", np.array([5])).tolist() == [5909648440945085248]
+
+
+def test_side_of_known_problems_stays():
+    x = np.concatenate([spell(text) for text in ("2+3=5", "1+1=2", "0+3=3")])
+    assert TASKS["single_digit_sum"].side(x).tolist() == [0, 1, 2]
+
+
+def test_tasks_have_orders_of_their_own():
+    keys = np.arange(100)
+    assert sides.by_threshold("a", keys).tolist() != sides.by_threshold("b", keys).tolist()
+
+
+def test_threshold_gives_the_promised_shares():
+    n = 20_000
+    found = np.bincount(sides.by_threshold("t", np.arange(n))) / n
+    assert found == pytest.approx([0.6, 0.2, 0.2], abs=0.01)
+
+
+def test_text_and_bytes_can_be_keys():
+    for keys in (np.array(["a", "b", "a"]), np.array([b"a", b"b", b"a"]), np.array([0.5, 1.5, 0.5])):
+        hashes = sides.hash_keys("t", keys)
+        assert hashes[0] == hashes[2] != hashes[1]
+
+
+def spell(text):
+    return np.eye(12, dtype=np.float32)[[["0123456789+=".index(symbol) for symbol in text]]]
+
+
+@pytest.mark.parametrize(
+    ("name", "same"),
+    [
+        ("single_digit_sum", ["2+3=5", "3+2=5", "2+3=7", "3+2=1"]),
+        ("single_digit_sum_swapped", ["2+3=5", "5=2+3", "5=3+2", "9=3+2", "2+3=0"]),
+        ("two_digit_sum", ["12+05=17", "05+12=17", "12+05=71"]),
+        ("multi_digit_sum", ["12+34=20+26", "34+12=26+20", "20+26=12+34"]),
+        ("multi_digit_sum", ["84+50=47+97", "97+47=50+84", "50+84=97+47"]),
+    ],
+)
+def test_commuted_and_corrupted_equations_are_one_problem(name, same):
+    assert len({int(TASKS[name].canonical_key(spell(text))[0]) for text in same}) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "different"),
+    [
+        ("single_digit_sum", ["2+3=5", "1+4=5", "2+3+5", "=2+3="]),
+        ("two_digit_sum", ["12+05=17", "12+04=16", "11+06=17", "12=05+17"]),
+        ("multi_digit_sum", ["12+34=20+26", "12+34=21+25", "13+33=20+26", "12+34+20=26"]),
+    ],
+)
+def test_other_equations_are_other_problems(name, different):
+    assert len({int(TASKS[name].canonical_key(spell(text))[0]) for text in different}) == len(different)
+
+
+@pytest.mark.parametrize("name", ["two_digit_sum", "multi_digit_sum"])
+def test_stratum_belongs_to_the_problem(name):
+    task = TASKS[name]
+    x = task.generate_candidates(5000, np.random.default_rng(0))
+    x = x[task.splittable(x)]
+    keys, strata = task.canonical_key(x), task.stratum(x)
+    of_problem = dict(zip(*task.problems(), strict=True))
+    assert [of_problem[key] for key in keys] == strata.tolist()
+
+
+def test_stratum_counts_digits_without_leading_zeros():
+    assert TASKS["two_digit_sum"].stratum(spell("05+12=99")).tolist() == [5]
