@@ -17,6 +17,7 @@ from typing import overload
 
 from coretx import seeds as generators
 from coretx.config import RunConfig
+from coretx.display.text import aligned
 from coretx.errors import UsageError, choices
 from coretx.records.cell_config import CellConfig
 from coretx.records.results import ModelResult
@@ -58,11 +59,7 @@ class Results(Sequence[ModelResult]):
         )
 
     def __repr__(self) -> str:
-        rows = [HEADINGS, *map(row, self)]
-        widths = [max(len(line[column]) for line in rows) for column in range(len(HEADINGS))]
-        return "\n".join(
-            "  ".join(f"{text:{width}}" for text, width in zip(r, widths, strict=True)).rstrip() for r in rows
-        )
+        return "\n".join(aligned([HEADINGS, *map(row, self)]))
 
     def _repr_html_(self) -> str:
         head = "".join(f'<th scope="col">{name}</th>' for name in HEADINGS)

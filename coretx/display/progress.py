@@ -1,4 +1,4 @@
-"""What a run says while it goes on: one picture on a terminal, plain lines elsewhere, failures alone where quiet."""
+"""The lines that a run prints, with a live display on a terminal."""
 
 import os
 import sys
@@ -9,53 +9,44 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from coretx.display.live import Board, LiveCell, name, outcome, scores_on_test, table
-from coretx.display.terminal import Terminal
+import numpy as np
+
+from coretx.display.text import cell_name, duration, outcome, score_table
 from coretx.records.cell_config import CellConfig
 from coretx.records.results import ModelResult
 from coretx.training.loop import EpochRecord
 
 Stream = Any
-"""A text stream; no type of the standard library takes both sys.stdout and StringIO under beartype."""
+"""A text stream. No type of the standard library takes both sys.stdout and StringIO under beartype."""
 
 
 @dataclass(frozen=True)
 class PlainLines:
-    """Whole lines without escape codes, each flushed: for pipes, files and CI. Quiet: those that alarm alone.
+    """Prints whole lines without escape codes, each flushed; only alarming ones if quiet.
 
-    Where nobody reads any more, as behind `| head -3`, the lines are dropped: a run is made for its files, and goes on.
+    Drops the lines once the reader is gone, as behind `| head -3`: the run goes on for its files.
     """
 
     stream: Stream
     quiet: bool = False
 
-    def open(self, board: Board) -> None:
-        """Show nothing: only whole lines are written."""
-
-    def began(self, text: str) -> None:
-        """Write that a cell began."""
-        self.line(text)
-
     def line(self, text: str, *, alarming: bool = False) -> None:
-        """Write the line."""
+        """Print the line."""
         if alarming or not self.quiet:
             try:
                 print(text, file=self.stream, flush=True)
             except BrokenPipeError:
-                # What is left in the stream would be an error again when Python ends: all of it goes nowhere.
+                # Python flushes the stream again at exit, which would raise again: send the rest nowhere.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
-
-    def close(self) -> None:
-        """Nothing to take away."""
 
 
 class Progress:
-    """Shows a run: which cells train, what is done, what is left; several cells may train at once.
+    """Prints the events of one run and, on a terminal, shows the cells in training below them.
 
-    A context manager, for one run: leaving it takes the live display away, `note` and `summary` still work then.
-    `epoch` only keeps the record, so that a chunk of a thousand costs nothing; drawing happens four times a second.
+    A context manager: leaving it takes the live display away; `note` and `summary` still work afterwards. Several
+    cells may train at once. `epoch` keeps the record and nothing more, so a chunk of a thousand epochs is cheap.
     `stream` defaults to stdout. `terminal` forces the live display (True) or plain lines (False); by default the
-    stream is asked. `quiet` says nothing but what failed; `color` is for the live display, where NO_COLOR is not set.
+    stream decides. `quiet` prints failures only. `color=False` or NO_COLOR turns colours off.
     """
 
     def __init__(
@@ -70,9 +61,18 @@ class Progress:
         stream = sys.stdout if stream is None else stream
         if terminal is None:
             terminal = stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
-        self._quiet, live = quiet, terminal and not quiet
-        self._display = Terminal(stream, color=color) if live else PlainLines(stream, quiet)
-        self.board = Board(clock, began=clock())
+        self._clock, self._began = clock, clock()
+        self._quiet = quiet
+        self._total = self._finished = self._reused = 0
+        self._failed: list[str] = []
+        self._training: dict[str, tuple[CellConfig, EpochRecord | None]] = {}
+        self._terminal = None
+        self._line = PlainLines(stream, quiet).line
+        if terminal and not quiet:
+            from coretx.display.terminal import Terminal  # late: rich takes 0.1 s, and a pipe needs none
+
+            self._terminal = Terminal(stream, self.state, color=color)
+            self._line = self._terminal.line
 
     def __enter__(self) -> "Progress":
         """Return the progress itself; `start` opens the display."""
@@ -82,56 +82,85 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Take the live display away."""
-        self._display.close()
+        self._close()
 
-    def start(self, total_cells: int, planned: Sequence[CellConfig] = ()) -> None:
-        """Begin a run of so many cells; those planned are shown as a grid of tasks by models."""
-        self.board.total, self.board.planned, self.board.began = total_cells, planned, self.board.clock()
-        self._display.open(self.board)
+    def start(self, total: int) -> None:
+        """Begin a run of `total` cells."""
+        self._total, self._began = total, self._clock()
+        if self._terminal is not None:
+            self._terminal.start()
 
-    def cell_started(self, config: CellConfig, rows: int = 0) -> None:
-        """Show the cell among those in training, on so many rows."""
-        self.board.training[config.id] = LiveCell(config, self.board.clock(), rows)
-        self._display.began(f"{self._count()} {name(config)}: training, {config.epochs} epochs")
+    def cell_started(self, config: CellConfig) -> None:
+        """Show the cell in the live display, or print that it trains."""
+        self._training[config.id] = config, None
+        if self._terminal is None:
+            self._cell_line(config, f"training, {config.epochs} epochs")
 
     def epoch(self, config: CellConfig, record: EpochRecord) -> None:
-        """Keep what the epoch measured, for the next picture."""
-        now = self.board.clock()
-        self.board.training.setdefault(config.id, LiveCell(config, now)).hear(record, now)
+        """Keep the epoch's record for the next drawing."""
+        self._training[config.id] = config, record
 
     def cell_done(self, result: ModelResult) -> None:
-        """Print how the cell ended: scores and seconds, or that it diverged, which stays in sight."""
-        self.board.end(result)
-        diverged = result.status == "diverged"
-        self._display.line(f"{self._count()} {name(result.config)}: {outcome(result)}", alarming=diverged)
+        """Print the cell's test scores and seconds, or that it diverged."""
+        config, diverged = result.config, result.status == "diverged"
+        self._training.pop(config.id, None)
+        self._finished += 1
+        if diverged:
+            self._failed.append(f"{cell_name(config)} diverged")
+        if result.alarm:
+            self._failed.append(f"{cell_name(config)} is above its ceiling")
+        self._cell_line(config, outcome(result), alarming=diverged)
 
-    def cell_reused(self, config: CellConfig, result: ModelResult | None = None) -> None:
-        """Print that the cell stands on disk already and is not trained again, with its scores where given."""
-        self.board.reuse(config)
-        scores = "" if result is None else f", {scores_on_test(result)}"
-        self._display.line(f"{self._count()} {name(config)}: reused{scores}")
+    def cell_reused(self, config: CellConfig) -> None:
+        """Print that the cell's stored result is used."""
+        self._finished += 1
+        self._reused += 1
+        self._cell_line(config, "reused")
 
     def note(self, text: str, *, alarming: bool = False) -> None:
-        """Print a line that stays."""
-        self._display.line(text, alarming=alarming)
+        """Print a line."""
+        self._line(text, alarming=alarming)
 
     def summary(self, results: Sequence[ModelResult], paths: Sequence[Path | str]) -> None:
-        """Print a table of every cell's scores on test, what failed, then the paths written; the run is over.
-
-        Nothing where quiet: what failed has its line already.
-        """
-        self._display.close()
+        """Print the table of test scores, the failures and the written paths; nothing if quiet."""
+        self._close()
         if self._quiet:
             return
         if results:
-            head, *lines = table(results)
-            self._display.line(head)
+            headings, *lines = score_table(results)
+            self._line(headings)
             for text, result in zip(lines, results, strict=True):
-                self._display.line(text, alarming=result.status == "diverged")
-        if self.board.failed:
-            self._display.line(f"failed: {len(self.board.failed)} ({'; '.join(self.board.failed)})", alarming=True)
+                self._line(text, alarming=result.status == "diverged")
+        if self._failed:
+            self._line(f"failed: {len(self._failed)} ({'; '.join(self._failed)})", alarming=True)
         for path in paths:
-            self._display.line(f"wrote {path}")
+            self._line(f"wrote {path}")
 
-    def _count(self) -> str:
-        return f"[{self.board.finished}/{self.board.total}]"
+    def state(self) -> tuple[float, str, list[tuple[str, str]]]:
+        """Return the trained share of the run, its text, and the name and text of each cell in training.
+
+        The remaining time follows the mean pace so far, reused cells aside: epochs arrive a chunk at a time, so that
+        the pace of the last seconds says little.
+        """
+        cells = list(self._training.values())
+        shares = [(record.epoch + 1) / config.epochs for config, record in cells if record is not None]
+        done, elapsed = self._finished + sum(shares), self._clock() - self._began
+        trained = done - self._reused
+        left = elapsed / trained * max(self._total - done, 0.0) if trained else None
+        text = f"{self._finished}/{self._total} cells, {duration(elapsed)} elapsed, {duration(left)} left"
+        return done / max(self._total, 1), text, [(cell_name(cell[0]), _measured(*cell)) for cell in cells]
+
+    def _cell_line(self, config: CellConfig, text: str, *, alarming: bool = False) -> None:
+        self._line(f"[{self._finished}/{self._total}] {cell_name(config)}: {text}", alarming=alarming)
+
+    def _close(self) -> None:
+        if self._terminal is not None:
+            self._terminal.close()
+
+
+def _measured(config: CellConfig, record: EpochRecord | None) -> str:
+    """Return a cell's epoch, and its loss and accuracy on test as means over members."""
+    if record is None:
+        return f"epoch 0/{config.epochs}"
+    loss, accuracy = (np.mean(record.metrics[name]) for name in ("loss_test", "accuracy_test"))
+    return f"epoch {record.epoch + 1}/{config.epochs}, test loss {loss:.3f}, accuracy {accuracy:.3f}"

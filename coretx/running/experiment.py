@@ -66,7 +66,7 @@ def execute(plan: Plan) -> Outcome:
         for note in plan.notes:
             progress.note(note)
         planned = [cell.config for task_run in plan.runs for cell in task_run.cells.values()]
-        progress.start(len(planned), planned)
+        progress.start(len(planned))
         with WandbApart(plan.config.wandb, plan.config.out, progress.note) as wandb:
             drawn, known = draw_all(plan.runs, plan.config), find_ceilings(plan.runs, plan.config)
             Experiment(plan.config, plan.catalogue, progress, outcome, wandb, known).run(plan.runs, drawn)
@@ -255,7 +255,7 @@ class Experiment:
                 run.log.start(run.record)
                 self.publish_splits(run)
             for cell in () if job.stored else job.cells.values():
-                self.progress.cell_started(cell.config, len(run.drawn.data["train"]))
+                self.progress.cell_started(cell.config)
         elif event.record is not None:
             prefix, record = event.record
             run.log.epoch(prefix, record)

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from coretx.config import MeshShape, RunConfig
-from coretx.display.live import name
+from coretx.display.text import cell_name
 from coretx.errors import UsageError
 from coretx.evaluation.ceilings import Ceiling, alarm, ceilings
 from coretx.evaluation.explanations import Explanation, explain
@@ -236,8 +236,8 @@ def in_memory(cells: Sequence[Cell]) -> Iterator[None]:
         if is_out_of_memory(error):
             members, said = cells[0].config.members * len(cells), str(error).partition("\n")[0]
             raise UsageError(
-                f"{name(cells[0].config)}: {members} members do not fit into memory; take fewer --members, points of "
-                f"a grid or --n-samples ({said or type(error).__name__})"
+                f"{cell_name(cells[0].config)}: {members} members do not fit into memory; take fewer --members, points "
+                f"of a grid or --n-samples ({said or type(error).__name__})"
             ) from error
         raise
 

@@ -17,7 +17,10 @@ PROGRAM = """
 import sys
 from pathlib import Path
 import numpy as np
-from coretx.results import CellConfig, EpochRecord, Overlap, RunRecord
+from coretx.records.cell_config import CellConfig
+from coretx.records.results import RunRecord
+from coretx.tasks.splits import Overlap
+from coretx.training.loop import EpochRecord
 from coretx.runlog.session import Session
 from coretx.runlog.wandb import WandbLog
 

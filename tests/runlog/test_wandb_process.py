@@ -124,8 +124,11 @@ def test_what_cannot_be_sent_ends_the_log_and_not_the_run(make, tmp_path, said):
 KILLED = """
 import os, signal, sys, numpy as np
 from pathlib import Path
-from coretx.results import CellConfig, EpochRecord, Overlap, RunRecord
-from coretx.runlog.apart import WandbApart
+from coretx.records.cell_config import CellConfig
+from coretx.records.results import RunRecord
+from coretx.tasks.splits import Overlap
+from coretx.training.loop import EpochRecord
+from coretx.runlog.wandb_process import WandbApart
 
 cell = CellConfig("t", "mlp", "jax", 0, 1, 8, 9, "s", "r", "float32", "cpu", "solo", "highest", {})
 logs = WandbApart("offline", Path(sys.argv[1]), lambda line: print("said", flush=True))
