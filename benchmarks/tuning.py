@@ -34,7 +34,7 @@ from coretx.records.csv_tables import CsvTable
 from coretx.records.results import ModelResult
 from coretx.running.plan import Cell, make_plan
 from coretx.running.train_cell import train_cells
-from coretx.running.workers import SideBySide
+from coretx.running.workers import WorkerPool
 from coretx.tasks.sampling import Dataset
 from coretx.tasks.splits import assert_disjoint, draw_splits
 from coretx.training.grid import grid_points
@@ -148,7 +148,7 @@ def measure(config: RunConfig) -> list[ValidationRow]:
 
 def side_by_side(jobs: Sequence[Job]) -> Iterable[tuple[Sequence[Cell], list[ModelResult]]]:
     """Yield the cells of each population and what they leave, in order of arrival; the first error is raised."""
-    trainings = SideBySide(jobs, trained, WORKERS)
+    trainings = WorkerPool(jobs, trained, WORKERS)
     try:
         for event in trainings:
             if event.error is not None:

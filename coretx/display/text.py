@@ -24,7 +24,7 @@ def outcome(result: ModelResult) -> str:
 
 def score_table(results: Sequence[ModelResult]) -> list[str]:
     """Return the lines of a table: headings, then each cell with its test scores and seconds."""
-    rows = [HEADINGS]
+    rows: list[tuple[str, ...]] = [HEADINGS]
     for result in results:
         config, score = result.config, result.summary("test")
         cell = (config.task, config.model, config.backend, str(config.seed), str(config.n_samples))

@@ -22,8 +22,8 @@ from coretx.records.results import ModelResult, RunRecord
 from coretx.runlog.base import Status
 from coretx.runlog.session import Mode, Session, meant
 from coretx.runlog.wandb import WandbLog
+from coretx.runlog.worker_process import start_helper
 from coretx.training.loop import EpochRecord
-from coretx.training.worker_process import start_helper
 
 Call = tuple[Any, ...]
 """A verb of a log, the log's number, and what the verb is given."""

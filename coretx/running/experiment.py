@@ -21,7 +21,7 @@ from coretx.running.plugins import Catalogue
 from coretx.running.reuse import look
 from coretx.running.run_data import Drawn, count, draw_all
 from coretx.running.train_cell import Ceilings, choice, find_ceilings, score_and_complete, train_and_complete
-from coretx.running.workers import Event, SideBySide
+from coretx.running.workers import Event, WorkerPool
 from coretx.tasks.splits import draw_splits, scarcity
 from coretx.training.loop import EpochRecord
 from coretx.version import __version__
@@ -115,7 +115,7 @@ class Job:
 Told = tuple[str, EpochRecord]
 """An epoch of the cell with this prefix."""
 
-Training = SideBySide[Job, Told, list[ModelResult]]
+Training = WorkerPool[Job, Told, list[ModelResult]]
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Experiment:
         workers = side_by_side([*job.cells.values()] for jobs in by_run for job in jobs if job.cells)
         # The last rungs are the dearest: begun first, none of them trains alone at the end while a core has nothing.
         jobs = [job for jobs in by_run for job in (reversed(jobs) if workers > 1 else jobs) if job.cells]
-        training = SideBySide(jobs, self.train, workers)
+        training = WorkerPool(jobs, self.train, workers)
         by_task: dict[str, list[OpenRun]] = {}
         for run in opened:
             by_task.setdefault(run.task_run.task.name, []).append(run)

@@ -1,4 +1,4 @@
-"""Ctrl-C as a call in place of an exception, so that nothing is left half done."""
+"""Ctrl-C as a call instead of an exception, so that no file is left half written."""
 
 import signal
 import threading
@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def at_interrupt(react: Callable[[], None]) -> Iterator[None]:
-    """Let the first Ctrl-C call `react` and raise nothing; every later one raises KeyboardInterrupt, as without this.
+    """Let the first Ctrl-C call `react`; every later one raises KeyboardInterrupt as usual.
 
-    `react` is called between any two steps of the main thread, which alone hears signals; elsewhere, and where Ctrl-C
-    is ignored, nothing changes.
+    `react` runs between two steps of the main thread, the only one that receives signals. Nothing changes in other
+    threads, nor where Ctrl-C is ignored.
     """
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):

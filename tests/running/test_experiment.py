@@ -27,7 +27,7 @@ from coretx.running import train_cell as completion
 from coretx.running.plan import make_plan
 from coretx.running.run_data import draw_all
 from coretx.running.train_cell import train_cells
-from coretx.running.workers import SideBySide, Stopped
+from coretx.running.workers import Stopped, WorkerPool
 from coretx.tasks import splits
 from coretx.tasks.sampling import prepare_data
 
@@ -585,12 +585,12 @@ def test_rebuild_names_a_broken_cell_and_leaves_it(tmp_path, capsys):
 def test_dearest_rungs_begin_first_where_cells_train_side_by_side(engine, tmp_path, monkeypatch):
     begun = []
 
-    class Recorded(SideBySide):
+    class Recorded(WorkerPool):
         def __init__(self, jobs, work, workers):
             begun.extend((next(iter(job.cells.values())).config.model, workers > 1) for job in jobs)
             super().__init__(jobs, work, workers)
 
-    monkeypatch.setattr(experiment, "SideBySide", Recorded)
+    monkeypatch.setattr(experiment, "WorkerPool", Recorded)
     models = ("logreg", "mlp", "temporal")
     config = RunConfig(
         backend=engine, models=models, n_samples=(40,), epochs=1, wandb="disabled", quiet=True, out=tmp_path
