@@ -1,8 +1,8 @@
-"""The protocol every log follows, and two logs that write nothing themselves: MemoryLog and Tee."""
+"""The protocol that every log follows, and a log that passes each call on to several."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
 
 from coretx.records.results import ModelResult, RunRecord
 from coretx.training.loop import EpochRecord
@@ -13,10 +13,10 @@ Status = Literal["done", "failed", "interrupted"]
 
 @runtime_checkable
 class RunLog(Protocol):
-    """Where one run (one task, one seed, one n) is told; used from the parent thread alone.
+    """A log of one run (one task, one seed, one n); only the parent thread calls it.
 
-    `start` comes first and `finish` last, once each. Between them the models of the run may come interleaved, each
-    under its prefix (a key of `run.cells`): its epochs in ascending order, counted from 0, then its `model_done`.
+    `start` comes first and `finish` last, once each. In between the models of the run may interleave, each under its
+    prefix (a key of `run.cells`): its epochs in ascending order, counted from 0, then its `model_done`.
     """
 
     def start(self, run: RunRecord) -> None:
@@ -32,36 +32,13 @@ class RunLog(Protocol):
         ...
 
     def finish(self, status: Status) -> None:
-        """Close the log; harmless where it was never opened."""
+        """Close the log; does nothing if it was never opened."""
         ...
-
-
-@dataclass
-class MemoryLog:
-    """Keeps every call as (verb, arguments), in order: for tests and notebooks."""
-
-    calls: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
-
-    def start(self, run: RunRecord) -> None:
-        """Keep the call."""
-        self.calls.append(("start", (run,)))
-
-    def epoch(self, prefix: str, record: EpochRecord) -> None:
-        """Keep the call."""
-        self.calls.append(("epoch", (prefix, record)))
-
-    def model_done(self, prefix: str, result: ModelResult) -> None:
-        """Keep the call."""
-        self.calls.append(("model_done", (prefix, result)))
-
-    def finish(self, status: Status) -> None:
-        """Keep the call."""
-        self.calls.append(("finish", (status,)))
 
 
 @dataclass(frozen=True)
 class Tee:
-    """Tells every log in `logs` the same, in their order."""
+    """Passes each call on to every log in `logs`, in their order."""
 
     logs: Sequence[RunLog]
 

@@ -1,4 +1,4 @@
-"""The log that is always on: one JSON object a line, readable with nothing but a text editor."""
+"""The log that is always on: one JSON object a line."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,28 +13,26 @@ from coretx.records.durable import LineWriter
 from coretx.records.encoding import as_json
 from coretx.records.results import ModelResult, RunRecord
 from coretx.runlog.base import Status
+from coretx.runlog.rows import run_values
 from coretx.training.loop import EpochRecord
-
-TIME_FIELDS = ("time", "seconds")
-"""The fields that tell when and how long; everything else is a function of the run."""
 
 
 class JsonLinesLog:
-    """Writes `<folder>/<run.id>.jsonl`, fresh at `start`; every line bears its "event".
+    """Writes `<folder>/<run.id>.jsonl`, fresh at `start`; every line names its "event".
 
-    Lines of an earlier run of the same cells are kept after the new `start`: the epochs of each cell that is scored
-    again, and the epochs and `model_done` of each cell that is reused whole.
+    Lines of an earlier run of the same cells stay after the new `start`: the epochs of each cell that is scored again,
+    and the epochs and `model_done` of each reused cell.
 
     start: time, id, task, title, seed, n_samples, version, commit, overlap, counts {split: see `SplitCounts`},
-    cells {prefix: id and config}, device_name {engine: what it runs on}, reused and scored_again [prefix].
+    cells {prefix: id and config}, device_name {engine: its device}, reused and scored_again [prefix].
     epoch: prefix, epoch, metrics {key: [value per member]}.
     model_done: prefix, id, status, failure, parameters, scores {split: see `scores_as_dict`}, best_epoch [per member]
-    or null, last_scores (of the last epoch, where another was chosen), groups [see `GroupScore`],
+    or null, last_scores (of the last epoch, if an earlier one is reported), groups [see `GroupScore`],
     lengths [see `LengthScore`], seconds.
     finish: status, time.
 
-    Cells train side by side: the lines of each are in order, those of different cells interleave as they come. A number
-    reads back exactly; what is not finite becomes null, so that every line is JSON. Raises OutputError where the disk
+    Cells train at the same time: the lines of one cell are in order, the lines of several interleave. A number reads
+    back exactly; a number that is not finite becomes null, so that every line is JSON. Raises OutputError if the disk
     refuses.
     """
 
@@ -43,12 +41,9 @@ class JsonLinesLog:
         self._writer: LineWriter | None = None
 
     def start(self, run: RunRecord) -> None:
-        """Open the file and write what the run is."""
+        """Open the file and write the run's record."""
         path = self._folder / f"{run.id}.jsonl"
-        cells = {prefix: {"id": cell.id, **cell.as_dict()} for prefix, cell in run.cells.items()}
-        counts = {split: split_counts.__dict__ for split, split_counts in run.counts.items()}
-        fields = {**run.__dict__, "cells": cells, "overlap": run.overlap.__dict__, "counts": counts}
-        first = _line("start", {**fields, "time": _now(), "id": run.id})
+        first = _line("start", {**run_values(run), "time": _now(), "id": run.id})
         kept = _kept_lines(path, run)
         self._writer = LineWriter(path, [first, *kept] if kept else [])
         if not kept:
@@ -56,7 +51,7 @@ class JsonLinesLog:
 
     def epoch(self, prefix: str, record: EpochRecord) -> None:
         """Write one epoch of one model."""
-        self._write("epoch", {"prefix": prefix, "epoch": record.epoch, "metrics": dict(record.metrics)})
+        self._write("epoch", {"prefix": prefix, "epoch": record.epoch, "metrics": record.metrics})
 
     def model_done(self, prefix: str, result: ModelResult) -> None:
         """Write the final scores of one model, or how it diverged."""
@@ -69,9 +64,9 @@ class JsonLinesLog:
             "scores": {split: scores_as_dict(scores) for split, scores in result.scores.items()},
             "best_epoch": result.best_epoch,
             "last_scores": {split: scores_as_dict(scores) for split, scores in result.last_scores.items()},
-            "groups": [group.__dict__ for group in result.groups],
-            "lengths": [score.__dict__ for score in result.lengths],
-            "seconds": dict(result.provenance.seconds),
+            "groups": result.groups,
+            "lengths": result.lengths,
+            "seconds": result.provenance.seconds,
         }
         self._write("model_done", fields)
 
@@ -93,22 +88,22 @@ def _line(event: str, fields: Mapping[str, Any]) -> str:
 
 
 def _kept_lines(path: Path, run: RunRecord) -> list[str]:
-    """Return the lines of the earlier run's log that tell of the cells that this run reuses."""
+    """Return the lines of the earlier run's log about the cells that this run reuses."""
     if not (run.reused or run.scored_again) or not path.exists():
         return []
     kept = {("epoch", prefix) for prefix in (*run.reused, *run.scored_again)}
     kept |= {("model_done", prefix) for prefix in run.reused}
     found = []
     for line in path.read_text().splitlines():
-        with suppress(orjson.JSONDecodeError):  # a killed run leaves a part of a line
-            known = orjson.loads(line)
-            if (known["event"], known.get("prefix")) in kept:
+        with suppress(orjson.JSONDecodeError):  # a killed run leaves part of a line
+            event = orjson.loads(line)
+            if (event["event"], event.get("prefix")) in kept:
                 found.append(line)
     return found
 
 
 def scores_as_dict(scores: SplitScores) -> dict[str, Any]:
-    """Return the scores of one split without the curves, which the cell's own JSON holds."""
+    """Return the scores of one split without the curves."""
     return {name: value for name, value in scores.__dict__.items() if name not in ("roc", "pr")}
 
 

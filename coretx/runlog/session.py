@@ -1,13 +1,11 @@
-"""How one program reaches W&B: found out once, shared by the logs of all its runs."""
+"""How one program reaches W&B: resolved once, shared by the logs of all its runs."""
 
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 Mode = Literal["auto", "online", "offline", "disabled"]
-
 Resolved = Literal["online", "offline", "disabled"]
 
 ENVIRONMENT_MODES: Mapping[str, Resolved] = {
@@ -15,29 +13,29 @@ ENVIRONMENT_MODES: Mapping[str, Resolved] = {
     "online": "online",
     "offline": "offline",
     "disabled": "disabled",
-    "shared": "online",  # for runs with many writers; ours has one
+    "shared": "online",  # for runs with several writers; ours have one
     "run": "online",
     "dryrun": "offline",
 }
-"""What WANDB_MODE may say, and what it means here; online still needs a login."""
+"""The values of WANDB_MODE and their meaning here; online still needs a login."""
 
 
-def environment() -> str:
-    """Return what WANDB_MODE says, "" where it is not set."""
+def environment_mode() -> str:
+    """Return the value of WANDB_MODE, "" if unset."""
     return os.environ.get("WANDB_MODE", "").strip().lower()
 
 
-def meant(wanted: Mode) -> Resolved | None:
-    """Return the mode that is wanted, before any login: `auto` asks WANDB_MODE; None for a word that is no mode."""
-    return ENVIRONMENT_MODES.get(environment()) if wanted == "auto" else wanted
+def resolve_mode(wanted: Mode) -> Resolved | None:
+    """Return the wanted mode before any login: `auto` reads WANDB_MODE; None for an unknown value there."""
+    return ENVIRONMENT_MODES.get(environment_mode()) if wanted == "auto" else wanted
 
 
 @dataclass
 class Session:
-    """What the logs of one program share, so that a login is tried once and a line is said once.
+    """State that the logs of one program share: one login, each line said once.
 
-    `settings` are wandb settings that go before those of the log. `mode` is filled in by the first log; `reason` says
-    why it is offline where nobody asked for that.
+    `settings` override the log's own wandb settings. The first log sets `mode`; `reason` says why it is offline if
+    nobody asked for that. `said` holds the lines said so far.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -46,34 +44,19 @@ class Session:
     said: set[str] = field(default_factory=set)
 
     def resolve(self, wanted: Mode, logged_in: Callable[[], bool]) -> None:
-        """Settle the mode, once: `auto` obeys WANDB_MODE; online without a login becomes offline."""
+        """Set the mode, once: `auto` obeys WANDB_MODE; online without a login becomes offline."""
         if self.mode is not None:
             return
-        word, mode = environment(), meant(wanted)
-        if word not in ENVIRONMENT_MODES:
-            del os.environ["WANDB_MODE"]  # wandb itself refuses to start under a word it does not know
+        value, mode = environment_mode(), resolve_mode(wanted)
+        if value not in ENVIRONMENT_MODES:
+            del os.environ["WANDB_MODE"]  # wandb itself refuses to start with an unknown value
         if mode is None:
-            self.fall_back(f"WANDB_MODE={word} is none of online, offline, disabled")
+            self.fall_back(f"WANDB_MODE={value} is none of online, offline, disabled")
         elif mode == "online" and not logged_in():
             self.fall_back("not logged in")
         else:
             self.mode = mode
 
     def fall_back(self, reason: str) -> None:
-        """Go on offline, for this run and those to come."""
+        """Go offline, for this run and the later ones."""
         self.mode, self.reason = "offline", reason
-
-    def say_once(self, line: str, say: Callable[[str], None]) -> None:
-        """Say the line unless an earlier log of this program did."""
-        if line not in self.said:
-            self.said.add(line)
-            say(line)
-
-    def where(self, folder: Path, wanted: Path) -> str:
-        """Return the line that tells where offline runs lie and how to send them.
-
-        wandb goes to the system's temporary folder, without a word, where the wanted one refuses.
-        """
-        reason = f" ({self.reason})" if self.reason else ""
-        moved = "" if folder.resolve().is_relative_to(wanted.resolve()) else f"; {wanted} cannot be written"
-        return f"W&B: offline{reason}{moved}; runs lie in {folder}, to send them: wandb sync {folder}/offline-run-*"

@@ -14,7 +14,7 @@ from coretx.reports import publish
 from coretx.reports.outdated import withdraw_outdated
 from coretx.runlog.base import RunLog, Tee
 from coretx.runlog.jsonl import JsonLinesLog
-from coretx.runlog.wandb_process import WandbApart
+from coretx.runlog.wandb_process import WandbProcess
 from coretx.running.interrupts import at_interrupt
 from coretx.running.plan import Cell, Plan, TaskRun, make_plan, side_by_side
 from coretx.running.plugins import Catalogue
@@ -67,7 +67,7 @@ def execute(plan: Plan) -> Outcome:
             progress.note(note)
         planned = [cell.config for task_run in plan.runs for cell in task_run.cells.values()]
         progress.start(len(planned))
-        with WandbApart(plan.config.wandb, plan.config.out, progress.note) as wandb:
+        with WandbProcess(plan.config.wandb, plan.config.out, progress.note) as wandb:
             drawn, known = draw_all(plan.runs, plan.config), find_ceilings(plan.runs, plan.config)
             Experiment(plan.config, plan.catalogue, progress, outcome, wandb, known).run(plan.runs, drawn)
         outcome.results.sort(key=lambda result: planned.index(result.config))
@@ -126,7 +126,7 @@ class Experiment:
     catalogue: Catalogue
     progress: Progress
     outcome: Outcome
-    wandb: WandbApart
+    wandb: WandbProcess
     ceilings: Ceilings
 
     def run(self, runs: Sequence[TaskRun], drawn: Sequence[Drawn]) -> None:

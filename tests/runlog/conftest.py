@@ -2,8 +2,9 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -220,29 +221,44 @@ def no_account(tmp_path_factory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def logged(tmp_path_factory) -> Callable[..., OfflineRun]:
-    """Return the function that logs one model offline from first epoch to last and reads the run back, once each."""
-    known: dict[tuple, OfflineRun] = {}
+def offline_log() -> Callable[[Path], WandbLog]:
+    """Return the function that makes an offline log in this folder."""
+    return lambda folder: WandbLog("offline", folder, lambda line: None, Session({"x_history_value_encoding": "json"}))
 
+
+@pytest.fixture(scope="session")
+def logged(tmp_path_factory, offline_log) -> Callable[..., OfflineRun]:
+    """Return the function that logs one model offline and reads the run back; "mlp" is plain, others have attention."""
+
+    @cache
     def log_model(model: str, members: int = 1, epochs: int = 3) -> OfflineRun:
-        if (model, members, epochs) not in known:
-            known[model, members, epochs] = log_offline(tmp_path_factory.mktemp("run"), model, members, epochs)
-        return known[model, members, epochs]
+        folder, config = tmp_path_factory.mktemp("run"), make_config(model, members=members, epochs=epochs)
+        log = offline_log(folder)
+        log.start(make_run(config))
+        for epoch in range(epochs):
+            log.epoch(model, make_epoch(epoch, members, PLAIN if model == "mlp" else ATTENTION))
+        log.model_done(model, make_result(config))
+        log.finish("done")
+        (run,) = read_offline_runs(folder)
+        return run
 
     return log_model
 
 
-def log_offline(folder: Path, model: str, members: int, epochs: int) -> OfflineRun:
-    """Log one model offline and return what is on disk; "mlp" is plain, any other model has attention."""
-    config = make_config(model, members=members, epochs=epochs)
-    log = WandbLog("offline", folder, lambda line: None, Session({"x_history_value_encoding": "json"}))
-    log.start(make_run(config))
-    for epoch in range(epochs):
-        log.epoch(model, make_epoch(epoch, members, PLAIN if model == "mlp" else ATTENTION))
-    log.model_done(model, make_result(config))
-    log.finish("done")
-    (run,) = read_offline_runs(folder)
-    return run
+@pytest.fixture
+def written(tmp_path, offline_log) -> Callable[..., OfflineRun]:
+    """Return the function that logs these calls (verb, *arguments) offline and reads the run back."""
+
+    def write(configs: Sequence[CellConfig], *calls: tuple, status: Any = "done") -> OfflineRun:
+        log = offline_log(tmp_path)
+        log.start(make_run(*configs))
+        for verb, *arguments in calls:
+            getattr(log, verb)(*arguments)
+        log.finish(status)
+        (run,) = read_offline_runs(tmp_path)
+        return run
+
+    return write
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 
 from coretx.runlog.session import Session
@@ -47,21 +45,3 @@ def test_login_is_asked_once_per_program():
     for _ in range(3):
         session.resolve("online", lambda: asked.append(1) or True)
     assert asked == [1]
-
-
-def test_line_is_said_once(said):
-    session = Session()
-    for _ in range(3):
-        session.say_once("offline", said.append)
-    assert said == ["offline"]
-
-
-def test_line_names_folder_and_sync_command():
-    line = Session(reason="not logged in").where(Path("/runs/wandb"), Path("/runs"))
-    assert line == (
-        "W&B: offline (not logged in); runs lie in /runs/wandb, to send them: wandb sync /runs/wandb/offline-run-*"
-    )
-
-
-def test_line_says_that_the_wanted_folder_refused():
-    assert "/wanted cannot be written; runs lie in /tmp/wandb" in Session().where(Path("/tmp/wandb"), Path("/wanted"))

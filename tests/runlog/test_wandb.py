@@ -5,8 +5,6 @@ import pytest
 
 from coretx.evaluation.ceilings import Ceiling
 from coretx.evaluation.lengths import LengthScore
-from coretx.runlog.session import Session
-from coretx.runlog.wandb import WandbLog
 from coretx.training.loop import EpochRecord
 
 PLAIN = {"loss_train", "accuracy_train", "loss_test", "accuracy_test", "grad_norm", "weight_norm", "learning_rate"}
@@ -57,17 +55,13 @@ def test_last_row_has_exactly_final_scores_step_and_panels(logged, model, metric
     assert set(logged(model, members).rows[-1]) == wanted
 
 
-def test_chosen_epoch_and_the_last_one_stand_beside_each_other(make, tmp_path, read_back):
+def test_reported_and_last_epoch_are_both_logged(make, written):
     config = make.config(members=2, epochs=3)
     result = make.result(config)
     last = {"val": result.scores["train"], "test": result.scores["test"]}
     chosen = dataclasses.replace(result, best_epoch=np.array([0, 2]), last_scores=last)
-    log = WandbLog("offline", tmp_path, print, Session({"x_history_value_encoding": "json"}))
-    log.start(make.run(config))
-    log.epoch("mlp", make.epoch(2, 2, ("loss_train", "loss_val", "accuracy_val", "loss_test", "accuracy_test")))
-    log.model_done("mlp", chosen)
-    log.finish("done")
-    (run,) = read_back(tmp_path)
+    metrics = ("loss_train", "loss_val", "accuracy_val", "loss_test", "accuracy_test")
+    run = written([config], ("epoch", "mlp", make.epoch(2, 2, metrics)), ("model_done", "mlp", chosen))
     epoch, row = run.rows
     assert {"mlp/metrics/loss_val", "mlp/metrics/accuracy_val", "mlp/metrics/loss_val_history_table"} <= epoch.keys()
     assert row["mlp/final/best_epoch"] == 1.0
@@ -76,17 +70,13 @@ def test_chosen_epoch_and_the_last_one_stand_beside_each_other(make, tmp_path, r
     assert "mlp/final/last_epoch/members_std/loss_test" in row
 
 
-def test_lengths_are_logged_where_the_model_is_applicable(make, tmp_path, read_back):
+def test_lengths_are_logged_where_the_model_is_applicable(make, written):
     config = make.config(members=2, epochs=3)
     lengths = (
         LengthScore(7, 5, 40, 40, np.array([0.5, 1.0]), np.array([0.7, 0.1])),
         LengthScore(9, 5, 40, 40, None, None),
     )
-    log = WandbLog("offline", tmp_path, print, Session({"x_history_value_encoding": "json"}))
-    log.start(make.run(config))
-    log.model_done("mlp", dataclasses.replace(make.result(config), lengths=lengths))
-    log.finish("done")
-    (run,) = read_back(tmp_path)
+    run = written([config], ("model_done", "mlp", dataclasses.replace(make.result(config), lengths=lengths)))
     (row,) = run.rows
     assert {key: value for key, value in row.items() if "at_length" in key} == pytest.approx(
         {
@@ -106,14 +96,11 @@ def test_panels_are_exactly_these_of_these_kinds(logged, model, metrics, members
     assert {key: panel["panelDefId"] for key, panel in logged(model, members).panels.items()} == wanted
 
 
-def test_step_is_hidden_and_metrics_run_against_it(logged):
+def test_step_is_the_epoch_and_hidden_and_metrics_run_against_it(logged):
     run = logged("mlp")
+    assert [row["mlp/step"] for row in run.rows] == [0, 1, 2, 2]
     assert run.hidden == {"mlp/step"}
     assert run.step_metrics == {"mlp/step": "", "mlp/metrics/*": "mlp/step"}
-
-
-def test_step_is_the_epoch(logged):
-    assert [row["mlp/step"] for row in logged("mlp").rows] == [0, 1, 2, 2]
 
 
 def test_one_member_is_logged_as_it_is(logged):
@@ -126,29 +113,19 @@ def test_members_are_logged_as_mean_and_sample_std(logged):
     assert row["mlp/metrics/members_std/accuracy_train"] == 1
 
 
-def test_plots_are_drawn_at_the_middle_and_the_last_epoch(logged):
-    drawn = [row["mlp/step"] for row in logged("mlp", epochs=120).rows[:-1] if "mlp/metrics/loss_table" in row]
-    assert drawn == [60, 119]
-
-
-def test_long_cell_logs_scalars_at_every_epoch(logged):
-    rows = logged("mlp", epochs=120).rows[:-1]
+def test_long_cell_logs_scalars_at_every_epoch_and_plots_at_the_middle_and_the_last(logged):
+    run = logged("mlp", epochs=120)
+    rows = run.rows[:-1]
     assert [row["mlp/metrics/loss_test"] for row in rows] == [epoch + 2 for epoch in range(120)]
+    assert [row["mlp/step"] for row in rows if "mlp/metrics/loss_table" in row] == [60, 119]
+    assert run.table("mlp/metrics/loss_test_history") == [["loss_test", epoch, epoch + 2] for epoch in range(120)]
 
 
-def test_last_plot_has_every_epoch(logged):
-    table = logged("mlp", epochs=120).table("mlp/metrics/loss_test_history")
-    assert table == [["loss_test", epoch, epoch + 2] for epoch in range(120)]
-
-
-def test_roc_of_one_member_has_both_classes(logged):
-    assert {row[0] for row in logged("mlp").table("mlp/test/roc")} == {"0", "1"}
-
-
-def test_roc_of_class_one_is_that_of_the_scores(logged, make):
+def test_roc_of_one_member_has_both_classes_and_class_one_is_that_of_the_scores(logged, make):
     curve = make.result(make.config("mlp")).scores["test"].roc[0]
-    rows = [row[1:] for row in logged("mlp").table("mlp/test/roc") if row[0] == "1"]
-    assert rows == [[x, y] for x, y in zip(curve.x, curve.y, strict=True)]
+    rows = logged("mlp").table("mlp/test/roc")
+    assert {row[0] for row in rows} == {"0", "1"}
+    assert [row[1:] for row in rows if row[0] == "1"] == [[x, y] for x, y in zip(curve.x, curve.y, strict=True)]
 
 
 def test_roc_of_several_members_has_a_line_each_and_their_mean(logged):
@@ -179,36 +156,24 @@ def test_run_is_named_by_task_seed_and_n(logged):
     assert (run.project, run.name) == ("transformer-scratchpad-toy", "seed 0, n 40")
 
 
-def test_run_ends_with_exit_code_zero_when_done(logged):
-    assert logged("mlp").exit_code == 0
+def test_done_run_says_so(logged):
+    run = logged("mlp")
+    assert (run.exit_code, run.summary["mlp/final/status"]) == (0, "done")
 
 
-def test_done_model_says_so_in_the_summary(logged):
-    assert logged("mlp").summary["mlp/final/status"] == "done"
-
-
-def test_cost_ceiling_and_alarm_of_a_model_stand_in_the_summary(read_back, make, tmp_path):
+def test_cost_ceiling_and_alarm_of_a_model_are_in_the_summary(make, written):
     config = make.config("mlp")
     known = {"view": "linear", "ceilings": {"linear": Ceiling(0.75, "exact")}, "alarm": "above its ceiling"}
-    log = WandbLog("offline", tmp_path, lambda line: None)
-    log.start(make.run(config))
-    log.model_done("mlp", dataclasses.replace(make.result(config), **known))
-    log.finish("failed")
-    (run,) = read_back(tmp_path)
+    run = written([config], ("model_done", "mlp", dataclasses.replace(make.result(config), **known)))
     wanted = {"parameters": 7, "seconds": 2.5, "ceiling": 0.75, "alarm": "above its ceiling"}
     assert {name: run.summary[f"mlp/final/{name}"] for name in wanted} == wanted
 
 
-def test_diverged_model_leaves_its_status_and_no_score(read_back, make, tmp_path):
+def test_diverged_model_leaves_its_status_and_no_score(make, written):
     config = make.config("mlp")
-    log = WandbLog("offline", tmp_path, lambda line: None)
-    log.start(make.run(config))
-    log.model_done("mlp", make.diverged(config))
-    log.finish("done")
-    (run,) = read_back(tmp_path)
+    run = written([config], ("model_done", "mlp", make.diverged(config)))
     assert run.rows == []
-    finals = {key: value for key, value in run.summary.items() if "final" in key}
-    assert finals == {
+    assert {key: value for key, value in run.summary.items() if "final" in key} == {
         "mlp/final/status": "diverged",
         "mlp/final/failure": "member 0, epoch 1: loss nan",
         "mlp/final/parameters": 7,
@@ -216,33 +181,29 @@ def test_diverged_model_leaves_its_status_and_no_score(read_back, make, tmp_path
     }
 
 
-def test_metric_that_is_not_finite_is_left_out_of_its_row(read_back, make, tmp_path):
-    log = WandbLog("offline", tmp_path, lambda line: None)
-    log.start(make.run(make.config("mlp")))
-    log.epoch("mlp", EpochRecord(0, {"loss_train": np.array([np.nan]), "grad_norm": np.array([2.0])}))
-    log.finish("done")
-    (run,) = read_back(tmp_path)
-    assert run.rows == [{"mlp/step": 0, "mlp/metrics/grad_norm": 2}]
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_metric_that_is_not_finite_in_some_member_is_left_out(make, written, value):
+    metrics = {"loss_train": np.array([1.0, value]), "grad_norm": np.array([2.0, 2.0])}
+    run = written([make.config("mlp", members=2)], ("epoch", "mlp", EpochRecord(0, metrics)))
+    assert run.rows == [{"mlp/step": 0, "mlp/metrics/grad_norm": 2, "mlp/metrics/members_std/grad_norm": 0}]
 
 
-def test_models_of_one_run_may_come_interleaved(read_back, make, tmp_path):
-    log = WandbLog("offline", tmp_path, lambda line: None)
-    log.start(make.run(make.config("mlp"), make.config("logreg")))
-    for epoch in range(2):
-        log.epoch("mlp", make.epoch(epoch))
-        log.epoch("logreg", make.epoch(epoch))
-    log.finish("done")
-    (run,) = read_back(tmp_path)
-    assert [(row.get("mlp/step"), row.get("logreg/step")) for row in run.rows] == [
-        (0, None),
-        (None, 0),
-        (1, None),
-        (None, 1),
+def test_models_of_one_run_may_come_interleaved(make, written):
+    models, losses = ("mlp", "logreg"), {"mlp": 1.0, "logreg": 2.0}
+    calls = [
+        ("epoch", model, EpochRecord(epoch, {"loss_train": np.array([losses[model]])}))
+        for epoch in range(3)
+        for model in models
     ]
+    run = written([make.config(model) for model in models], *calls)
+    steps = [(row.get("mlp/step"), row.get("logreg/step")) for row in run.rows]
+    assert steps == [(0, None), (None, 0), (1, None), (None, 1), (2, None), (None, 2)]
+    for model, loss in losses.items():
+        assert run.table(f"{model}/metrics/loss") == [["loss_train", epoch, loss] for epoch in range(3)]
 
 
-def test_several_runs_may_be_open_at_once(read_back, make, tmp_path):
-    logs = [WandbLog("offline", tmp_path, lambda line: None) for _ in range(2)]
+def test_several_runs_may_be_open_at_once(read_back, offline_log, make, tmp_path):
+    logs = [offline_log(tmp_path) for _ in range(2)]
     for log in logs:
         log.start(make.run(make.config("mlp")))
     for log in logs:
@@ -252,12 +213,8 @@ def test_several_runs_may_be_open_at_once(read_back, make, tmp_path):
 
 
 @pytest.mark.parametrize(("status", "exit_code"), [("failed", 1), ("interrupted", 130)])
-def test_run_that_is_not_done_ends_with_its_exit_code(read_back, make, tmp_path, status, exit_code):
-    log = WandbLog("offline", tmp_path, lambda line: None)
-    log.start(make.run(make.config("mlp")))
-    log.finish(status)
-    (run,) = read_back(tmp_path)
-    assert run.exit_code == exit_code
+def test_run_that_is_not_done_ends_with_its_exit_code(make, written, status, exit_code):
+    assert written([make.config("mlp")], status=status).exit_code == exit_code
 
 
 def test_run_file_may_be_read_while_it_is_being_written(logged, parse):

@@ -64,9 +64,19 @@ def test_auto_without_a_login_logs_offline_and_says_so_once(read_back, tmp_path)
     ]
 
 
-def test_environment_offline_needs_no_reason(read_back, tmp_path):
-    said, _ = run_program("auto", tmp_path, WANDB_MODE="offline")
-    assert [line.split(";")[0] for line in said] == ["W&B: offline"]
+@pytest.mark.parametrize(
+    ("mode", "environment", "line"),
+    [
+        ("auto", "offline", "W&B: offline"),
+        ("auto", "bogus", "W&B: offline (WANDB_MODE=bogus is none of online, offline, disabled)"),
+        ("offline", "bogus", "W&B: offline"),
+    ],
+)
+def test_offline_by_environment_or_flag_gives_a_reason_only_where_nobody_asked(
+    read_back, tmp_path, mode, environment, line
+):
+    said, _ = run_program(mode, tmp_path, WANDB_MODE=environment)
+    assert [text.split(";")[0] for text in said] == [line]
     assert len(read_back(tmp_path)) == 2
 
 
@@ -74,20 +84,6 @@ def test_environment_disabled_says_nothing_and_never_imports_wandb(tmp_path):
     said, printed = run_program("auto", tmp_path, WANDB_MODE="disabled")
     assert (said, printed) == ([], "False\n")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_unknown_environment_logs_offline(read_back, tmp_path):
-    said, _ = run_program("auto", tmp_path, WANDB_MODE="bogus")
-    assert [line.split(";")[0] for line in said] == [
-        "W&B: offline (WANDB_MODE=bogus is none of online, offline, disabled)"
-    ]
-    assert len(read_back(tmp_path)) == 2
-
-
-def test_unknown_environment_does_not_stop_the_flag(read_back, tmp_path):
-    said, _ = run_program("offline", tmp_path, WANDB_MODE="bogus")
-    assert [line.split(";")[0] for line in said] == ["W&B: offline"]
-    assert len(read_back(tmp_path)) == 2
 
 
 def test_server_that_fails_leaves_the_runs_offline(read_back, tmp_path):
@@ -119,11 +115,18 @@ def refuse(*_, **__):
     raise OSError("no\nsecond line")
 
 
-def fake_wandb(**verbs):
-    """Return a module whose every call raises, but for those given."""
-    module = types.ModuleType("wandb")
-    module.__dict__.update(dict.fromkeys(("setup", "login", "init", "Settings", "Table", "plot_table"), refuse) | verbs)
-    return module
+@pytest.fixture
+def fake(monkeypatch):
+    """Return the function that puts a module in wandb's place: its calls raise, but for login and those given."""
+
+    def install(login=None, **verbs):
+        names = ("setup", "login", "init", "Settings", "Table", "plot_table")
+        known = {"login": lambda **_: login, "setup": lambda **_: None, "Settings": dict} if login is not None else {}
+        wandb = types.ModuleType("wandb")
+        wandb.__dict__.update(dict.fromkeys(names, refuse) | known | verbs)
+        monkeypatch.setitem(sys.modules, "wandb", wandb)
+
+    return install
 
 
 def fake_handle(**verbs):
@@ -142,8 +145,8 @@ def log_everything(make, said, tmp_path):
     log.finish("done")
 
 
-def test_wandb_that_raises_from_every_call_is_said_once(make, said, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "wandb", fake_wandb())
+def test_wandb_that_raises_from_every_call_is_said_once(make, said, tmp_path, fake):
+    fake()
     log_everything(make, said, tmp_path)
     assert said == ["W&B: start failed (no); toy goes on without it"]
 
@@ -154,46 +157,25 @@ def test_wandb_that_cannot_be_imported_is_said_once(make, said, tmp_path, monkey
     assert len(said) == 1
 
 
-@pytest.mark.parametrize(
-    ("verbs", "failing"),
-    [
-        ({}, "start"),
-        ({"define_metric": lambda *_, **__: None}, "epoch"),
-    ],
-)
-def test_open_run_that_raises_is_said_once_with_its_place(make, said, tmp_path, monkeypatch, verbs, failing):
-    wandb = fake_wandb(login=lambda **_: False, setup=lambda **_: None, Settings=dict)
-    wandb.init = lambda **_: fake_handle(**verbs)
-    monkeypatch.setitem(sys.modules, "wandb", wandb)
+@pytest.mark.parametrize(("verbs", "failing"), [({}, "start"), ({"define_metric": lambda *_, **__: None}, "epoch")])
+def test_open_run_that_raises_is_said_once_with_its_place_and_closed(make, said, tmp_path, fake, verbs, failing):
+    closed = []
+    handle = fake_handle(finish=lambda exit_code: closed.append(exit_code), **verbs)
+    fake(login=False, init=lambda **_: handle)
     log_everything(make, said, tmp_path)
     place = "/runs/wandb/offline-run-1"
     assert said[1:] == [f"W&B: {failing} failed (no); toy goes on without it, what it has so far: wandb sync {place}"]
-
-
-def test_run_that_failed_is_closed_all_the_same(make, said, tmp_path, monkeypatch):
-    closed = []
-    wandb = fake_wandb(login=lambda **_: False, setup=lambda **_: None, Settings=dict)
-    wandb.init = lambda **_: fake_handle(finish=lambda exit_code: closed.append(exit_code))
-    monkeypatch.setitem(sys.modules, "wandb", wandb)
-    log_everything(make, said, tmp_path)
     assert closed == [0]
 
 
-def test_online_run_says_its_address(make, said, tmp_path, monkeypatch):
-    wandb = fake_wandb(login=lambda **_: True, setup=lambda **_: None, Settings=dict)
+def test_online_run_says_its_address(make, said, tmp_path, fake):
     handle = fake_handle(define_metric=lambda *_, **__: None, finish=lambda exit_code: None)
     handle.url = "https://server/run"
-    wandb.init = lambda **options: {"online": handle}[options["mode"]]
-    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    fake(login=True, init=lambda **options: {"online": handle}[options["mode"]])
     log = WandbLog("auto", tmp_path, said.append)
     log.start(make.run(make.config()))
     log.finish("done")
     assert said == ["W&B: toy is logged to https://server/run"]
-
-
-def test_importing_the_log_does_not_import_wandb():
-    code = "import sys, coretx.runlog.wandb; sys.exit('wandb' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)
 
 
 @pytest.mark.parametrize(("asked", "told"), [(None, "false"), ("true", "true")])

@@ -11,10 +11,10 @@ from threading import current_thread
 import numpy as np
 import pytest
 
-from coretx.runlog import wandb_process as apart
+from coretx.runlog import wandb_process
 from coretx.runlog.base import RunLog
 from coretx.runlog.wandb import WandbLog
-from coretx.runlog.wandb_process import WandbApart
+from coretx.runlog.wandb_process import WandbProcess
 
 ROWS = ("project", "name", "config", "rows", "panels", "step_metrics", "hidden", "exit_code")
 
@@ -38,7 +38,7 @@ def without_places(rows):
 
 @pytest.mark.parametrize("members", [1, 3])
 def test_it_writes_what_a_log_in_this_process_writes(make, tmp_path, said, read_back, members):
-    with WandbApart("offline", tmp_path / "apart", said.append) as logs:
+    with WandbProcess("offline", tmp_path / "apart", said.append) as logs:
         tell(logs.log(), make, members=members)
     tell(WandbLog("offline", tmp_path / "here", said.append), make, members=members)
     (one,), (other,) = read_back(tmp_path / "apart"), read_back(tmp_path / "here")
@@ -55,7 +55,7 @@ def test_it_writes_what_a_log_in_this_process_writes(make, tmp_path, said, read_
 
 def test_runs_of_one_program_are_apart_and_say_a_line_once_in_the_thread_that_calls(make, tmp_path, read_back):
     said = []
-    with WandbApart("offline", tmp_path, lambda line: said.append(current_thread())) as logs:
+    with WandbProcess("offline", tmp_path, lambda line: said.append(current_thread())) as logs:
         for status in ("done", "failed"):
             log = logs.log()
             assert isinstance(log, RunLog)
@@ -66,16 +66,16 @@ def test_runs_of_one_program_are_apart_and_say_a_line_once_in_the_thread_that_ca
 
 @pytest.mark.parametrize(("mode", "environment"), [("disabled", None), ("auto", "disabled")])
 def test_no_process_where_w_and_b_is_disabled(make, tmp_path, said, monkeypatch, mode, environment):
-    monkeypatch.setattr(apart, "start_helper", None)  # whoever starts one fails
+    monkeypatch.setattr(wandb_process, "start_process", None)  # whoever starts one fails
     if environment is not None:
         monkeypatch.setenv("WANDB_MODE", environment)
-    with WandbApart(mode, tmp_path, said.append) as logs:
+    with WandbProcess(mode, tmp_path, said.append) as logs:
         tell(logs.log(), make)
     assert said == []
 
 
 def test_a_log_that_was_not_finished_is_closed_as_interrupted(make, tmp_path, said, read_back):
-    with WandbApart("offline", tmp_path, said.append) as logs:
+    with WandbProcess("offline", tmp_path, said.append) as logs:
         log = logs.log()
         log.start(make.run(make.config("mlp")))
         log.epoch("mlp", make.epoch(0))
@@ -84,11 +84,11 @@ def test_a_log_that_was_not_finished_is_closed_as_interrupted(make, tmp_path, sa
 
 
 def test_a_process_that_cannot_be_started_is_said_once(make, tmp_path, said, monkeypatch):
-    def refuse(module):
+    def refuse():
         raise OSError("no more processes")
 
-    monkeypatch.setattr(apart, "start_helper", refuse)
-    with WandbApart("offline", tmp_path, said.append) as logs:
+    monkeypatch.setattr(wandb_process, "start_process", refuse)
+    with WandbProcess("offline", tmp_path, said.append) as logs:
         tell(logs.log(), make)
     assert said == ["W&B: its process cannot be started (no more processes); the run goes on without it"]
 
@@ -97,11 +97,11 @@ def test_a_process_that_ends_early_is_said_and_the_rest_of_the_run_is_not_sent(m
     command = "import sys; print('ready', flush=True); sys.stdin.buffer.read(200); sys.exit(3)"
     start = subprocess.Popen
 
-    def helper(module):
+    def helper():
         return start([sys.executable, "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    monkeypatch.setattr(apart, "start_helper", helper)
-    with WandbApart("offline", tmp_path, said.append) as logs:
+    monkeypatch.setattr(wandb_process, "start_process", helper)
+    with WandbProcess("offline", tmp_path, said.append) as logs:
         log = logs.log()
         log.start(make.run(make.config("mlp")))
         deadline = time.monotonic() + 20
@@ -114,7 +114,7 @@ def test_a_process_that_ends_early_is_said_and_the_rest_of_the_run_is_not_sent(m
 
 
 def test_what_cannot_be_sent_ends_the_log_and_not_the_run(make, tmp_path, said):
-    with WandbApart("offline", tmp_path, said.append) as logs:
+    with WandbProcess("offline", tmp_path, said.append) as logs:
         logs.call("start", 0, lambda: None)  # what is made within a function cannot be pickled
         tell(logs.log(), make)
     assert len(said) == 1
@@ -128,10 +128,10 @@ from coretx.records.cell_config import CellConfig
 from coretx.records.results import RunRecord
 from coretx.tasks.splits import Overlap
 from coretx.training.loop import EpochRecord
-from coretx.runlog.wandb_process import WandbApart
+from coretx.runlog.wandb_process import WandbProcess
 
 cell = CellConfig("t", "mlp", "jax", 0, 1, 8, 9, "s", "r", "float32", "cpu", "solo", "highest", {})
-logs = WandbApart("offline", Path(sys.argv[1]), lambda line: print("said", flush=True))
+logs = WandbProcess("offline", Path(sys.argv[1]), lambda line: print("said", flush=True))
 log = logs.log()
 log.start(RunRecord("t", "t", 0, 8, {"mlp": cell}, Overlap("t", "s", 0, 8, 0, 8), "c", "v"))
 while True:
@@ -162,6 +162,6 @@ def select_ready(stream, seconds=0.2):
 
 def test_inputs_of_the_rows_stay_here(make):
     result = make.result(make.config("mlp", n_samples=500))
-    sent = apart.lean(result)
+    sent = wandb_process.strip_arrays(result)
     assert {split: part.x.size for split, part in sent.predictions.items()} == {"train": 0, "test": 0}
     np.testing.assert_array_equal(sent.predictions["test"].logits, result.predictions["test"].logits)
