@@ -103,14 +103,11 @@ def test_step_is_the_epoch_and_hidden_and_metrics_run_against_it(logged):
     assert run.step_metrics == {"mlp/step": "", "mlp/metrics/*": "mlp/step"}
 
 
-def test_one_member_is_logged_as_it_is(logged):
-    assert [row["mlp/metrics/accuracy_train"] for row in logged("mlp").rows[:-1]] == [1, 2, 3]
-
-
-def test_members_are_logged_as_mean_and_sample_std(logged):
-    row = logged("mlp", 3).rows[0]  # members 1, 2, 3
-    assert row["mlp/metrics/accuracy_train"] == 2
-    assert row["mlp/metrics/members_std/accuracy_train"] == 1
+@pytest.mark.parametrize(("members", "means", "stds"), [(1, [1, 2, 3], [None] * 3), (3, [2, 3, 4], [1, 1, 1])])
+def test_members_are_logged_as_mean_and_sample_std(logged, members, means, stds):
+    rows = logged("mlp", members).rows[:-1]  # in the first row 1, or 1, 2, 3
+    assert [row["mlp/metrics/accuracy_train"] for row in rows] == means
+    assert [row.get("mlp/metrics/members_std/accuracy_train") for row in rows] == stds
 
 
 def test_long_cell_logs_scalars_at_every_epoch_and_plots_at_the_middle_and_the_last(logged):
@@ -151,13 +148,9 @@ def test_config_holds_every_hyperparameter_and_the_overlap(logged, make):
     assert (config["overlap"]["overlap_count"], config["commit"], config["version"]) == (2, "abc", "0.1.0")
 
 
-def test_run_is_named_by_task_seed_and_n(logged):
+def test_run_is_named_by_task_seed_and_n_and_says_that_it_is_done(logged):
     run = logged("mlp")
     assert (run.project, run.name) == ("transformer-scratchpad-toy", "seed 0, n 40")
-
-
-def test_done_run_says_so(logged):
-    run = logged("mlp")
     assert (run.exit_code, run.summary["mlp/final/status"]) == (0, "done")
 
 

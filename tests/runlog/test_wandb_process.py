@@ -95,12 +95,11 @@ def test_a_process_that_cannot_be_started_is_said_once(make, tmp_path, said, mon
 
 def test_a_process_that_ends_early_is_said_and_the_rest_of_the_run_is_not_sent(make, tmp_path, said, monkeypatch):
     command = "import sys; print('ready', flush=True); sys.stdin.buffer.read(200); sys.exit(3)"
-    start = subprocess.Popen
 
-    def helper():
-        return start([sys.executable, "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def start_process():
+        return subprocess.Popen([sys.executable, "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    monkeypatch.setattr(wandb_process, "start_process", helper)
+    monkeypatch.setattr(wandb_process, "start_process", start_process)
     with WandbProcess("offline", tmp_path, said.append) as logs:
         log = logs.log()
         log.start(make.run(make.config("mlp")))
