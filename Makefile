@@ -1,6 +1,9 @@
 # Each target sets itself up on a fresh machine (Python >= 3.11, nothing else), then does its one job.
-# ARGS goes to the program: make run ARGS="--epochs 20 --out /some/folder"; TASKS names those of `make published`.
+# ARGS goes to the program: make run ARGS="--epochs 20 --out /some/folder".
+# `make published` trains the tasks in TASKS below SCRATCH, then replaces their rows in PUBLISHED.
 TASKS ?= all
+SCRATCH ?= build/published
+PUBLISHED ?= benchmarks/published
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +11,7 @@ BIN := $(VENV)/bin
 # Debian's browser, for the tests of pages; only root may install it, and others do without.
 INSTALL_CHROMIUM = { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium >/dev/null; }
 
-.PHONY: run ladder published test lint parity parity-statistics
+.PHONY: run ladder published check test lint parity parity-statistics
 
 run: $(VENV)/ready-to-run
 	$(BIN)/python main.py --backend jax $(ARGS)
@@ -16,11 +19,15 @@ run: $(VENV)/ready-to-run
 ladder: $(VENV)/ready-to-run
 	$(BIN)/python main.py --backend jax --tasks all $(ARGS)
 
-# The committed table: as the original draws data, then the reference engine, then what the dashboard shows first.
+# The committed tables, from three runs: data drawn as the original draws it; the reference engine; five members in JAX.
 published: $(VENV)/ready-to-test
-	$(BIN)/python main.py --backend jax --tasks $(TASKS) --split original --recipe original $(ARGS)
-	$(BIN)/python main.py --backend torch --tasks $(TASKS) $(ARGS)
-	$(BIN)/python main.py --backend jax --tasks $(TASKS) --members 5 $(ARGS)
+	rm -f $(SCRATCH)/benchmarks/*.csv
+	$(BIN)/python main.py --backend jax --tasks $(TASKS) --out $(SCRATCH) --split original --recipe original $(ARGS)
+	$(BIN)/python main.py --backend torch --tasks $(TASKS) --out $(SCRATCH) $(ARGS)
+	$(BIN)/python main.py --backend jax --tasks $(TASKS) --out $(SCRATCH) --members 5 $(ARGS)
+	$(BIN)/python -m benchmarks.publish --out $(SCRATCH) --folder $(PUBLISHED)
+
+check: lint test
 
 test: $(VENV)/ready-to-test
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)

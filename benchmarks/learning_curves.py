@@ -31,7 +31,7 @@ SIZES = (1000, 2000, 4000, 8000, 16_000)
 STEPS = 16_000
 LEARNING_RATES = ("0.1x", "0.3x", "1x")
 """Multiples of the tuned rates."""
-FOLDER = Path(__file__).parent / "learning_curves"
+FOLDER = Path(__file__).parent / "published" / "learning_curves"
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ WEIGHT_DECAYS = ("1x", "10x")
 SEED, MEMBERS, EPOCHS = 3000, 2, 200
 """Of every population. A fifth of the ladder's epochs, since the whole would take a night; the rate's schedule is
 stretched over as many."""
-FOLDER = Path(__file__).parent / "tuning"
+FOLDER = Path(__file__).parent / "published" / "tuning"
 WORKERS = 2
 """Populations that train side by side."""
 

@@ -15,7 +15,7 @@ LINE = re.compile(WHOSE + WHERE + r": (?P<number>[+-]?[\d.]+) (?:%|points, (?P<v
 
 
 def rows(name, **wanted):
-    with (ROOT / "benchmarks" / name).open(newline="", encoding="utf-8") as file:
+    with (ROOT / "benchmarks" / "published" / name).open(newline="", encoding="utf-8") as file:
         return [row for row in csv.DictReader(file) if all(row[key] == value for key, value in wanted.items())]
 
 

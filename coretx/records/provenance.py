@@ -31,13 +31,13 @@ OWN = ("coretx", "jaxtx", "torchtx")
 def commit() -> str:
     """Return the git commit of this code, with `-dirty` where tracked code was changed, or `unknown`.
 
-    Changes below benchmarks/ do not count: a run makes them itself.
+    Changes below benchmarks/published/ do not count: results are put there after the runs that made them.
     """
     tracked = _git("ls-files", "--error-unmatch", str(Path(__file__).resolve()))
     head = _git("rev-parse", "--short=12", "HEAD")
     if tracked is None or head is None:
         return "unknown"
-    changes = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)benchmarks")
+    changes = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)benchmarks/published")
     return f"{head}-dirty" if changes or changes is None else head
 
 
