@@ -1,1 +1,1 @@
-"""The speed benchmark: the engines against each other and against what else torch offers, on the same work."""
+"""The speed benchmark: the JAX engine against eager torch, on the same work."""

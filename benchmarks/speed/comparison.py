@@ -1,4 +1,4 @@
-"""What the samples say: spreads, ratios between contestants of one round, and whether all did the same work."""
+"""Ratios between the samples of one round, and the check that all contestants did the same work."""
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,12 +10,16 @@ import numpy as np
 BOUND = 2e-5
 """Largest difference between two contestants' losses, of any member, after any epoch, in nats.
 
-Float32 rounding came to at most 4.2e-6 in a chunk of 25 epochs (seven models, all contestants, CPU and GPU). What would
-be found: no weight decay makes at least 2e-4, one row of an epoch's first batch twice 1e-3, a batch left out 2e-2.
+Float32 rounding came to at most 4.2e-6 in a chunk of 25 epochs (seven models, all contestants, CPU and GPU). Cheats
+differ by more: no weight decay by 2e-4, one row of an epoch's first batch twice by 1e-3, a batch left out by 2e-2.
 """
 
 Losses = Mapping[str, Sequence[Sequence[float]]]
 """`loss_train` and `loss_test` as [member][epoch]."""
+Model = Mapping[str, Any]
+"""The record of one model: see `rounds.measure_model`."""
+Result = Mapping[str, Any]
+"""The record of one of its contestants."""
 
 
 class Spread(NamedTuple):
@@ -37,7 +41,7 @@ def spread(values: Iterable[float]) -> Spread:
 
 
 def ratios(above: Mapping[int, float], below: Mapping[int, float]) -> Spread:
-    """Return the spread of above / below, round by round: what slowed the machine in a round slowed both.
+    """Return the spread of above / below, round by round: a slow round slows both.
 
     >>> ratios({0: 4.0, 1: 9.0}, {0: 2.0, 1: 3.0, 2: 1.0})
     Spread(median=2.5, low=2.0, high=3.0)
@@ -45,35 +49,45 @@ def ratios(above: Mapping[int, float], below: Mapping[int, float]) -> Spread:
     return spread(above[k] / below[k] for k in above.keys() & below.keys())
 
 
-def geometric_mean(values: Iterable[float]) -> float:
-    """Return the geometric mean.
+def find(model: Model, contestant: str, members: int) -> Result | None:
+    """Return a contestant's result for so many members, or None.
 
-    >>> round(geometric_mean([2.0, 8.0]), 6)
-    4.0
+    Torch trains members one after the other: it is measured with one, and its rate holds for any number.
     """
-    return statistics.geometric_mean(values)
+    wanted = (contestant, members if contestant == "jax" else 1)
+    found = (one for one in model["contestants"] if (one["contestant"], one["members"]) == wanted and one["samples"])
+    return next(found, None)
+
+
+def rates(model: Model, result: Result) -> dict[int, float]:
+    """Return the member-steps per second of each round."""
+    steps = model["steps"] * result["members"]
+    return {sample["round"]: steps / sample["seconds"] for sample in result["samples"]}
+
+
+def against(model: Model, result: Result, other: str) -> Spread | None:
+    """Return the result's member-steps per second over the other contestant's, round by round."""
+    base = find(model, other, result["members"])
+    return ratios(rates(model, result), rates(model, base)) if base else None
+
+
+def difference(a: Losses, b: Losses) -> float:
+    """Return the largest difference of losses over the members that both have; inf where one is not finite."""
+    shared = min(len(a["loss_train"]), len(b["loss_train"]))
+    apart = max(float(np.abs(np.subtract(a[name][:shared], b[name][:shared])).max()) for name in a)
+    return apart if np.isfinite(apart) else float("inf")
 
 
 def disagreement(losses: Sequence[Losses]) -> list[float]:
-    """Return for each contestant how far its losses are from any other's, over the members that both have.
-
-    Not finite where a loss is not; 0 for one that stands alone.
-    """
+    """Return for each contestant its largest difference from any other; 0 for a single contestant."""
     worst = [0.0] * len(losses)
     for i, j in combinations(range(len(losses)), 2):
-        apart = max(difference(losses[i][name], losses[j][name]) for name in losses[i])
+        apart = difference(losses[i], losses[j])
         worst[i], worst[j] = max(worst[i], apart), max(worst[j], apart)
     return worst
 
 
-def difference(a: Sequence[Sequence[float]], b: Sequence[Sequence[float]]) -> float:
-    """Return the largest difference of losses [member][epoch] over the members that both have; inf for a nan."""
-    shared = min(len(a), len(b))
-    apart = np.abs(np.subtract(a[:shared], b[:shared])).max()
-    return float(apart) if np.isfinite(apart) else float("inf")
-
-
-def faults(model: str, contestants: Sequence[Mapping[str, Any]]) -> list[str]:
+def faults(model: str, contestants: Sequence[Result]) -> list[str]:
     """Return a sentence for every contestant that did other work than the rest, or not the same each time."""
     found = []
     for one in contestants:
@@ -83,6 +97,6 @@ def faults(model: str, contestants: Sequence[Mapping[str, Any]]) -> list[str]:
             found.append(f"{name}: a loss is {one['disagreement']:.1e} from another's, more than {BOUND:.0e}")
         if drift > BOUND:
             found.append(f"{name}: a loss moved by {drift:.1e} between samples, more than {BOUND:.0e}")
-        if one["start"]["measured"] != contestants[0]["start"]["measured"]:
+        if one["measured"] != contestants[0]["measured"]:
             found.append(f"{name}: it did not measure what {contestants[0]['contestant']} did after each epoch")
     return found

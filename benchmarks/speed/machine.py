@@ -3,16 +3,12 @@
 import importlib.metadata
 import os
 import platform
-import shutil
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from coretx.records import provenance
 from coretx.training.backend import cores
-
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "torch", "numpy")
 
 
 def describe() -> dict[str, Any]:
@@ -23,9 +19,8 @@ def describe() -> dict[str, Any]:
             "cores": cores(),
             "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
             "system": f"{platform.system()} {platform.machine()}",
-            "compiler": compiler(),
         },
-        "versions": provenance.versions() | {name: version(name) for name in PACKAGES},
+        "versions": provenance.versions() | {name: version(name) for name in ("jax", "jaxlib", "flax", "torch")},
         "commit": provenance.commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "load": os.getloadavg()[0],
@@ -46,12 +41,3 @@ def version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "missing"
-
-
-def compiler() -> str:
-    """Return the version line of the C++ compiler that torch.compile takes, or `none`."""
-    found = shutil.which(os.environ.get("CXX", "g++"))
-    if found is None:
-        return "none"
-    done = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)
-    return (done.stdout.splitlines() or ["unknown"])[0]

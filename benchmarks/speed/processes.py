@@ -6,14 +6,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-from benchmarks.speed.contestants import Setting
-from benchmarks.speed.work import Work
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_SECONDS = 900
@@ -25,11 +20,10 @@ class CannotRun(Exception):
 
 
 class Process:
-    """One contestant's process. `started` is its first answer, with `cold`: seconds from its start to that answer."""
+    """One contestant's process; `started` is its first answer."""
 
     def __init__(self, request: Mapping[str, Any], caches: Path) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115, closed in close()
-        begun = time.perf_counter()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.speed.worker", json.dumps(request)],
             cwd=ROOT,
@@ -40,7 +34,6 @@ class Process:
             text=True,
         )
         self.started = self._answer()
-        self.started["cold"] = time.perf_counter() - begun
 
     def ask(self, what: str, **details: Any) -> dict[str, Any]:
         """Return the answer to a question. Raises CannotRun where there is none."""
@@ -74,14 +67,25 @@ class Process:
         """Return how the process ended without an answer."""
         code = self._process.wait()
         self._errors.seek(0)
-        last = self._errors.read().decode(errors="replace").strip().splitlines()[-1:]
         killed = " (killed: too long, or out of memory)" if code == -9 else ""
-        return f"ended with code {code}{killed}{': ' if last else ''}{''.join(last)}"
+        return f"ended with code {code}{killed}: {last_line(self._errors.read().decode(errors='replace'))}"
 
 
-def request(contestant: str, work: Work, setting: Setting, device: str) -> dict[str, Any]:
-    """Return what a process is told at its start."""
-    return {"contestant": contestant, "work": asdict(work), "setting": asdict(setting), "device": device}
+def engine(device: str) -> dict[str, Any]:
+    """Return the JAX device's name and how many cells of one member train at once. Raises CannotRun without it."""
+    code = (
+        f"import json; from coretx.training.backend import load_backend; engine = load_backend('jax', {device!r}); "
+        "print(json.dumps({'device_name': engine.device_name, 'side_by_side': engine.side_by_side(1)}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CannotRun(last_line(done.stderr))
+    return json.loads(last_line(done.stdout))
+
+
+def last_line(text: str) -> str:
+    """Return the last line, empty for an empty text."""
+    return "".join(text.strip().splitlines()[-1:])
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -90,7 +94,6 @@ def environment(folder: Path) -> dict[str, str]:
         **os.environ,
         "XDG_CACHE_HOME": str(folder),
         "JAX_COMPILATION_CACHE_DIR": str(folder / "jax"),
-        "TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor"),
         # Several contestants share an accelerator: none may take most of its memory at its start, as jax would.
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),

@@ -1,182 +1,127 @@
 """One contestant in a process of its own: `python -m benchmarks.speed.worker REQUEST`, asked over its pipes.
 
-REQUEST is JSON. The first line of the answer tells of the start, after which every line of input is a question and
-every line of output its answer; a line {"failed": sentence} says why there will be none.
+REQUEST is JSON. The first line of the answer tells of the start. Then every line of input is a question and every line
+of output its answer. A line {"failed": sentence} says why no answer will come.
 """
 
 import json
 import os
-import resource
 import statistics
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
+from benchmarks.speed.comparison import Losses, difference
+from benchmarks.speed.work import Work, plans, train
+from coretx.training.backend import load_backend
+from coretx.training.loop import History, first_divergence, start
 
-from benchmarks.speed.comparison import difference
-from benchmarks.speed.contestants import Setting, open_contestant
-from benchmarks.speed.work import Work, begin, losses, plans, train
-from coretx.training.backend import cores, load_backend
-from coretx.training.loop import History, first_divergence
-
+CONTESTANTS: Mapping[str, str] = {
+    "jax": "this project's JAX engine, on all cores",
+    "eager": "the torch engine of commit 14133d0, a frozen copy: one thread, AdamW as torch chooses it",
+    "tuned": "the same with the fastest AdamW and number of threads, tried for each model before the rounds",
+}
 SAMPLE_SECONDS = 0.4
 """A sample repeats its chunk until the passes fill this time."""
 MOST_PASSES = 40
 TRIALS = 3
 """A setting is tried so often at least, and for as long as a sample."""
-TRAINING, LOWER = "highest", "default"
-"""Precisions of jax's products: that of the engine's training, and the one that may round float32 factors to TF32."""
 
 
-class Live:
+@dataclass(frozen=True)
+class Setting:
+    """What is tried for `tuned`: an implementation of torch.optim.AdamW, and threads."""
+
+    optimizer: str = "default"
+    threads: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.optimizer} AdamW, {self.threads} thread{'s' * (self.threads > 1)}"
+
+
+def request(contestant: str, work: Work, device: str) -> dict[str, Any]:
+    """Return what a process is told at its start."""
+    return {"contestant": contestant, "work": asdict(work), "device": device}
+
+
+class Contestant:
     """A contestant with its data, ready to train the same chunk again and again."""
 
     def __init__(self, request: dict[str, Any]) -> None:
-        self.name, self.device = request["contestant"], request["device"]
-        self.work = Work(**request["work"])
-        self.access, self.how = open_contestant(self.name, self.work, Setting(**request["setting"]), self.device)
+        self.name, self.device, self.work = request["contestant"], request["device"], Work(**request["work"])
         self.data = self.work.data()
-        self.first: dict[str, Any] = {}
+        self.first: Losses = {}
         self.passes = 1
+        self._open(Setting())
 
     def start(self) -> dict[str, Any]:
         """Train the first chunk, which compiles."""
-        ((history, first),) = self._passes(1)
-        self.first, compiled = losses(history), self.access.seconds["compile"]
-        measured = sorted(history)
-        return {"first": first, "compile": compiled, "losses": self.first, "measured": measured, "how": self.how}
+        ((history, _),) = self._train(self.work, 1)
+        self.first = losses(history)
+        return {"compile": self.access.seconds["compile"], "losses": self.first, "measured": sorted(history)}
 
     def settle(self) -> dict[str, Any]:
         """Train the chunk once more and choose how many passes a sample takes."""
-        ((_, seconds),) = self._passes(1)
+        ((_, seconds),) = self._train(self.work, 1)
         self.passes = min(MOST_PASSES, max(1, round(SAMPLE_SECONDS / seconds)))
-        return {"passes": self.passes, "seconds": seconds, "how": self.how}
+        return {"seconds": seconds, "how": self.how}
 
     def sample(self) -> dict[str, Any]:
-        """Train the chunk, several times if it is short: mean seconds of wall and CPU, and how far losses drifted."""
-        walls, drift, cpu = [], 0.0, time.process_time()
-        for history, wall in self._passes(self.passes):
-            walls.append(wall)
-            again = losses(history)
-            drift = max(drift, *(difference(again[name], self.first[name]) for name in again))
-        cpu = time.process_time() - cpu
-        return {"seconds": sum(walls) / len(walls), "cpu_seconds": cpu / len(walls), "drift": drift}
+        """Train the chunk in every pass; return the mean seconds, and how far a loss moved since the first chunk."""
+        samples = [
+            (difference(losses(history), self.first), wall) for history, wall in self._train(self.work, self.passes)
+        ]
+        drifts, walls = zip(*samples, strict=True)
+        return {"seconds": statistics.fmean(walls), "drift": max(drifts)}
 
     def choose(self, setting: dict[str, Any], epochs: int) -> dict[str, Any]:
-        """Open the contestant again with another setting, and time short chunks of it after one epoch to warm up."""
-        self.access, self.how = open_contestant(self.name, self.work, Setting(**setting), self.device)
-        whole, short, seconds = self.work, min(epochs, self.work.epochs), list[float]()
-        self.work = replace(whole, epochs=1)
-        list(self._passes(1))
-        self.work = replace(whole, epochs=short)
-        while len(seconds) < TRIALS or sum(seconds) < SAMPLE_SECONDS:
-            seconds += [wall for _, wall in self._passes(1)]
-        self.work = whole
-        return {"seconds": statistics.median(seconds) / short}
+        """Open the contestant again with another setting; return the seconds of an epoch, in short chunks."""
+        self._open(Setting(**setting))
+        list(self._train(replace(self.work, epochs=1), 1))
+        short, walls = replace(self.work, epochs=min(epochs, self.work.epochs)), list[float]()
+        while len(walls) < TRIALS or sum(walls) < SAMPLE_SECONDS:
+            walls += [wall for _, wall in self._train(short, 1)]
+        return {"seconds": statistics.median(walls) / short.epochs}
 
-    def memory(self) -> dict[str, Any]:
-        """Return the most memory that this process has held: the accelerator's, if it runs on one."""
-        return {"peak_bytes": peak_memory() if self.device == "cpu" or self.name != "jax" else accelerator_memory()}
+    def _open(self, setting: Setting) -> None:
+        """Open the population; only the contestant's own libraries are imported."""
+        if self.name == "jax":
+            engine = load_backend("jax", self.device)
+            self.access: Any = engine.open(self.work.spec, self.work.shape, self.work.members)
+            self.how = engine.strategy(self.work.spec, self.work.members)
+            return
+        load_backend("torch", "cpu")  # says how to install torch where it is missing
+        import torch
 
-    def _passes(self, passes: int) -> Iterator[tuple[History, float]]:
+        from benchmarks.speed.frozen_torch import FrozenTorch
+
+        torch.set_num_threads(setting.threads)
+        self.access, self.how = FrozenTorch(self.work.spec, self.work.shape, setting.optimizer), str(setting)
+
+    def _train(self, work: Work, passes: int) -> Iterator[tuple[History, float]]:
         """Yield histories and seconds of the chunk, trained so often from the same start.
 
-        The clock runs from when a plan is there to when the next one is: what a chunk takes amid many.
+        The clock runs from one ready plan to the next, as for a chunk amid many.
         """
-        coming = plans(self.work, len(self.data["train"]), passes + 1)
+        coming = plans(work, len(self.data["train"]), passes + 1)
         plan = next(coming)
         for _ in range(passes):
-            begin(self.access, self.work)
-            start = time.perf_counter()
+            start(self.access, work.population)
+            begun = time.perf_counter()
             history = train(self.access, self.data, plan)
             plan = next(coming)
-            seconds = time.perf_counter() - start
+            seconds = time.perf_counter() - begun
             if first_divergence(history) is not None:
                 raise FloatingPointError("a loss is not finite: nothing could be compared")
             yield history, seconds
 
 
-class Peak:
-    """The machine's peak: large float32 products on all cores, or on the accelerator, with all libraries there are."""
-
-    def __init__(self, request: dict[str, Any]) -> None:
-        self.device, self.size = request["device"], request["size"]
-        self.products: dict[str, Any] = {}
-        if self.device == "cpu":
-            self._numpy_and_torch()
-        self._jax()
-
-    def start(self) -> dict[str, Any]:
-        """Make every product once, so that compiling is past."""
-        for product in self.products.values():
-            product()
-        return {"size": self.size, "device_name": self.device_name}
-
-    def settle(self) -> dict[str, Any]:
-        """Nothing to choose."""
-        return {}
-
-    def sample(self) -> dict[str, Any]:
-        """Return the operations per second of each library, the best of three products each."""
-        rates = {}
-        for name, product in self.products.items():
-            seconds = []
-            for _ in range(3):
-                start = time.perf_counter()
-                product()
-                seconds.append(time.perf_counter() - start)
-            rates[name] = 2 * self.size**3 / min(seconds)
-        return {"rates": rates}
-
-    def _numpy_and_torch(self) -> None:
-        matrix = np.random.default_rng(0).standard_normal((self.size, self.size), dtype=np.float32)
-        self.products["numpy"] = lambda: matrix @ matrix
-        try:
-            import torch
-        except ImportError:
-            return
-        torch.set_num_threads(cores())
-        tensor = torch.from_numpy(matrix)
-        self.products["torch"] = lambda: tensor @ tensor
-
-    def _jax(self) -> None:
-        load_backend("jax", self.device)  # says what there is, where there is no such device
-        import jax
-
-        self.device_name = jax.devices(self.device)[0].device_kind
-        values = np.random.default_rng(0).standard_normal((self.size, self.size), dtype=np.float32)
-        matrix = jax.device_put(values, jax.devices(self.device)[0])
-        for precision in (TRAINING,) if self.device == "cpu" else (TRAINING, LOWER):
-            product = jax.jit(lambda a, precision=precision: jax.numpy.matmul(a, a, precision=precision))
-            self.products[f"jax, {precision}"] = lambda product=product: product(matrix).block_until_ready()
-
-
-def peak_memory() -> int:
-    """Return the most bytes that were resident, from this program's start on."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # Not getrusage: there a process inherits the figure of the one that started it.
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return 1024 * int(line.split()[1])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-def accelerator_memory() -> int:
-    """Return the most bytes of the accelerator's memory that were in use."""
-    import jax
-
-    return jax.devices()[0].memory_stats()["peak_bytes_in_use"]
-
-
-def volunteer() -> None:
-    """Let the kernel end this process before any other where memory runs out."""
-    score = Path("/proc/self/oom_score_adj")
-    if score.exists():
-        score.write_text("1000")
+def losses(history: History) -> Losses:
+    """Return both losses as nested lists [member][epoch]."""
+    return {name: history[name].tolist() for name in ("loss_train", "loss_test")}
 
 
 def serve(request: dict[str, Any], questions: TextIO, answers: TextIO) -> int:
@@ -186,11 +131,11 @@ def serve(request: dict[str, Any], questions: TextIO, answers: TextIO) -> int:
         print(json.dumps(answer), file=answers, flush=True)
 
     try:
-        live = Peak(request) if request["contestant"] == "peak" else Live(request)
-        say(live.start())
+        contestant = Contestant(request)
+        say(contestant.start())
         for line in questions:
             question = json.loads(line)
-            say(getattr(live, question.pop("do"))(**question))
+            say(getattr(contestant, question.pop("do"))(**question))
     except Exception as error:  # whatever it is, the parent must hear of it
         say({"failed": f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"})
         return 1
@@ -198,7 +143,8 @@ def serve(request: dict[str, Any], questions: TextIO, answers: TextIO) -> int:
 
 
 if __name__ == "__main__":
-    volunteer()
+    if (score := Path("/proc/self/oom_score_adj")).exists():
+        score.write_text("1000")  # where memory runs out, this process ends before any other
     # Only answers go to the pipe: whatever a library prints goes to the errors.
     pipe = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

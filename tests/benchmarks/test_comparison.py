@@ -1,18 +1,24 @@
-"""Ratios and spreads by hand; the check of equal work finds every contestant that does less."""
+"""Ratios by hand; the frozen torch does what the engines do; the check of equal work finds every cheat."""
 
-from dataclasses import replace
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks.speed import derived
-from benchmarks.speed.comparison import BOUND, disagreement, faults, geometric_mean, ratios, spread
-from benchmarks.speed.torch_contestants import Ensemble, Original
-from benchmarks.speed.work import Work, begin, losses, plans, train
+from benchmarks.speed import frozen_torch
+from benchmarks.speed.comparison import BOUND, against, difference, disagreement, faults, find, rates, ratios, spread
+from benchmarks.speed.frozen_torch import FrozenTorch
+from benchmarks.speed.rounds import OPTIMIZERS
+from benchmarks.speed.work import Work, plans, train
+from benchmarks.speed.worker import losses
+from coretx.models.registry import build_models
 from coretx.training.backend import load_backend
+from coretx.training.loop import start
 
 WORK = Work("mlp", members=2)
+LADDER = [spec.name for spec in build_models()]
 
 
 class Cheat:
@@ -43,8 +49,9 @@ def one_row_twice(schedule):
 
 
 def trained(access, work=WORK):
-    begin(access, work)
-    return train(access, work.data(), next(plans(work, work.n_samples, 1)))
+    start(access, work.population)
+    data = work.data()
+    return train(access, data, next(plans(work, len(data["train"]), 1)))
 
 
 def engine(name, work=WORK):
@@ -53,46 +60,49 @@ def engine(name, work=WORK):
 
 @pytest.fixture(scope="module")
 def honest():
-    return losses(trained(engine("torch")))
+    return losses(trained(engine("jax")))
 
 
-def test_engines_agree_within_the_bound(honest):
-    apart = disagreement([honest, losses(trained(engine("jax")))])
+@pytest.mark.parametrize("model", LADDER)
+def test_frozen_torch_trains_as_the_torch_engine_does(model):
+    """Bit for bit, with selection on validation as in the command line.
+
+    Where the engine's arithmetic changes on purpose, a bound takes the place of equality: the copy stays as it is.
+    """
+    work = Work(model, epochs=2, n_samples=200, protocol="disjoint")
+    frozen, ours = FrozenTorch(work.spec, work.shape), engine("torch", work)
+    assert frozen.manifest == ours.manifest
+    found, wanted = trained(frozen, work), trained(ours, work)
+    best = {f"best/{name}": value.numpy()[None] for name, value in frozen.best.items()}
+    assert found.keys() == wanted.keys()
+    for name, values in (found | frozen.state() | best).items():
+        np.testing.assert_array_equal(values, (wanted | ours.state())[name], err_msg=name)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS[1:])
+@pytest.mark.parametrize("model", LADDER)
+def test_every_adamw_does_the_same_work(model, optimizer):
+    work = Work(model, epochs=2, n_samples=200)
+    histories = [trained(FrozenTorch(work.spec, work.shape, name), work) for name in ("default", optimizer)]
+    assert difference(*map(losses, histories)) < BOUND
+
+
+def test_frozen_torch_imports_nothing_of_the_engine():
+    imports = re.findall(r"^\s*(?:from|import) (\w+)", Path(frozen_torch.__file__).read_text(), re.MULTILINE)
+    assert {"torch", "coretx"} <= set(imports)
+    assert "torchtx" not in imports
+
+
+def test_contestants_agree_within_the_bound(honest):
+    frozen = losses(trained(FrozenTorch(WORK.spec, WORK.shape), Work("mlp")))
+    apart = disagreement([honest, frozen])
     assert apart[0] == apart[1]
     assert 0 < apart[0] < BOUND
 
 
 @pytest.mark.parametrize("change", [without_last_batch, without_decay, one_row_twice])
 def test_a_cheat_is_found(honest, change):
-    cheat = losses(trained(Cheat(engine("torch"), change)))
-    assert disagreement([honest, cheat])[1] > 5 * BOUND
-
-
-@pytest.mark.parametrize("model", ["mlp", "self_attention", "multilayer_transformer"])
-def test_torch_contestants_do_the_same_work(model):
-    work = Work(model, members=2, epochs=2, n_samples=200)
-    contestants = [
-        engine("torch", work),
-        Ensemble(work.spec, work.shape, 2, "fused"),
-        Original(work.spec, work.shape, 2),
-    ]
-    histories = [trained(access, work) for access in contestants]
-    assert max(disagreement([losses(history) for history in histories])) < BOUND
-    for history in histories[1:]:
-        assert history.keys() == histories[0].keys()
-        for name, values in history.items():
-            np.testing.assert_allclose(values, histories[0][name], rtol=1e-3, atol=1e-5, err_msg=name)
-
-
-def test_ensemble_refuses_unequal_rates():
-    work = replace(WORK, epochs=1, n_samples=8)
-    ensemble = Ensemble(work.spec, work.shape, 2, "fused")
-    begin(ensemble, work)
-    schedule = {"rows": np.zeros((2, 1, 1, 8), np.int32), "weights": np.ones((2, 1, 1, 8), np.float32)}
-    with pytest.raises(ValueError, match="equal rates"):
-        ensemble.train(
-            work.data()["train"], {}, **schedule, learning_rate=np.array([[0.1], [0.2]]), weight_decay=np.zeros(2)
-        )
+    assert difference(honest, losses(trained(Cheat(engine("jax"), change)))) > 5 * BOUND
 
 
 def test_losses_that_are_not_finite_never_agree():
@@ -106,26 +116,18 @@ def test_members_are_compared_as_far_as_both_have_them():
     assert disagreement([one, two, other]) == [0.0, 2.0, 2.0]
 
 
-def contestant(**changes):
-    start = {"measured": ["loss_train"]}
-    return {
-        "contestant": "jax",
-        "members": 1,
-        "disagreement": 0.0,
-        "samples": [{"drift": 0.0}],
-        "start": start,
-    } | changes
+def record(contestant="jax", members=1, seconds=1.0, **changes):
+    samples = [{"round": 0, "seconds": seconds, "drift": 0.0}]
+    start = {"measured": ["loss_train"], "disagreement": 0.0, "samples": samples}
+    return {"contestant": contestant, "members": members} | start | changes
 
 
 def test_faults_name_who_differs():
-    wrong = [
-        contestant(disagreement=1.0),
-        contestant(contestant="eager", samples=[{"drift": 0.0}, {"drift": 0.5}]),
-        contestant(contestant="tuned", start={"measured": []}),
-    ]
-    said = faults("mlp", [contestant(), *wrong])
+    drifted = [{"round": 0, "seconds": 1.0, "drift": 0.5}]
+    wrong = [record(disagreement=1.0), record("eager", samples=drifted), record("tuned", measured=[])]
+    said = faults("mlp", [record(), *wrong])
     assert [line.split(":")[0] for line in said] == [f"mlp, {name}, 1 members" for name in ("jax", "eager", "tuned")]
-    assert faults("mlp", [contestant()]) == []
+    assert faults("mlp", [record()]) == []
 
 
 def test_spread_is_median_and_range():
@@ -137,44 +139,12 @@ def test_ratios_are_taken_round_by_round():
     assert ratios({0: 20.0, 1: 10.0}, {0: 10.0, 1: 5.0, 2: 10.0}) == (2.0, 2.0, 2.0)
 
 
-def test_geometric_mean():
-    assert geometric_mean([1.0, 10.0, 100.0]) == pytest.approx(10.0)
-
-
-def model(*results):
-    operations = {"forward": 100, "backward": 200, "scores": 50}
-    return {"steps": 8, "operations": operations, "peak": [{"numpy": 1e6, "jax": 3e6}], "contestants": list(results)}
-
-
-def result(name, members, seconds, cold=1.0):
-    cores = 2 if name == "jax" else 1
-    samples = [{"round": 0, "seconds": seconds, "cpu_seconds": cores * seconds, "drift": 0.0}]
-    return {"contestant": name, "members": members, "samples": samples, "start": {"cold": cold}}
-
-
-def test_rates_and_ratios_scale_one_member_to_many():
-    jax, eager = result("jax", 4, 2.0), result("eager", 1, 4.0)
-    both = model(jax, eager)
-    assert derived.rates(both, jax) == {0: 16.0}
-    assert derived.against(both, jax, "eager") == (8.0, 8.0, 8.0)
-    assert derived.against(both, jax, "ensemble") is None
-    assert derived.against(both, jax, "eager", "cpu_seconds") == (4.0, 4.0, 4.0)
-
-
-def test_cold_is_the_start_and_the_rest_at_the_warm_rate():
-    # 40 chunks of 25 epochs, one of them in the start.
-    assert derived.cold(result("jax", 4, 2.0, cold=10.0), 4, epochs=25) == (10.0, 10.0 + 39 * 2.0)
-    assert derived.cold(result("eager", 1, 2.0, cold=3.0), 4, epochs=25) == (3.0, 3.0 + 159 * 2.0)
-
-
-def test_share_of_peak_counts_steps_or_evaluation_too():
-    run = {"arguments": {"n_samples": 1000, "epochs": 10}}
-    jax = result("jax", 2, 4.0)
-    disturbed = model() | {"peak": [{"numpy": 1e5}]}
-    run["models"] = {"mlp": model(jax), "temporal": disturbed}  # the run's highest peak counts, in every round
-    for part in (model(jax), model(jax) | {"peak": disturbed["peak"]}):
-        assert derived.share_of_peak(part, jax, run, evaluation=False).median == 300 * 1000 * 10 * 2 / 4.0 / 3e6
-        assert derived.share_of_peak(part, jax, run, evaluation=True).median == 450 * 1000 * 10 * 2 / 4.0 / 3e6
+def test_torch_s_rate_with_one_member_is_its_rate_with_any_number():
+    model = {"steps": 8, "contestants": [record("jax", 4, 2.0), record("eager", 1, 4.0), record("tuned", samples=[])]}
+    jax = find(model, "jax", 4)
+    assert rates(model, jax) == {0: 16.0}
+    assert against(model, jax, "eager") == (8.0, 8.0, 8.0)
+    assert find(model, "jax", 1) is against(model, jax, "tuned") is None
 
 
 def test_threads_are_as_before():

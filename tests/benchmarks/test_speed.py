@@ -1,73 +1,49 @@
-"""The command from end to end, on as little work as there can be."""
+"""The speed benchmark from end to end, on as little work as there can be."""
 
 import json
-import subprocess
-import sys
+import threading
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
-from benchmarks.speed import pages
+from benchmarks.publish import PUBLISHED
+from benchmarks.speed import __main__ as command
+from benchmarks.speed import report, rounds
 from benchmarks.speed.__main__ import main
-from benchmarks.speed.comparison import spread
-from benchmarks.speed.contestants import Setting
-from benchmarks.speed.ladder import Ladder, alike, beside, ladder_report, measure_ladder
-from benchmarks.speed.processes import CannotRun, Process, request
-from benchmarks.speed.rounds import Entry, rounds
-from benchmarks.speed.scaling import AXES, Axis, growth, measure_scaling, scaling_report, verdict
+from benchmarks.speed.ladder import Ladder, alike, measure_ladder
+from benchmarks.speed.processes import CannotRun, Process
+from benchmarks.speed.rounds import Entry, Measurement, started
 from benchmarks.speed.work import Work
-from coretx.errors import UsageError
+from benchmarks.speed.worker import request
 from coretx.tasks.registry import get_task
 from coretx.tasks.splits import draw_splits
-from coretx.training.backend import cores
 
-ROOT = Path(__file__).resolve().parents[2]
 TINY = Work("logreg", epochs=1, n_samples=8)
-PEAK = {"contestant": "peak", "device": "cpu", "size": 64}
-MACHINE = {"processor": "p", "cores": 2, "memory_bytes": 2**30}
-HEAD = {
-    "machine": MACHINE,
-    "versions": dict.fromkeys(("python", "jax", "torch", "numpy"), "1"),
-    "commit": "c",
-    "date": "2026-01-01T00:00:00",
-    "load": 0.0,
-    "seconds": 60.0,
-    "arguments": {"device": "cpu", "repeats": 1},
-    "peak_size": 64,
-}
+
+
+def published(name):
+    return json.loads((PUBLISHED / "speed" / f"{name}.json").read_text())
 
 
 @pytest.fixture
 def page(tmp_path):
     path = tmp_path / "performance.md"
-    path.write_text(f"# Before\n\n{pages.BEGIN}\nstale\n{pages.END}\n\nAfter.\n")
+    path.write_text("# Before\n\n<!--speed-->\nstale\n<!--/speed-->\n\nAfter.\n")
     return path
-
-
-def test_help_tells_every_run():
-    command = [sys.executable, "-m", "benchmarks.speed", "--help"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    for flag in ("--quick", "--compile", "--scaling", "--ladder", "--device", "--write"):
-        assert flag in done.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--models", "gru"], "unknown model 'gru'"),
-        (["--contestants", "mlx"], "choose from: jax, eager, tuned, compiled, ensemble, original"),
+        (["--contestants", "mlx"], "choose from: jax, eager, tuned"),
         (["--members", "0"], "--members must be at least 1; got 0"),
-        (["--scaling", "--ladder"], "runs of their own"),
-        (["--write", "missing.md"], "missing.md is not"),
-        (["--from-results"], "--from-results needs --write"),
-        (["--quick", "--write", "missing.md"], "leave out --quick"),
-        (["--scaling", "--members", "2"], "--scaling does not take --members"),
+        (["--out", str(PUBLISHED / "speed"), "--write", "missing.md"], "got missing.md without them"),
+        (["--out", "missing", "--write", "missing.md"], "missing holds none of speed, ladder"),
         (["--ladder", "--contestants", "jax"], "--ladder does not take --contestants"),
         (["--ladder", "--quick"], "--ladder does not take --quick"),
-        (["--models", "mlp"], "--models: this is not what the published results are of"),
-        (["--ladder", "--n-samples", "100"], "give another folder with --out"),
     ],
 )
 def test_usage_errors_come_before_measuring(arguments, said, capsys):
@@ -76,53 +52,44 @@ def test_usage_errors_come_before_measuring(arguments, said, capsys):
 
 
 def test_tiny_run_from_end_to_end(tmp_path, page, capsys):
-    what = ["--models", "logreg", "--members", "2", "--contestants", "jax", "eager"]
-    size = ["--epochs", "2", "--n-samples", "16", "--repeats", "2"]
-    assert main([*what, *size, "--out", str(tmp_path), "--write", str(page)]) == 0
+    what = ["--models", "logreg", "--members", "2", "--epochs", "2", "--n-samples", "16", "--repeats", "2"]
+    assert main([*what, "--out", str(tmp_path)]) == 0
     run = json.loads((tmp_path / "speed.json").read_text())
     results = run["models"]["logreg"]["contestants"]
-    assert [(one["contestant"], one["members"]) for one in results] == [("jax", 2), ("eager", 1)]
+    assert [(one["contestant"], one["members"]) for one in results] == [("jax", 2), ("eager", 1), ("tuned", 1)]
     assert run["faults"] == []
-    for one in results:
-        assert [sample["round"] for sample in one["samples"]] == [0, 1]
-        assert one["start"]["cold"] > one["start"]["first"] > 0
-        assert one["peak_bytes"] > 2**20
-    assert 0 < results[0]["start"]["cached_compile"] < results[0]["start"]["compile"]
+    assert [[sample["round"] for sample in one["samples"]] for one in results] == [[0, 1]] * 3
+    assert results[0]["compile"] > 0
+    assert results[2]["how"] == min(results[2]["choices"], key=results[2]["choices"].get)
+    assert "| logreg | " in capsys.readouterr().out
+    assert main(["--out", str(tmp_path), "--write", str(page)]) == 0
     text = page.read_text()
     assert text.startswith("# Before\n")
     assert text.endswith("After.\n")
     assert "stale" not in text
-    assert "| logreg | 2 | " in text
-    assert (tmp_path / "performance-speed.svg").read_text().lstrip().startswith("<?xml")
-    capsys.readouterr()
-    assert main(["--from-results", "--out", str(tmp_path), "--write", str(page)]) == 0
-    assert page.read_text() == text
+    assert "| logreg | " in text
+
+
+def test_the_page_shows_the_committed_runs():
+    text = (PUBLISHED.parents[1] / "docs" / "performance.md").read_text()
+    for name in report.TITLES:
+        assert report.report(published(name)) in text
 
 
 def test_a_contestant_that_fails_says_why(tmp_path):
-    with pytest.raises(CannotRun, match="UsageError: unknown contestant 'mlx'"):
-        Process(request("mlx", TINY, Setting(), "cpu"), tmp_path)
+    with pytest.raises(CannotRun, match="unknown model 'gru'"):
+        Process(request("eager", Work("gru"), "cpu"), tmp_path)
 
 
-def test_a_contestant_that_is_killed_says_so(tmp_path):
-    process = Process(request("eager", TINY, Setting(), "cpu"), tmp_path)
-    process._process.kill()
-    with pytest.raises(CannotRun, match="ended with code -9"):
-        process.ask("sample")
-
-
-def test_scaling_measures_every_size(tmp_path, page):
-    axis = Axis("members", "members", TINY, (1, 2, 3))
-    found = measure_scaling([axis], repeats=1, device="cpu", say=lambda line: None)
-    sizes = found["axes"][0]["sizes"]
-    assert [size["size"] for size in sizes] == [1, 2, 3]
-    assert sizes[2]["operations"] == 3 * sizes[0]["operations"]
-    per_operation = [size["samples"][0]["seconds"] / size["operations"] for size in sizes]
-    assert growth(found["axes"][0]).median == pytest.approx(per_operation[2] / per_operation[1])
-    run = HEAD | found
-    assert "| logreg | members | 1, 2, 3 |" in scaling_report(run)
-    pages.save(run | {"kind": "scaling"}, tmp_path)
-    assert pages.write(tmp_path, page) == [page, tmp_path / "performance-scaling.svg"]
+def test_a_contestant_that_dies_in_a_round_is_told_and_left_out(tmp_path):
+    entries = [Entry(name, TINY, Process(request("eager", TINY, "cpu"), tmp_path)) for name in ("a", "b")]
+    entries[0].process._process.kill()
+    not_run = {}
+    rounds.rounds(entries, 2, not_run)
+    assert list(not_run) == ["a x 1"]
+    assert "ended with code -9" in not_run["a x 1"]
+    assert [len(entry.samples) for entry in entries] == [0, 2]
+    entries[1].process.close()
 
 
 def test_a_device_that_is_not_there_is_said(tmp_path, capsys):
@@ -133,43 +100,79 @@ def test_a_device_that_is_not_there_is_said(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_size_that_did_not_run_has_no_ratio():
-    axis = {"sizes": [], "middle": 2, "largest": 3, "peak": [{"numpy": 1e9}], "axis": "rows", "work": {"model": "mlp"}}
-    failed = axis | {"not_run": {"3": "ended with code -9"}}
-    assert growth(failed) is None
-    assert "- mlp, rows 3 could not run: ended with code -9" in scaling_report(HEAD | {"axes": [failed]})
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_contestants_start_side_by_side_on_a_gpu_alone(device, monkeypatch):
+    log, meet = [], threading.Barrier(2, timeout=20)
+
+    def begin(contestant, work, device, caches):
+        if device == "gpu":
+            meet.wait()
+        log.append(contestant)
+        if contestant == "eager":
+            raise CannotRun("no torch")
+        return contestant
+
+    monkeypatch.setattr(rounds, "begin", begin)
+    monkeypatch.setattr(rounds, "cores", lambda: 2)
+    found = started("mlp", Measurement(("mlp",), (4,), ("jax", "eager"), 1, 1, 8, device), Path("none"))
+    assert len(log) == (2 if device == "gpu" else 0)
+    assert found["jax x 4"]() == "jax"
+    with pytest.raises(CannotRun, match="no torch"):
+        found["eager x 1"]()
 
 
-@pytest.mark.parametrize("axis", AXES, ids=lambda axis: f"{axis.work.model}, {axis.name}")
-def test_axes_have_a_middle(axis):
-    assert len(axis.sizes) % 2 == 1
-    assert list(axis.sizes) == sorted(axis.sizes)
-    assert axis.works()[-1] != axis.work
+def test_a_contestant_that_cannot_run_leaves_the_others(monkeypatch):
+    def begin(contestant, *rest):
+        if contestant == "jax":
+            raise CannotRun("no memory")
+        return start(contestant, *rest)
+
+    start = rounds.begin
+    monkeypatch.setattr(rounds, "begin", begin)
+    said = []
+    model = rounds.measure_model("logreg", Measurement(("logreg",), (1,), ("jax", "eager"), 1, 1, 8), said.append)
+    assert model["not_run"] == {"jax x 1": "no memory"}
+    assert [one["contestant"] for one in model["contestants"]] == ["eager"]
+    assert said[0] == "logreg, jax x 1: cannot run: no memory"
+    run = published("speed")
+    run = run | {"models": {"logreg": model}, "arguments": run["arguments"] | {"members": [1]}}
+    assert "logreg, jax x 1 could not run: no memory." in report.report(run)
+    assert "| logreg | - | - | - |" in report.report(run)
+
+
+@pytest.mark.parametrize(
+    ("given", "members", "contestants"),
+    [
+        ({}, (1, 8, 32), ("jax", "eager", "tuned")),
+        ({"quick": True}, (1, 8), ("jax", "eager")),
+        ({"device": "gpu"}, (1, 4, 16, 64, 256, 1024), ("jax", "eager")),
+    ],
+)
+def test_what_is_measured_where_nothing_is_given(given, members, contestants, monkeypatch):
+    monkeypatch.setattr(command, "measure_model", lambda *_: {"contestants": []})
+    asked = command.speed_run(command.Arguments(**given))["arguments"]
+    assert (asked["members"], asked["contestants"], len(asked["models"])) == (members, contestants, 7)
+
+
+def test_other_work_ends_in_exit_code_1(tmp_path, monkeypatch, capsys):
+    model = published("speed")["models"]["mlp"]
+    model["contestants"][0]["disagreement"] = 1.0
+    monkeypatch.setattr(command, "measure_model", lambda *_: model)
+    assert main(["--models", "mlp", "--members", "1", "--out", str(tmp_path)]) == 1
+    assert "NOT THE SAME WORK: mlp, jax, 1 members: a loss is 1.0e+00 from another's" in capsys.readouterr().out
 
 
 def test_ladder_times_the_command_line():
     ladder = Ladder(("logreg",), ("sign_of_winner",), members=(2,), epochs=2, n_samples=16)
     found = measure_ladder(ladder, lambda line: None)
-    cold, again = found["runs"]
-    assert (cold["cells"], cold["members"], cold["cold"], again["cold"]) == (1, 2, True, False)
-    assert cold["wall"] > cold["compile"] > again["compile"] > 0
-    assert found["alone"]["empty"] > found["alone"]["filled"] > 0
+    empty, filled = found["runs"]
+    assert (empty["cells"], empty["members"], empty["cache"], filled["cache"]) == (1, 2, "empty", "filled")
+    assert empty["wall"] > empty["compile"] > filled["compile"] > 0
     before, after = found["eager"]
-    assert min(before, after) > 0
-    for run in found["runs"]:
-        assert min(run["parent"], run["apart"]) > 0  # W&B offline has a process of its own
-        assert run["parent"] + run["apart"] < run["cpu"] < 2 * cores() * run["wall"]
-    assert found["device_name"] == "cpu"
-    report = ladder_report(HEAD | found)
-    assert "| 2 | empty | 1 of 2 epochs |" in report
-    assert f"{(before + after) / cold['wall']:.1f} |" in report  # two members, and the mean of the two
-    assert f"take {found['alone']['empty']:.1f} s from nothing and {found['alone']['filled']:.1f} s" in report
-    assert "With nothing beside them" not in ladder_report(HEAD | found | {"alone": None})
-
-
-def test_what_is_beside_training_is_the_parent_and_the_processes_apart():
-    assert beside({"cpu": 10.0, "parent": 1.0, "apart": 1.5}) == pytest.approx(0.25)
-    assert beside({"cpu": 10.0}) is None
+    assert min(before, after, empty["cpu"]) > 0
+    said = report.report(published("ladder") | found)
+    assert "| 2 | empty | 1 | " in said
+    assert f" | {(before + after) / empty['wall']:.1f} |" in said  # two members, and the mean of the two
 
 
 def test_tasks_alike_in_shape_and_rows_are_timed_once():
@@ -188,26 +191,9 @@ def test_eager_trains_the_rows_that_main_trains():
         np.testing.assert_array_equal(split.x, drawn[name].x)
 
 
-@pytest.mark.parametrize(
-    ("rounds", "said"), [((1.0, 1.1, 1.15), "yes"), ((1.0, 1.1, 1.3), "in the median"), ((1.1, 1.3, 1.3), "NO")]
-)
-def test_a_size_is_cheap_in_every_round_or_in_the_median(rounds, said):
-    assert verdict(spread(rounds)) == said
-
-
-def test_a_width_is_for_one_model():
-    with pytest.raises(UsageError, match="a width is for multilayer_transformer"):
-        Work("mlp", width=64).spec  # noqa: B018
-
-
-def test_a_contestant_that_dies_in_a_round_is_told_and_left_out(tmp_path):
-    peak, doomed, fine = (Process(one, tmp_path) for one in (PEAK, *[request("eager", TINY, Setting(), "cpu")] * 2))
-    entries = [Entry(name, "eager", TINY, process, {}, "", {}) for name, process in (("a", doomed), ("b", fine))]
-    doomed._process.kill()
-    not_run = {}
-    peaks = rounds(entries, 2, peak, not_run)
-    assert list(not_run) == ["a"]
-    assert [len(entry.samples) for entry in entries] == [0, 2]
-    assert all(rate > 0 for rates in peaks for rate in rates.values())
-    for process in (peak, fine):
-        process.close()
+def test_gpu_runs_are_told_apart_from_those_on_a_cpu(tmp_path):
+    run = published("gpu-speed")
+    assert report.save(run, tmp_path).name == "gpu-speed.json"
+    assert ", NVIDIA " in report.report(run)
+    assert "NVIDIA" not in report.report(published("speed"))
+    assert Ladder((), members=(64, 1), device="gpu").runs() == [(64, "empty"), (1, "empty")]
