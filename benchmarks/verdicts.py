@@ -15,9 +15,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import stdtrit
 
+from benchmarks.markdown import NONE, put_between, table
+from coretx.errors import UsageError
 from coretx.evaluation.paired_test import FEWEST_MEMBERS, LEVEL, MARGIN
 
-START, END = "<!--simulation-->", "<!--/simulation-->"
 MEMBERS = (1, 2, 3, 5, 8)
 FAMILIES = {
     "0": (0.75, (0, 0, 0, 0, 0, 0)),
@@ -197,73 +198,67 @@ def report(found: Found, redrawn: Sequence[tuple[Truth, bool, float]], ladders: 
     """Return the tables of the page."""
     counts = sorted({part.ladders for part in found.values()}, reverse=True)
     members = sorted({truth.members for truth, _ in found})
-    lines = [f"Ladders in each setting: {counts[0]:,} with 1,000 test rows, {counts[-1]:,} with 10,000.", ""]
-    lines += [_found(found, "50", 3, 2), _found(found, "50", 5, 10), *(_found(found, "5", n, 2) for n in (3, 5, 8)), ""]
-    lines += ["### Families with a wrong verdict", ""]
-    errors = " or ".join(f"{_error(count):.1f}" for count in counts)
-    chance = "A largest share is too high by chance: see the next table."
-    share = f"A share of 5 has a standard error of {errors}."
-    lines += [f"The largest share over all families, deviations and numbers of rows, in %. {chance} {share}", ""]
-    lines += _head("question, ratio of variances", [f"{count} member{'s' * (count > 1)}" for count in members])
-    for recipe, ratio in product((False, True), (1, 10, 100)):
-        largest = [_largest(found, recipe, ratio, count) for count in members]
-        lines.append(_row(f"{_question(recipe)}, {ratio}", [DASH if s is None else f"{100 * s:.1f}" for s in largest]))
-    drawn = f"{ladders:,} ladders each, a standard error of {_error(ladders):.1f}"
-    lines += ["", f"The largest of all, drawn anew ({drawn}):", ""]
-    lines += _head("question", ["family", "members", "rows", "deviation", "ratio", "wrong, %"])
+    bullets = [("50", 3, 2), ("50", 5, 10), *(("5", n, 2) for n in (3, 5, 8))]
+    largest = [
+        [f"{question(recipe)}, {ratio}", *(largest_share(found, recipe, ratio, count) for count in members)]
+        for recipe, ratio in product((False, True), (1, 10, 100))
+    ]
+    again = []
     for truth, recipe, share in redrawn:
-        where = [truth.family, truth.members, f"{truth.rows:,}", f"{truth.deviation:g}", truth.ratio]
-        lines.append(_row(_question(recipe), [*map(str, where), f"{100 * share:.1f}"]))
+        of = [truth.family, truth.members, f"{truth.rows:,}", f"{truth.deviation:g}", truth.ratio, f"{100 * share:.1f}"]
+        again.append([question(recipe), *map(str, of)])
+    errors = " or ".join(f"{error(count):.1f}" for count in counts)
+    parts = [
+        f"Ladders in each setting: {counts[0]:,} with 1,000 test rows, {counts[-1]:,} with 10,000.",
+        "\n".join(found_steps(found, *which) for which in bullets),
+        "### Families with a wrong verdict",
+        "The largest share over all families, deviations and numbers of rows, in %. A largest share is too high by "
+        f"chance: see the next table. A share of 5 has a standard error of {errors}.",
+        table(["question, ratio of variances", *(f"{count} member{'s' * (count > 1)}" for count in members)], largest),
+        f"The largest of all, drawn anew ({ladders:,} ladders each, a standard error of {error(ladders):.1f}):",
+        table(["question", "family", "members", "rows", "deviation", "ratio", "wrong, %"], again),
+    ]
+    places = list(product((1_000, 10_000), (0, 2, 10)))
+    head = ["true steps, members", *(f"{rows:,} rows, deviation {value}" for rows, value in places)]
     for recipe in (False, True):
-        lines += ["", f"### {_question(recipe).capitalize()}: right / wrong / unclear, % of steps", ""]
-        places = list(product((1_000, 10_000), (0, 2, 10)))
-        lines += _head("true steps, members", [f"{rows:,} rows, deviation {value}" for rows, value in places])
-        for family, count in product(FAMILIES, members):
-            cells = [found.get((Truth(family, count, rows, value, 1), recipe)) for rows, value in places]
-            known = [_shares(part) for part in cells if part is not None]
-            if known:
-                lines.append(_row(f"{family}, {count}", known))
-    return "\n".join(lines) + "\n"
+        asked = [
+            (f"{family}, {count}", [(Truth(family, count, rows, value, 1), recipe) for rows, value in places])
+            for family, count in product(FAMILIES, members)
+        ]
+        rows = [[name, *(of_steps(found[key]) for key in keys)] for name, keys in asked if keys[0] in found]
+        parts += [f"### {question(recipe).capitalize()}: right / wrong / unclear, % of steps", table(head, rows)]
+    return "\n\n".join(parts)
 
 
-DASH = "\N{EN DASH}"
-
-
-def _found(found: Found, family: str, members: int, deviation: int) -> str:
-    shares = [found.get((Truth(family, members, rows, deviation, 1), True)) for rows in (1_000, 10_000)]
-    said = [DASH if part is None else f"{100 * float(part.found.mean()):.1f} %" for part in shares]
+def found_steps(found: Found, family: str, members: int, deviation: int) -> str:
+    """Return the shares of steps that are found, as an item of a list."""
+    parts = [found.get((Truth(family, members, rows, deviation, 1), True)) for rows in (1_000, 10_000)]
+    few, many = (NONE if part is None else f"{100 * float(part.found.mean()):.1f} %" for part in parts)
     which = f"this recipe, {members} members that all deviate by {deviation} points"
-    return f"- {family} points are found ({which}): {said[0]} with 1,000 rows, {said[1]} with 10,000."
+    return f"- {family} points are found ({which}): {few} with 1,000 rows, {many} with 10,000."
 
 
-def _error(ladders: int) -> float:
+def error(ladders: int) -> float:
+    """Return the standard error of a share of 5 % among so many ladders, in points."""
     return 100 * (LEVEL * (1 - LEVEL) / ladders) ** 0.5
 
 
-def _question(recipe: bool) -> str:
+def question(recipe: bool) -> str:
+    """Return the name of the question."""
     return "this recipe" if recipe else "these runs"
 
 
-def _largest(found: Found, recipe: bool, ratio: int, members: int) -> float | None:
-    kept = [part.families for (truth, of), part in found.items() if _is(truth, ratio, members) and of == recipe]
-    return max(kept, default=None)
+def largest_share(found: Found, recipe: bool, ratio: int, members: int) -> str:
+    """Return the largest share of families with a wrong verdict, in %."""
+    wanted = (ratio, members, recipe)
+    shares = [part.families for (truth, of), part in found.items() if (truth.ratio, truth.members, of) == wanted]
+    return f"{100 * max(shares):.1f}" if shares else NONE
 
 
-def _is(truth: Truth, ratio: int, members: int) -> bool:
-    return (truth.ratio, truth.members) == (ratio, members)
-
-
-def _shares(part: Shares) -> str:
+def of_steps(part: Shares) -> str:
+    """Return the shares of steps that are right, wrong and unclear, in %."""
     right, wrong = (100 * float(share.mean()) for share in (part.right, part.wrong))
     return f"{right:.1f} / {wrong:.1f} / {abs(100 - right - wrong):.1f}"
-
-
-def _head(first: str, names: Sequence[str]) -> list[str]:
-    return [_row(first, names), _row("---", ["---:"] * len(names))]
-
-
-def _row(first: str, cells: Sequence[str]) -> str:
-    return "| " + " | ".join([first, *cells]) + " |"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -278,12 +273,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given.write is None:
         print(text)
         return 0
-    before, start, rest = given.write.read_text(encoding="utf-8").partition(START)
-    _, end, after = rest.partition(END)
-    if not end:
-        print(f"error: {given.write} must have {START} and {END}, got neither or one: add them", file=sys.stderr)
-        return 2
-    given.write.write_text(f"{before}{start}\n\n{text}\n{end}{after}", encoding="utf-8")
+    try:
+        put_between(given.write, "simulation", text)
+    except UsageError as reason:
+        print(f"error: {reason}", file=sys.stderr)
+        return reason.exit_code
     return 0
 
 

@@ -79,13 +79,13 @@ def test_wrong_is_what_the_page_calls_wrong(monkeypatch):
 def test_the_report_goes_between_the_markers_of_a_page(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(verdicts, "MEMBERS", (1, 3))
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{verdicts.START}old{verdicts.END}\nafter\n")
+    page.write_text("before\n<!--simulation-->old<!--/simulation-->\nafter\n")
     assert verdicts.main(["--write", str(page), "--ladders", "2", "1"]) == 0
     text = page.read_text()
-    assert text.startswith(f"before\n{verdicts.START}\n")
-    assert text.endswith(f"{verdicts.END}\nafter\n")
+    assert text.startswith("before\n<!--simulation-->\n")
+    assert text.endswith("<!--/simulation-->\nafter\n")
     assert "| these runs, 100 |" in text
     assert "old" not in text
     page.write_text("no place")
     assert verdicts.main(["--write", str(page), "--ladders", "2", "1"]) == 2
-    assert "must have <!--simulation-->" in capsys.readouterr().err
+    assert f"got {page} without them" in capsys.readouterr().err
