@@ -15,6 +15,7 @@ from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
 
+from coretx import targets
 from coretx.models.spec import InputShape
 from coretx.training.threadsafe_cache import once
 from jaxtx.blocks import brief, gradient_in_blocks, in_blocks, join, pool, rows_measured, rows_trained, stretch_epochs
@@ -135,7 +136,7 @@ def loss_and_correct(
 ) -> dict[str, Float[Array, ""]]:
     """Return weighted sums over rows: binary cross-entropy in nats, right answers (class 1 when logit > 0), weight."""
     losses = cross_entropy(logits, y)
-    correct = ((logits > 0) == (y > 0.5)).astype(weight.dtype)
+    correct = targets.right(logits, y).astype(weight.dtype)
     return {"loss_sum": (weight * losses).sum(), "correct": (weight * correct).sum(), "count": weight.sum()}
 
 

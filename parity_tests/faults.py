@@ -134,7 +134,7 @@ TRAINING_MUTANTS = (
     Mutant("batches late by one", "jax", "logreg", ("loss", 1), given=given_steps(rows=lambda s: late(s.rows, 1))),
     Mutant("one label flipped", "torch", "logreg", ("loss", 4), given=given_data(flipped_label)),
     Mutant("class 1 from logit -0.5", "jax", "logreg", ("correct", 0),
-           (("jaxtx.programs:loss_and_correct", "(logits > 0)", "(logits > -0.5)"),)),
+           (("jaxtx.programs:loss_and_correct", "targets.right(logits, y)", "((logits > -0.5) == (y > 0.5))"),)),
 )  # fmt: skip
 
 MUTANTS = FORWARD_MUTANTS + TRAINING_MUTANTS
@@ -200,11 +200,11 @@ T_BETTER = "torchtx.programs:keep_better", "loss < member"
 TIE_MUTANTS = (
     (
         Mutant("class 1 from logit 0", "jax", "logreg", ("correct", 0),
-               (("jaxtx.programs:loss_and_correct", "(logits > 0)", "(logits >= 0)"),)),
+               (("jaxtx.programs:loss_and_correct", "targets.right(logits, y)", "((logits >= 0) == (y > 0.5))"),)),
         Mutant("class 1 from logit 0", "torch", "logreg", ("correct", 0),
-               (("torchtx.programs:loss_and_correct", "(logits > 0)", "(logits >= 0)"),)),
+               (("torchtx.programs:loss_and_correct", "targets.right(logits, y)", "((logits >= 0) == (y > 0.5))"),)),
         Mutant("class 1 from logit 0 in the scores", "torch", "logreg", ("accuracy", 0),
-               (("parity_tests.test_ties:split_scores", "((logits > 0) ==", "((logits >= 0) =="),)),
+               (("parity_tests.test_ties:split_scores", "targets.right(logits, y)", "((logits >= 0) == (y > 0.5))"),)),
     ),
     (
         Mutant("last of equal epochs", "jax", "logreg", ("best_epoch", 0),

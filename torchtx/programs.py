@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from coretx import targets
 from torchtx.blocks import in_blocks, join, pool
 from torchtx.members import Member, Rows, Schedule, training
 
@@ -65,7 +66,7 @@ def loss_and_correct(
 ) -> dict[str, Float[Tensor, ""]]:
     """Return weighted sums over rows: binary cross-entropy in nats, right answers (class 1 when logit > 0), weight."""
     losses = functional.binary_cross_entropy_with_logits(logits, y, reduction="none")
-    correct = ((logits > 0) == (y > 0.5)).to(weight.dtype)
+    correct = targets.right(logits, y).to(weight.dtype)
     return {"loss_sum": (weight * losses).sum(), "correct": (weight * correct).sum(), "count": weight.sum()}
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from coretx import targets
 from coretx.errors import UsageError
 from coretx.tasks.base import Task
 from coretx.tasks.sampling import Dataset
@@ -78,7 +79,7 @@ def score_groups(
     groups: Sequence[Group], logits: Float[np.ndarray, "member n"], y: Float[np.ndarray, " n"]
 ) -> tuple[GroupScore, ...]:
     """Return how many rows of each group every member gets right: class 1 where its logit is above 0."""
-    right = (logits > 0) == (y > 0.5)
+    right = targets.right(logits, y)
     return tuple(
         GroupScore(group.grouping, group.name, int(group.rows.sum()), group.keys, right[:, group.rows].sum(axis=1))
         for group in groups

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from coretx import targets
 from coretx.errors import UsageError, choices
 from coretx.evaluation.scores import cross_entropy
 from coretx.models.spec import InputShape, ModelSpec
@@ -101,6 +102,6 @@ def score_lengths(
         logits, accuracy, loss = answers[length], None, None
         if logits is not None:
             logits = logits.astype(np.float64)
-            accuracy, loss = ((logits > 0) == (rows.y > 0.5)).mean(axis=1), cross_entropy(logits, rows.y)
+            accuracy, loss = targets.right(logits, rows.y).mean(axis=1), cross_entropy(logits, rows.y)
         scores.append(LengthScore(length, task.sequence_length, len(rows), keys, accuracy, loss))
     return tuple(scores)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from coretx import targets
 from coretx.tasks.sampling import Dataset
 from coretx.training.backend import ModelAccess
 
@@ -77,9 +78,10 @@ def confusion_matrix(logits: Float[np.ndarray, "member n"], y: Float[np.ndarray,
     array([[0, 1],
            [1, 1]])
     """
-    predicted = logits > 0
-    label = np.broadcast_to(y > 0.5, predicted.shape)
-    return np.array([[(predicted == j)[label == i].sum() for j in (False, True)] for i in (False, True)])
+    right = targets.right(logits, y)
+    true_negatives, true_positives = (int(right[:, rows].sum()) for rows in (y <= 0.5, y > 0.5))
+    false_positives, false_negatives = (int((~right)[:, rows].sum()) for rows in (y <= 0.5, y > 0.5))
+    return np.array([[true_negatives, false_positives], [false_negatives, true_positives]])
 
 
 def probabilities(logits: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
@@ -142,7 +144,7 @@ def split_scores(logits: Float[np.ndarray, "member n"], y: Float[np.ndarray, " n
         n=len(y),
         positives=positives,
         loss=cross_entropy(logits, y),
-        accuracy=((logits > 0) == (y > 0.5)).mean(axis=1),
+        accuracy=targets.right(logits, y).mean(axis=1),
         auc=np.array([auc(curve.x, curve.y) for curve in roc]) if ranked else undefined,
         average_precision=np.array([average_precision(curve) for curve in pr]) if ranked else undefined,
         confusion=confusion_matrix(logits, y),

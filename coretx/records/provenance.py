@@ -17,7 +17,7 @@ from coretx.records.results import Code
 
 HOME = Path(__file__).resolve().parents[1]
 
-WEIGHTS = ("config", "errors", "seeds", "tasks", "models", "training")
+WEIGHTS = ("config", "errors", "seeds", "targets", "tasks", "models", "training")
 """The modules and packages of the core that decide weights; they import none of the others."""
 SCORES = (
     *("evaluation", "records/cell_config", "records/results"),

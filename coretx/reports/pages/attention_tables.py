@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from coretx import targets
 from coretx.evaluation.explanations import Explanation
 from coretx.reports.pages.formatting import DASH, count, signed
 from coretx.tasks.base import Task
@@ -177,7 +178,7 @@ def _example(explanation: Explanation, task: Task, place: int) -> dict[str, Any]
         "input": task.render(row),
         "label": label,
         "logit": signed(logit),
-        "right": (logit > 0) == (label == 1),
+        "right": bool(targets.right(explanation.logits, explanation.y)[place]),
         "adds": Map("adds to the logit", "", steps, list(zip(names, _signed(shown), strict=True))),
         "layers": attention_layers(weights, steps, ""),
     }

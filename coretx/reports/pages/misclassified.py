@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from coretx import targets
 from coretx.evaluation.scores import Predictions, probabilities
 from coretx.tasks.base import Task, row_keys
 
@@ -79,11 +80,11 @@ def misclassified(predictions: Predictions, limit: int = LIMIT) -> Misclassified
     """
     _, first, times = np.unique(row_keys(predictions.x), return_index=True, return_counts=True)
     logits, labels = predictions.logits[:, first].astype(np.float64), predictions.y[first]
-    votes = (logits > 0).sum(axis=0)
     probability = probabilities(logits).mean(axis=0)
     margin = np.where(labels == 1, logits, -logits).mean(axis=0)
     members = len(logits)
-    wrong = np.where(labels == 1, members - votes, votes)
+    wrong = members - targets.right(logits, labels).sum(axis=0)
+    votes = np.where(labels == 1, members - wrong, wrong)
     predicted = np.where(2 * votes == members, probability > 0.5, 2 * votes > members)
     # The last key sorts first; the place in the split settles what is left, so that the order is always the same.
     order = np.lexsort((first, -np.abs(probability - labels), -wrong))

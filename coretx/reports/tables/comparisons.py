@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from coretx import targets
 from coretx.evaluation.paired_test import NEEDS_MEMBERS, Comparison, compare_recipes, compare_runs, holm, verdict
 from coretx.evaluation.scores import Predictions
 from coretx.models.registry import build_models
@@ -97,7 +98,7 @@ def upsert_comparisons(path: Path, rows: Sequence[ComparisonRow]) -> None:
 
 def row_scores(predictions: Predictions) -> Float[np.ndarray, "member n"]:
     """Return each member's score of each row, in [0, 1]: right or wrong."""
-    return ((predictions.logits > 0) == (predictions.y > 0.5)).astype(np.float64)
+    return targets.right(predictions.logits, predictions.y).astype(np.float64)
 
 
 def ladder_steps() -> list[tuple[str, str]]:
