@@ -12,8 +12,8 @@ from coretx.errors import UsageError, choices
 from coretx.evaluation.scores import cross_entropy
 from coretx.models.spec import InputShape, ModelSpec
 from coretx.tasks.base import Task
-from coretx.tasks.sampling import Dataset, prepare_data
-from coretx.tasks.splits import SEED_OF, Protocol
+from coretx.tasks.sampling import Dataset
+from coretx.tasks.splits import Protocol, draw_split
 from coretx.training.backend import Backend, ModelAccess
 
 
@@ -63,9 +63,8 @@ def draw_lengths(
                 f"task {task.name}: at_length({length}) must give inputs of {length} steps with {task.feature_dim} "
                 f"features, but gives {other.sequence_length} with {other.feature_dim}"
             )
-        side = "test" if protocol == "disjoint" else None
         try:
-            data[length] = prepare_data(n_samples, seed + SEED_OF["test"], task=other, side=side)
+            data[length] = draw_split(other, n_samples, seed, "test", protocol)
         except UsageError as error:
             raise UsageError(f"--eval-lengths {length}: {error}") from error
     return data

@@ -1,8 +1,7 @@
-"""Wrong answers: which value stands where the true one should, so that the answer alone tells nothing.
+"""Wrong answers to equations, drawn so that the answer alone tells nothing about the label.
 
-Drawn uniformly, as the original does, wrong answers are spread otherwise than true ones: a sum of two numbers is rarely
-small, and who knows that is right more often than not without reading the numbers. Here one linear programme finds
-how often each wrong answer goes with each true one, so that both are distributed alike.
+Uniform wrong answers, as in the original, leak the label: a sum of two numbers is rarely small. Here a linear programme
+finds how often each wrong answer goes with each true one, so that both have the same distribution.
 """
 
 from dataclasses import dataclass
@@ -10,21 +9,23 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-MIX = {"off_by_one": 2, "carry_dropped": 1, "off_by_ten": 1, "digits_swapped": 1, "other": 3}
-"""The kinds of wrong answer, the first that matches counts, and in which proportion those that a task admits occur.
+from coretx.errors import UsageError
 
-`carry_dropped` is every column added on its own, modulo 10; it comes before `off_by_ten`, of which it is mostly a case.
+MIX = {"off_by_one": 2, "carry_dropped": 1, "off_by_ten": 1, "digits_swapped": 1, "other": 3}
+"""The kinds of wrong answer, of which the first match counts, and their proportions among the kinds a task admits.
+
+`carry_dropped` adds every column on its own, modulo 10. It comes before `off_by_ten`, of which it is mostly a case.
 """
 
 
 @dataclass(frozen=True)
 class WrongAnswers:
-    """How likely each wrong answer is, by state: the true answer and what it would be without carries."""
+    """The probability of each wrong answer by state: the true answer, and the answer without carries."""
 
     true: Int[np.ndarray, " state"]
     without_carries: Int[np.ndarray, " state"]
     share: Float[np.ndarray, " state"]
-    """How often a problem is in this state; sums to 1."""
+    """The share of problems in this state; sums to 1."""
     probability: Float[np.ndarray, "state answer"]
     """Of each wrong answer in this state; each row sums to 1."""
 
@@ -44,7 +45,7 @@ class WrongAnswers:
         """Draw a wrong answer to each problem."""
         below, state = np.cumsum(self.probability, axis=1), self.states(true, without_carries)
         drawn = rng.random(len(true)) * below[state, -1]
-        wrong = np.zeros(len(true), int)  # by bisection, how many sums are below what was drawn
+        wrong = np.zeros(len(true), int)  # by bisection: the number of cumulated probabilities below the draw
         for step in 2 ** np.arange(self.modulus.bit_length())[::-1]:
             further = wrong + step
             wrong += step * ((further <= self.modulus) & (below[state, np.minimum(further, self.modulus) - 1] < drawn))
@@ -54,17 +55,16 @@ class WrongAnswers:
 def kinds_of(
     true: Int[np.ndarray, "..."], without_carries: Int[np.ndarray, "..."], answer: Int[np.ndarray, "..."], digits: int
 ) -> dict[str, Bool[np.ndarray, "..."]]:
-    """Return which kind each answer is, in the order of MIX; a true answer is of none. The three are broadcast.
+    """Return the kind of each answer, in the order of MIX; a true answer has none. The three are broadcast.
 
     >>> {kind: matches.tolist() for kind, matches in kinds_of(*np.array([[42], [32], [24]]), digits=2).items()}["other"]
     [False]
     """
-    reversed_digits = sum(answer // 10**place % 10 * 10 ** (digits - 1 - place) for place in range(digits))
     matches = {
         "off_by_one": np.abs(answer - true) == 1,
         "carry_dropped": answer == without_carries,
         "off_by_ten": np.abs(answer - true) == 10,
-        "digits_swapped": reversed_digits == true,
+        "digits_swapped": with_digits_reversed(answer, digits) == true,
         "other": np.ones(np.broadcast(true, answer).shape, bool),
     }
     left = answer != true
@@ -75,28 +75,26 @@ def kinds_of(
     return kinds
 
 
-def corrupt(
-    operands: Int[np.ndarray, "n operand"], column: int, modulus: int, rng: np.random.Generator
-) -> Int[np.ndarray, "n operand"]:
-    """Return the operands with one column replaced by another value below modulus, uniform over the wrong ones."""
-    wrong = operands.copy()
-    wrong[:, column] = (wrong[:, column] + rng.integers(1, modulus, size=len(wrong))) % modulus
-    return wrong
+def with_digits_reversed(numbers: Int[np.ndarray, "..."], digits: int) -> Int[np.ndarray, "..."]:
+    """Return each number, padded to so many digits, read backwards."""
+    place = 10 ** np.arange(digits)
+    return (numbers[..., None] // place % 10) @ place[::-1]
 
 
 def uniform(true: Int[np.ndarray, " n"], without_carries: Int[np.ndarray, " n"], modulus: int) -> WrongAnswers:
-    """Return the rule of the original for these problems: every wrong answer is as likely as any other."""
+    """Return the rule of the original for these problems: all wrong answers are equally likely."""
     states, share = _states(true, without_carries)
     wrong = np.arange(modulus) != states[:, :1]
     return WrongAnswers(states[:, 0], states[:, 1], share, wrong / (modulus - 1))
 
 
 def balanced(true: Int[np.ndarray, " n"], without_carries: Int[np.ndarray, " n"], digits: int) -> WrongAnswers:
-    """Return the rule under which wrong answers to these problems are distributed as the true ones are.
+    """Return the rule by which wrong answers to these problems have the distribution of the true ones.
 
-    A linear programme: of all joint tables of state and wrong answer in which each state has its share, each wrong
-    answer the share that it has as a true one, and each kind its part of the mix, take the one whose every cell keeps
-    the largest part of what a wrong answer drawn from the true ones within its kind would have. So none is left out.
+    A linear programme over joint tables of state and wrong answer. Each state has its share, each wrong answer its
+    share as a true answer, and each kind its part of the mix. Compare each cell with a draw of true answers within its
+    kind: the table whose smallest ratio is largest is taken, so that no wrong answer is left out. Raises UsageError if
+    no table fits.
     """
     states, share = _states(true, without_carries)
     answers = np.bincount(states[:, 0], share, minlength=10**digits)
@@ -109,24 +107,23 @@ def balanced(true: Int[np.ndarray, " n"], without_carries: Int[np.ndarray, " n"]
         weights = matches * answers
         wanted += part * weights / np.maximum(weights.sum(axis=1, keepdims=True), np.finfo(float).tiny)
     wanted *= (share / wanted.sum(axis=1))[:, None]
-    kind_of = np.argmax(list(kinds.values()), axis=0)
-    table = _closest_table(wanted, kind_of, list(kinds).index("other"), share, answers, mix)
+    kind_of, named = np.argmax(list(kinds.values()), axis=0), len(kinds) - ("other" in kinds)
+    table = _closest_table(wanted, kind_of, named, share, answers, mix)
     return WrongAnswers(states[:, 0], states[:, 1], share, table / table.sum(axis=1, keepdims=True))
 
 
 def exchanged(
     true: Int[np.ndarray, " n"], without_carries: Int[np.ndarray, " n"], digits: int, rng: np.random.Generator
 ) -> Int[np.ndarray, " n"]:
-    """Return a wrong answer to each problem: the true one of another, so that both are the same numbers.
+    """Return a wrong answer to each problem: the true answer of another problem.
 
-    For answers of so many digits that no table of them can be solved for. Pairs exchange their answers until each
-    named kind has its part of the mix, or no pair is left that would give it; the rest is shuffled.
+    For answers with too many digits for the table of `balanced`. Pairs exchange their answers until each named kind has
+    its part of the mix, or no pair can give it; the rest is shuffled.
     """
     wrong = np.full(len(true), -1)
-    reversed_digits = sum(true // 10**place % 10 * 10 ** (digits - 1 - place) for place in range(digits))
     wanted = {
         "carry_dropped": without_carries[:, None],
-        "digits_swapped": np.reshape(reversed_digits, (-1, 1)),
+        "digits_swapped": with_digits_reversed(true, digits)[:, None],
         "off_by_one": true[:, None] + [1, -1],
         "off_by_ten": true[:, None] + [10, -10],
     }
@@ -145,9 +142,9 @@ def _exchange(
     rows: int,
     rng: np.random.Generator,
 ) -> None:
-    """Fill in wrong answers, up to this many that are wanted: a problem gets one of its choices, its partner the rest.
+    """Fill in at most so many wrong answers of a kind: a problem gets one of its choices from a partner.
 
-    Partners have that choice as their true answer, and get the problem's, which may be wanted there too.
+    The partner has that choice as its true answer, and gets the problem's, which may be one of its choices too.
     """
     free = rng.permutation(np.flatnonzero(wrong < 0)).tolist()
     with_answer: dict[int, list[int]] = {}
@@ -165,7 +162,7 @@ def _exchange(
 
 
 def _shuffled(values: Int[np.ndarray, " n"], modulus: int, rng: np.random.Generator) -> Int[np.ndarray, " n"]:
-    """Return the values in an order in which none stands where it stood; any other below modulus where none does."""
+    """Return the values in an order that changes each; if none does after 100 tries, another value below modulus."""
     shuffled = rng.permutation(values)
     for _ in range(100):
         for row in np.flatnonzero(shuffled == values):
@@ -185,16 +182,16 @@ def _states(
 def _closest_table(
     wanted: Float[np.ndarray, "state answer"],
     kind_of: Int[np.ndarray, "state answer"],
-    other: int,
+    named_kinds: int,
     share: Float[np.ndarray, " state"],
     answers: Float[np.ndarray, " answer"],
     mix: Float[np.ndarray, " kind"],
 ) -> Float[np.ndarray, "state answer"]:
-    """Solve the programme for the factor by which each wanted cell is multiplied.
+    """Solve the programme for the factor of each wanted cell. Kinds from `named_kinds` on are `other`.
 
-    The few cells of the named kinds have a factor each; those of `other`, which are nearly all, the sum of one for
-    their state (at least the smallest factor) and one for their answer (at least 0). So there are hundreds of unknowns
-    and not tens of thousands.
+    The few cells of the named kinds have a factor each. Nearly all cells are `other`. Their factor is the sum of one
+    for their state (at least the smallest factor) and one for their answer (at least 0). So there are hundreds of
+    unknowns in place of tens of thousands.
     """
     from scipy import sparse  # late, with linprog: half a second, and few runs need them
     from scipy.optimize import linprog
@@ -205,7 +202,7 @@ def _closest_table(
     state, answer = np.nonzero(wanted)
     kind, amount = kind_of[state, answer], wanted[state, answer]
     cells = np.arange(len(state))
-    named, rest = np.flatnonzero(kind != other), np.flatnonzero(kind == other)
+    named, rest = np.flatnonzero(kind < named_kinds), np.flatnonzero(kind >= named_kinds)
     sizes = (len(cells), len(named) + len(share) + len(answers) + 1)
     columns = [np.arange(len(named)), len(named) + state[rest], len(named) + len(share) + answer[rest]]
     rows = [named, rest, rest]
@@ -230,7 +227,11 @@ def _closest_table(
         bounds=[(None, None)] * bounded + [(0, None)] * len(answers) + [(0, None)],
         method="highs",
     )
-    assert found.status == 0, f"no table of wrong answers has these margins: {found.message}"
+    if found.status:
+        raise UsageError(
+            "balanced negatives need a table of wrong answers with the distribution of the true ones, but none exists "
+            f"for these problems ({found.message}): change the task's operands, or take --negatives original"
+        )
     table = np.zeros_like(wanted)
     table[state, answer] = np.maximum(factor @ found.x, 0) * amount
     return table

@@ -6,19 +6,14 @@ from jaxtyping import Float
 from coretx.tasks.base import Task
 
 
-def step_sums(x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, "n time"]:
-    """Return s_t, the sum of the features at each step."""
-    return x.sum(axis=2)
-
-
 class NumericTask(Task):
     """A task whose inputs are independent standard normal numbers."""
 
     shortest: int = 1
-    """Fewest steps with which both labels occur."""
+    """The fewest steps for which both labels occur."""
 
     def at_length(self, length: int) -> Task | None:
-        """Return the same question about this many steps; None where one label cannot occur."""
+        """Return the same question about this many steps; None if one label cannot occur."""
         return self.resized(length) if length >= self.shortest else None
 
     def generate_candidates(self, n: int, rng: np.random.Generator) -> Float[np.ndarray, "n time feature"]:
@@ -63,7 +58,7 @@ def ranked_sum(x: Float[np.ndarray, "n time feature"], place: int) -> Float[np.n
     >>> ranked_sum(np.array([[[1.0], [-3.0], [2.0]]]), place=2)
     array([2.])
     """
-    sums = step_sums(x)
+    sums = x.sum(axis=2)
     order = np.argsort(np.abs(sums), axis=1, kind="stable")
     return np.take_along_axis(sums, order[:, -place, None], axis=1)[:, 0]
 
@@ -80,9 +75,8 @@ class HasPosAndNeg(NumericTask):
 
     def label(self, x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, " n"]:
         """Return 1 where some s_t > 0 and some s_t < 0."""
-        sums = step_sums(x)
-        both = np.any(sums > 0, axis=1) & np.any(sums < 0, axis=1)
-        return np.asarray(both, np.float32)
+        sums = x.sum(axis=2)
+        return ((sums > 0).any(axis=1) & (sums < 0).any(axis=1)).astype(np.float32)
 
 
 class AnyAbsGtOne(NumericTask):

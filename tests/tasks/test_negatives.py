@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from coretx.tasks.negatives import MIX, kinds_of
+from coretx.errors import UsageError
+from coretx.tasks.negatives import MIX, balanced, kinds_of
 from coretx.tasks.registry import TASKS
 
 SINGLE = ["single_digit_sum", "single_digit_sum_swapped"]
@@ -190,3 +191,10 @@ def test_listed_space_has_the_probabilities_of_the_draw(name):
     assert set(drawn) <= set(texts)
     shares = np.array([drawn.count(text) for text in texts[:100]]) / len(drawn)
     assert np.abs(shares - probability[:100]).max() < 5 * np.sqrt(probability.max() / len(drawn))
+
+
+def test_problems_without_a_table_are_refused():
+    """Two of three answers are 0, so two of three wrong ones would be 1, but only one of three may be."""
+    answers = np.array([0, 0, 1])
+    with pytest.raises(UsageError, match=r"need a table of wrong answers .* none exists .*--negatives original"):
+        balanced(answers, answers, digits=1)

@@ -11,9 +11,9 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 
 import pytest
 
+from coretx.tasks.arithmetic import MultiDigitSum
 from coretx.tasks.registry import TASKS
 from coretx.tasks.splits import draw_splits
-from coretx.tasks.sums import MultiDigitSum
 
 EQUATION = re.compile(r"\d+( \+ \d+)* = \d+( \+ \d+)*")
 SYMBOLS = re.compile(r"[A-Z]( [A-Z])*")

@@ -12,10 +12,9 @@ import pytest
 
 from coretx.errors import UsageError
 from coretx.seeds import stream
-from coretx.tasks.base import Task, row_keys
+from coretx.tasks.base import SIDES, Task, row_keys
 from coretx.tasks.registry import TASKS
 from coretx.tasks.sampling import Dataset, overlap_count, prepare_data
-from coretx.tasks.split_assignment import SIDES
 from coretx.training.batches import batch_order
 
 STREAM = {"seed": 0, "task": "t", "model": "m", "member": 0}

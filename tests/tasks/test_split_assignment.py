@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from coretx.tasks import split_assignment as sides
+from coretx.tasks import base
+from coretx.tasks.arithmetic import ARITHMETIC
 from coretx.tasks.registry import TASKS
-from coretx.tasks.vocabulary import ARITHMETIC
 
 LISTED = [name for name, task in TASKS.items() if task.problems() is not None]
 
@@ -24,7 +24,7 @@ def test_arithmetic_and_token_tasks_list_their_problems():
 def test_every_stratum_is_cut_at_60_and_80_percent(name):
     keys, strata = TASKS[name].problems()
     assert len(set(keys.tolist())) == len(keys)
-    placed = sides.by_rank(name, keys, strata)
+    placed = base.side_by_rank(name, keys, strata)
     for stratum in np.unique(strata):
         members = placed[strata == stratum]
         found = np.cumsum(np.bincount(members, minlength=3))
@@ -107,7 +107,7 @@ def test_side_does_not_depend_on_the_rule_for_negatives(task):
 
 def test_hash_of_a_key_stays():
     """BLAKE2b of the key's text under the task's name: the same on every machine, in every version."""
-    assert sides.hash_keys("t", np.array([5])).tolist() == [5909648440945085248]
+    assert base.hash_keys("t", np.array([5])).tolist() == [5909648440945085248]
 
 
 def test_side_of_known_problems_stays():
@@ -117,18 +117,18 @@ def test_side_of_known_problems_stays():
 
 def test_tasks_have_orders_of_their_own():
     keys = np.arange(100)
-    assert sides.by_threshold("a", keys).tolist() != sides.by_threshold("b", keys).tolist()
+    assert base.side_by_hash("a", keys).tolist() != base.side_by_hash("b", keys).tolist()
 
 
 def test_threshold_gives_the_promised_shares():
     n = 20_000
-    found = np.bincount(sides.by_threshold("t", np.arange(n))) / n
+    found = np.bincount(base.side_by_hash("t", np.arange(n))) / n
     assert found == pytest.approx([0.6, 0.2, 0.2], abs=0.01)
 
 
 def test_text_and_bytes_can_be_keys():
     for keys in (np.array(["a", "b", "a"]), np.array([b"a", b"b", b"a"]), np.array([0.5, 1.5, 0.5])):
-        hashes = sides.hash_keys("t", keys)
+        hashes = base.hash_keys("t", keys)
         assert hashes[0] == hashes[2] != hashes[1]
 
 

@@ -7,9 +7,10 @@ import pytest
 
 from coretx.errors import UsageError
 from coretx.seeds import stream
+from coretx.tasks.arithmetic import ARITHMETIC
 from coretx.tasks.base import check_name
 from coretx.tasks.registry import TASKS, get_task
-from coretx.tasks.vocabulary import ARITHMETIC, LETTERS
+from coretx.tasks.tokens import LETTERS
 
 N = 2000
 NUMERIC = ("sign_of_winner", "sign_of_second_place", "has_pos_and_neg", "any_abs_gt_one")
