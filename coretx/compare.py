@@ -94,10 +94,10 @@ def _same(folder: Path, other: Path) -> bool:
 def _links(folder: Path, page: Path) -> Callable[[ModelResult], str | None]:
     """Return a function that gives the address of a cell's page as seen from the comparison's."""
     from coretx.reports.publish import has_page, page_path
-    from coretx.reports.tables.benchmark import rows
+    from coretx.reports.tables.benchmark import score_rows
 
     def link(result: ModelResult) -> str | None:
-        row = next(iter(rows(result)), None)
+        row = next(iter(score_rows(result)), None)
         if row is None or not has_page(row, folder):
             return None
         path = page_path(folder, row.task, row.model, row.backend, row.recipe)

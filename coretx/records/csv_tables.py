@@ -1,4 +1,4 @@
-"""CSV files with typed columns: read strictly, written whole under a lock, with exact numbers and rows in order."""
+"""CSV files with typed columns: read strictly, written whole under a lock, with exact numbers and sorted rows."""
 
 import csv
 import dataclasses
@@ -6,7 +6,7 @@ import io
 import math
 import types
 import typing
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -27,104 +27,161 @@ ORDER = (
     "epochs",
     "against",
 )
-"""What the rows of every table are sorted by: those of these columns that it has, then its key."""
+"""The rows of every table are sorted by those of these columns that it has, then by its key."""
+
+WRITTEN_AT = 0.25
+"""An open table is written when this share of its rows is new: n rows added one by one cost about 4 n rows written."""
 
 Row = TypeVar("Row")
-Cell = str | int | float | None
+Value = str | int | float | None
+Key = tuple[Value, ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class CsvTable(Generic[Row]):
-    """How rows of a frozen dataclass stand in a file: its fields are the columns, `key` those that identify a row.
+    """The schema of a CSV file: the fields of a frozen dataclass are its columns, `key` names a row.
 
-    The rows are sorted by ORDER, then by the key (whole numbers in text by their size), so that equal rows are equal
-    files, whatever finished first. A float is the shortest text that reads back as the same number; files with rounded
-    numbers are read as they are.
+    Rows are sorted by ORDER, then by the key (whole numbers in text by size), so equal rows give equal files. A float
+    is the shortest text that reads back as the same number. Files with rounded numbers are read as they are.
     """
 
-    row: type[Row]
+    row_type: type[Row]
     key: tuple[str, ...]
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns, in the order of the file."""
-        return tuple(field.name for field in dataclasses.fields(typing.cast(Any, self.row)))
+        return tuple(field.name for field in dataclasses.fields(typing.cast(Any, self.row_type)))
+
+    def row(self, *sources: object, **columns: Value) -> Row:
+        """Return a row of these columns; any other column is the attribute of its name in the first source with one."""
+        for source in sources:
+            columns = {name: getattr(source, name) for name in self.columns if hasattr(source, name)} | columns
+        return self.row_type(**columns)
+
+    def key_of(self, row: Row) -> Key:
+        """Return the values that name a row."""
+        return tuple(getattr(row, name) for name in self.key)
 
     def read(self, path: Path) -> list[Row]:
-        """Return the rows of the file, in its order; none where there is no file.
+        """Return the rows of the file in its order; none if there is no file.
 
-        Raises UsageError with the file and the line number at the first line that is not exactly a row: a file of
-        results is repaired by a person, never by leaving rows out.
+        Raises UsageError with the file and the line number at the first line that is not exactly a row: a person
+        repairs a file of results, the program never leaves rows out.
         """
         if not path.exists():
             return []
         lines = _lines(path)
-        if self._cells(path, 1, lines[0]) != list(self.columns):
+        if _fields(path, 1, lines[0]) != list(self.columns):
             raise _malformed(path, 1, f"the header must be {','.join(self.columns)}, got {lines[0][:200]!r}")
-        hints = typing.get_type_hints(self.row)
+        hints = typing.get_type_hints(self.row_type)
         kinds = {name: hints[name] for name in self.columns}
-        rows: dict[tuple[Cell, ...], Row] = {}
+        rows: dict[Key, Row] = {}
         for number, line in enumerate(lines[1:], start=2):
-            row = self._row(path, number, line, kinds)
-            if self._key(row) in rows:
-                raise _malformed(path, number, f"the row with {self._name(row)} occurs twice")
-            rows[self._key(row)] = row
+            row = self.row_type(**_values(path, number, line, kinds))
+            key = self.key_of(row)
+            if key in rows:
+                name = ", ".join(f"{column} {value}" for column, value in zip(self.key, key, strict=True))
+                raise _malformed(path, number, f"the row with {name} occurs twice")
+            rows[key] = row
         return list(rows.values())
 
-    def upsert(self, path: Path, rows: Sequence[Row]) -> None:
-        """Put rows into the file, each in the place of the row with the same key, and sort the file."""
-        with durable.lock(path):
-            merged = {self._key(row): row for row in self.read(path)}
-            merged.update({self._key(row): row for row in rows})
-            order = [name for name in ORDER if name in self.columns]
-            durable.write_text(path, self._text(sorted(merged.values(), key=lambda row: self._place(row, order))))
+    def upsert(self, path: Path, rows: Iterable[Row]) -> None:
+        """Put rows into the file, each in the place of the row with the same key."""
+        table = OpenTable(self, path)
+        table.put(rows)
+        table.flush()
 
-    def remove(self, path: Path, ids: Collection[str]) -> None:
-        """Take the rows away that are of one of these cells, by `id` or `against_id`."""
-        if not path.exists():
-            return
-        with durable.lock(path):
-            rows = self.read(path)
-            kept = [row for row in rows if not {getattr(row, name, None) for name in ("id", "against_id")} & set(ids)]
-            if len(kept) < len(rows):
-                durable.write_text(path, self._text(kept))
-
-    def _row(self, path: Path, number: int, line: str, kinds: Mapping[str, Any]) -> Row:
-        cells = self._cells(path, number, line)
-        if len(cells) != len(kinds):
-            raise _malformed(path, number, f"a row has {len(kinds)} fields, got {len(cells)}")
-        values = {}
-        for (column, kind), text in zip(kinds.items(), cells, strict=True):
-            try:
-                values[column] = _parse(text, kind)
-            except ValueError as error:
-                wanted = f"{column} must be {_wanted(kind)}, got {text[:80]!r}"
-                raise _malformed(path, number, wanted) from error
-        return self.row(**values)
-
-    def _cells(self, path: Path, number: int, line: str) -> list[str]:
-        # One line at a time: read as a stream, an unterminated quote would swallow the rows that follow it.
-        try:
-            return next(csv.reader([line], strict=True), [])
-        except csv.Error as error:
-            raise _malformed(path, number, str(error)) from error
-
-    def _key(self, row: Row) -> tuple[Cell, ...]:
-        return tuple(getattr(row, name) for name in self.key)
-
-    def _place(self, row: Row, order: Sequence[str]) -> tuple[list[Any], list[Any]]:
-        key = [by_size(value) if isinstance(value, str) else value for value in self._key(row)]
-        return [getattr(row, name) for name in order], key
-
-    def _name(self, row: Row) -> str:
-        return ", ".join(f"{name} {value}" for name, value in zip(self.key, self._key(row), strict=True))
-
-    def _text(self, rows: Sequence[Row]) -> str:
+    def text(self, rows: Iterable[Row]) -> str:
+        """Return the file of these rows. Raises UsageError for a text that does not fit on one line."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(self.columns)
-        writer.writerows([[_format(name, getattr(row, name)) for name in self.columns] for row in rows])
+        for row in sorted(rows, key=self._place):
+            writer.writerow([_format(name, getattr(row, name)) for name in self.columns])
         return text.getvalue()
+
+    def _place(self, row: Row) -> tuple[list[Any], list[Any]]:
+        key = [by_size(value) if isinstance(value, str) else value for value in self.key_of(row)]
+        return [getattr(row, name) for name in ORDER if name in self.columns], key
+
+
+class OpenTable(Generic[Row]):
+    """A file that a program holds in memory, and shares with others that write it.
+
+    The file is read when the table is opened, and again only when another program has changed it. `put` writes it at
+    intervals that grow with the table (see WRITTEN_AT), `flush` in any case: always under the file's lock, with the
+    rows that others have written. A program that is killed loses the rows since the last write, which
+    `--rebuild-reports` makes again from the stored cells.
+    """
+
+    def __init__(self, table: CsvTable[Row], path: Path) -> None:
+        self._table, self._path = table, path
+        self._rows: dict[Key, Row] = {}
+        self._new: dict[Key, Row] = {}
+        self._read: tuple[int, ...] | None = None
+        self._refresh()
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows of the file and those that are not written yet."""
+        return list(self._rows.values())
+
+    def get(self, *key: Value) -> Row | None:
+        """Return the row with this key; None if there is none."""
+        return self._rows.get(key)
+
+    def put(self, rows: Iterable[Row]) -> None:
+        """Add rows, each in the place of the row with the same key. UsageError for one that cannot be written."""
+        rows = list(rows)
+        self._table.text(rows)
+        added = {self._table.key_of(row): row for row in rows}
+        self._rows |= added
+        self._new |= added
+        if added and len(self._new) >= WRITTEN_AT * len(self._rows):
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the rows that the file lacks, and read those that others have written."""
+        if self._new:
+            with durable.lock(self._path):
+                self._refresh()
+                self._write()
+        else:
+            self._refresh()
+
+    def remove(self, ids: Collection[str]) -> None:
+        """Remove the rows of cells with these ids, in the columns `id` and `against_id`."""
+
+        def stays(row: Row) -> bool:
+            return not {getattr(row, name, None) for name in ("id", "against_id")} & set(ids)
+
+        self._refresh()
+        if all(map(stays, self.rows)):
+            return
+        with durable.lock(self._path):
+            self._refresh()
+            self._rows = {key: row for key, row in self._rows.items() if stays(row)}
+            self._write()
+
+    def _refresh(self) -> None:
+        stamp = _stamp(self._path)
+        if stamp != self._read:
+            self._rows = {self._table.key_of(row): row for row in self._table.read(self._path)} | self._new
+            self._read = stamp
+
+    def _write(self) -> None:
+        durable.write_text(self._path, self._table.text(self._rows.values()))
+        self._new, self._read = {}, _stamp(self._path)
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    """Return what differs when a file was replaced or edited; None if there is no file."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _lines(path: Path) -> list[str]:
@@ -139,11 +196,33 @@ def _lines(path: Path) -> list[str]:
     return lines
 
 
+def _fields(path: Path, number: int, line: str) -> list[str]:
+    # One line at a time: read as a stream, an unterminated quote would swallow the rows that follow it.
+    try:
+        return next(csv.reader([line], strict=True), [])
+    except csv.Error as error:
+        raise _malformed(path, number, str(error)) from error
+
+
+def _values(path: Path, number: int, line: str, kinds: Mapping[str, Any]) -> dict[str, Value]:
+    fields = _fields(path, number, line)
+    if len(fields) != len(kinds):
+        raise _malformed(path, number, f"a row has {len(kinds)} fields, got {len(fields)}")
+    values = {}
+    for (column, kind), text in zip(kinds.items(), fields, strict=True):
+        try:
+            values[column] = _parse(text, kind)
+        except ValueError as error:
+            wanted = f"{column} must be {_wanted(kind)}, got {text[:80]!r}"
+            raise _malformed(path, number, wanted) from error
+    return values
+
+
 def _malformed(path: Path, number: int, what: str) -> UsageError:
     return UsageError(f"{path}, line {number}: {what}; correct the line or delete it, or move the file away")
 
 
-def _parse(text: str, kind: Any) -> Cell:
+def _parse(text: str, kind: Any) -> Value:
     if kind is str:
         return text
     if isinstance(kind, types.UnionType):  # `float | None`: an empty field is None
@@ -159,13 +238,13 @@ def _wanted(kind: Any) -> str:
     return f"{names[typing.get_args(kind)[0]]} or empty" if isinstance(kind, types.UnionType) else names[kind]
 
 
-def _format(column: str, value: Cell) -> str:
+def _format(column: str, value: Value) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
         assert math.isfinite(value), f"{column} must be finite or None, got {value}"
-        return repr(float(value))  # a float64 of NumPy's has another repr
+        return repr(float(value))  # a NumPy float64 has another repr
     text = str(value)
     if any(character in text for character in "\r\n\0"):
-        raise UsageError(f"{column} must stand on one line of a CSV file, got {text!r}: take the line break out")
+        raise UsageError(f"{column} must fit on one line of a CSV file, got {text!r}: take the line break out")
     return text

@@ -12,6 +12,7 @@ from coretx.records.results import ModelResult, RunRecord
 from coretx.records.store import save_result
 from coretx.reports import publish
 from coretx.reports.outdated import withdraw_outdated
+from coretx.reports.tables.files import Tables
 from coretx.runlog.base import RunLog, Tee
 from coretx.runlog.jsonl import JsonLinesLog
 from coretx.runlog.wandb_process import WandbProcess
@@ -61,7 +62,7 @@ def execute(plan: Plan) -> Outcome:
     backends = {id(cell.backend): cell.backend for task_run in plan.runs for cell in task_run.cells.values()}
     if not all(backend.leads for backend in backends.values()):
         return follow(plan, outcome)
-    publish.check_tables(plan.config.out)
+    tables = Tables(plan.config.out)
     with Progress(quiet=plan.config.quiet, color=plan.config.color) as progress:
         for note in plan.notes:
             progress.note(note)
@@ -69,7 +70,7 @@ def execute(plan: Plan) -> Outcome:
         progress.start(len(planned))
         with WandbProcess(plan.config.wandb, plan.config.out, progress.note) as wandb:
             drawn, known = draw_all(plan.runs, plan.config), find_ceilings(plan.runs, plan.config)
-            Experiment(plan.config, plan.catalogue, progress, outcome, wandb, known).run(plan.runs, drawn)
+            Experiment(plan.config, plan.catalogue, progress, outcome, wandb, known, tables).run(plan.runs, drawn)
         outcome.results.sort(key=lambda result: planned.index(result.config))
         out, tasks = plan.config.out, dict.fromkeys(result.config.task for result in outcome.results)
         progress.summary(
@@ -128,6 +129,7 @@ class Experiment:
     outcome: Outcome
     wandb: WandbProcess
     ceilings: Ceilings
+    tables: Tables
 
     def run(self, runs: Sequence[TaskRun], drawn: Sequence[Drawn]) -> None:
         """Train every cell that is not reused and keep what comes of it; the dashboard is written in any case."""
@@ -150,12 +152,13 @@ class Experiment:
                 raise failure
         finally:
             training.join()
+            self.tables.flush()
             for run in opened:
                 if run.started and run.left:
                     run.log.finish("interrupted" if self.outcome.interrupted else "failed")
             for runs_of_task in by_task.values():
                 self.publish(runs_of_task)
-            publish.publish_dashboard(self.config.out, **self.catalogue.order())
+            publish.publish_dashboard(self.tables, **self.catalogue.order())
 
     def interrupt(self, training: Training) -> None:
         """Let the training end; what is being written is written to its end."""
@@ -189,16 +192,17 @@ class Experiment:
     def publish(self, runs: Sequence[OpenRun]) -> None:
         """Write the pages of a task's finished cells, compare its models, with those of earlier runs in the same
         configuration, and write its page."""
-        out, catalogue = self.config.out, self.catalogue
-        for run in runs:
-            for cell, result in run.unpublished:
-                publish.publish_page(result, cell.task, cell.spec.claim, out)
+        tables, catalogue = self.tables, self.catalogue
+        tables.flush()
+        finished = [(result, cell.task, cell.spec.claim) for run in runs for cell, result in run.unpublished]
+        publish.publish_pages(finished, tables)
         task, order = runs[0].task_run.task, catalogue.order()["model_order"]
         ids = [cell.config.id for run in runs for cell in run.task_run.cells.values()]
-        for note in (*withdraw_outdated(out, task), *publish.publish_comparisons(out, task, order, ids)):
+        outdated = withdraw_outdated(tables, task).values()
+        for note in (*outdated, *publish.publish_comparisons(tables, task, order, ids)):
             self.progress.note(note)
-        publish.publish_task(out, task, order)
-        publish.publish_rungs(out, task, catalogue.models(), ids)
+        publish.publish_task(tables, task, order)
+        publish.publish_rungs(tables, task, catalogue.models(), ids)
 
     def open(self, task_run: TaskRun, drawn: Drawn) -> OpenRun:
         """Prepare a run and its log, which says nothing before the first cell starts."""
@@ -233,9 +237,9 @@ class Experiment:
         if result.alarm:
             self.outcome.alarmed.append(cell.config)
             self.warn(result)
-        if not publish.is_published(result, self.config.out):  # a run was killed, or the cell was brought here
+        if not publish.is_published(result, self.tables):  # a run was killed, or the cell was brought here
             self.publish_splits(run)
-            publish.publish_rows(result, self.config.out)
+            publish.publish_rows(result, self.tables)
             run.unpublished.append((cell, result))
 
     def train(self, job: Job, tell: Callable[[Told], None]) -> list[ModelResult]:
@@ -268,16 +272,16 @@ class Experiment:
 
     def publish_splits(self, run: OpenRun) -> None:
         """Write what each split holds and how many test rows train has; for a disjoint draw beside the original's."""
-        publish.publish_splits(run.record.overlap, run.record.counts, self.config.out)
+        publish.publish_splits(run.record.overlap, run.record.counts, self.tables)
         if run.record.overlap.split == "disjoint":
             task, n, seed = run.task_run.task.with_negatives("original"), run.task_run.n_samples, run.task_run.seed
             counts, overlap = count(task, draw_splits(task, n, seed, "original"), n, seed, "original")
-            publish.publish_splits(overlap, counts, self.config.out)
+            publish.publish_splits(overlap, counts, self.tables)
 
     def keep(self, run: OpenRun, prefix: str, cell: Cell, result: ModelResult) -> None:
         """Write a finished cell: its files, its rows, its log's end; its page follows with those of its task."""
         save_result(result, self.config.out)
-        publish.publish_rows(result, self.config.out)
+        publish.publish_rows(result, self.tables)
         run.unpublished.append((cell, result))
         run.log.model_done(prefix, result)
         self.outcome.results.append(result)

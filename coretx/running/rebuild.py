@@ -1,4 +1,4 @@
-"""Pages, rows and dashboard again, from the cells on disk."""
+"""Rebuild pages, tables and dashboard from the cells on disk."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,43 +6,45 @@ from pathlib import Path
 from coretx.records import durable
 from coretx.records.store import load_result
 from coretx.reports import publish
-from coretx.reports.outdated import is_outdated, withdraw_outdated
+from coretx.reports.outdated import withdraw_outdated
+from coretx.reports.tables.files import Tables
 from coretx.running.plugins import Catalogue
 
 
 def rebuild_reports(out: Path, catalogue: Catalogue, say: Callable[[str], None]) -> int:
-    """Publish every stored cell again, oldest first, then the dashboard; return 0, or 1 where a cell was not whole.
+    """Publish every stored cell again, then the dashboard; return 0, or 1 if a cell was left out.
 
-    A cell that is broken, or of a task that is not known here, is named and left alone; so is one whose test rows its
-    task gives other labels today, and it is taken out of the tables.
+    A broken cell, and a cell of a task that is not known here, is named and left alone. A cell is also left out, and
+    removed from the tables, if its task gives its test rows other labels today. Of cells with one page the newest has
+    it.
     """
     durable.check_writable(out)
-    claims = {spec.name: spec.claim for spec in catalogue.models()}
+    tables, tasks, models = Tables(out), catalogue.tasks, catalogue.models()
+    claims = {spec.name: spec.claim for spec in models}
     loaded = {path: load_result(path) for path in sorted((out / "artifacts").glob("*/cells/*.json"))}
-    results = [result for result in loaded.values() if result is not None]
-    broken = [path for path, result in loaded.items() if result is None]
-    unknown = [result for result in results if result.config.task not in catalogue.tasks]
-    for path in broken:
-        say(f"left out, not what was written: {path}")
-    for result in unknown:
-        say(f"left out, unknown task {result.config.task} (name its file with --plugin): cell {result.config.id}")
-    outdated = [line for task in catalogue.tasks.values() for line in withdraw_outdated(out, task)]
-    for line in outdated:
+    results = sorted(filter(None, loaded.values()), key=lambda result: result.provenance.date)
+    outdated: dict[str, str] = {}
+    for task in tasks.values():
+        outdated |= withdraw_outdated(tables, task)
+    left_out = [f"left out, not what was written: {path}" for path, result in loaded.items() if result is None]
+    left_out += [
+        f"left out, unknown task {result.config.task} (name its file with --plugin): cell {result.config.id}"
+        for result in results
+        if result.config.task not in tasks
+    ]
+    for line in (*left_out, *outdated.values()):
         say(line)
-    found = [(result, catalogue.tasks.get(result.config.task)) for result in results]
-    known = [result for result, task in found if task and not is_outdated(result.predictions.get("test"), task)]
-    known.sort(key=lambda result: result.provenance.date)
+    known = [result for result in results if result.config.task in tasks and result.config.id not in outdated]
     for result in known:
-        publish.publish_rows(result, out)
-    for result in known:
-        task, claim = catalogue.tasks[result.config.task], claims.get(result.config.model, "")
-        publish.publish_page(result, task, claim, out)
+        publish.publish_rows(result, tables)
+    pages = [(result, tasks[result.config.task], claims.get(result.config.model, "")) for result in known]
+    publish.publish_pages(pages, tables)
     order = catalogue.order()
-    for task in catalogue.tasks.values():
-        for note in publish.publish_comparisons(out, task, order["model_order"]):
+    for task in tasks.values():
+        for note in publish.publish_comparisons(tables, task, order["model_order"]):
             say(note)
-        publish.publish_task(out, task, order["model_order"])
-        publish.publish_rungs(out, task, catalogue.models())
-    page = publish.publish_dashboard(out, **order)
+        publish.publish_task(tables, task, order["model_order"])
+        publish.publish_rungs(tables, task, models)
+    page = publish.publish_dashboard(tables, **order)
     say(f"{len(known)} cells published again: {page}")
-    return int(bool(broken or unknown or outdated))
+    return int(bool(left_out or outdated))

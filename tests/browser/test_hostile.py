@@ -23,10 +23,11 @@ from coretx.reports.pages.model_page import render_model_page
 from coretx.reports.pages.run_comparison import compare_cells
 from coretx.reports.pages.task_page import render_task_page
 from coretx.reports.pages.verdicts import Gain, Said
-from coretx.reports.tables import benchmark as benchmark_csv
-from coretx.reports.tables import breakdown as breakdown_csv
-from coretx.reports.tables import comparisons as comparisons_csv
-from coretx.reports.tables.comparisons import QUESTIONS
+from coretx.reports.tables.benchmark import SCORES
+from coretx.reports.tables.comparisons import COMPARISONS, QUESTIONS
+from coretx.reports.tables.draws import OVERLAPS, SPLIT_COUNTS
+from coretx.reports.tables.files import Tables
+from coretx.reports.tables.groups import LENGTHS
 from coretx.tasks.base import Task
 from parity_tests import certificate
 from parity_tests.differences import Difference
@@ -209,22 +210,19 @@ def _result(out, model, text):
 
 
 def _rows(out, text):
-    path = out / "benchmarks" / "benchmarking.csv"
     kept = ("id", "split", "view", "date", "commit")  # a date and a commit are shown shortened
-    return [filled(row, text, kept) for row in benchmark_csv.read_rows(path)]
+    return [filled(row, text, kept) for row in Tables(out)[SCORES].rows]
 
 
 def _order(out):
-    titles = {row.task: row.task for row in benchmark_csv.read_rows(out / "benchmarks" / "benchmarking.csv")}
+    titles = {row.task: row.task for row in Tables(out)[SCORES].rows}
     return {"task_order": [], "model_order": [], "task_titles": titles}
 
 
 def _tables(out, text):
     """Return the rows of benchmarking.csv, overlap.csv, splits.csv and comparisons.csv."""
-    tables = out / "benchmarks"
-    overlaps = benchmark_csv.read_overlaps(tables / "overlap.csv")
-    splits = benchmark_csv.read_splits(tables / "splits.csv")
-    comparisons = comparisons_csv.read_comparisons(tables / "comparisons.csv")
+    tables = Tables(out)
+    overlaps, splits, comparisons = (tables[table].rows for table in (OVERLAPS, SPLIT_COUNTS, COMPARISONS))
     return (
         _rows(out, text),
         [filled(row, text) for row in overlaps],
@@ -247,7 +245,7 @@ def task_page(out, text, monkeypatch):
 
 
 def generalisation(out, text, monkeypatch):
-    lengths = breakdown_csv.read_lengths(out / "benchmarks" / "lengths.csv")
+    lengths = Tables(out)[LENGTHS].rows
     return render_generalisation(_rows(out, text), [filled(row, text, keep=("id",)) for row in lengths], **_order(out))
 
 

@@ -10,8 +10,10 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 from coretx.evaluation.scores import Curve, Predictions, SplitScores
 from coretx.records.cell_config import CellConfig
 from coretx.records.results import ModelResult, Provenance
+from coretx.reports.publish import page_path, publish_pages, publish_rows
 from coretx.reports.tables.benchmark import BenchmarkRow
 from coretx.reports.tables.comparisons import ComparisonRow
+from coretx.reports.tables.files import Tables
 from coretx.tasks.base import Task
 
 HOSTILE = (
@@ -146,6 +148,20 @@ def make_result(task):
         )
 
     return make
+
+
+@pytest.fixture
+def publish_cell(task, tmp_path):
+    """A function that writes the rows and the page of a cell, and returns the page's path."""
+
+    def publish(result, claim="claim", out=tmp_path):
+        tables, config = Tables(out), result.config
+        publish_rows(result, tables)
+        publish_pages([(result, task, claim)], tables)
+        tables.flush()
+        return page_path(out, config.task, config.model, config.backend, config.recipe)
+
+    return publish
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from coretx.evaluation.scores import Predictions
 from coretx.records.store import save_result
 from coretx.reports.pages.comparison_page import render_comparison
 from coretx.reports.pages.run_comparison import compare_cells
-from coretx.reports.publish import publish_model
 
 PLUGIN = """
 import numpy as np
@@ -133,12 +132,12 @@ def test_hostile_names_stay_text(answered, tasks, task, payload, assert_harmless
 
 
 @pytest.fixture
-def folders(answered, task, tmp_path):
+def folders(answered, publish_cell, tmp_path):
     """Two output folders of one cell each, and the plugin with their task."""
     for name, result in (("a", answered(0.6)), ("b", answered(0.9, backend="torch", epochs=60, commit="fedcba9876"))):
         save_result(result, tmp_path / name)
         save_result(result, tmp_path / "both")
-        publish_model(result, task, "", tmp_path / name)
+        publish_cell(result, out=tmp_path / name)
     (tmp_path / "plugin.py").write_text(PLUGIN)
     return tmp_path
 

@@ -8,9 +8,10 @@ import pytest
 from coretx.evaluation.paired_test import compare_recipes, compare_runs, holm
 from coretx.records.store import cell_path, save_result
 from coretx.reports.pages.dashboard import render_dashboard
-from coretx.reports.publish import publish_comparisons, publish_dashboard, publish_model
-from coretx.reports.tables.benchmark import SplitRow
-from coretx.reports.tables.comparisons import read_comparisons
+from coretx.reports.publish import publish_comparisons, publish_dashboard
+from coretx.reports.tables.comparisons import COMPARISONS
+from coretx.reports.tables.draws import SplitRow
+from coretx.reports.tables.files import Tables
 
 MODELS = ("logreg", "mlp", "temporal")
 COLUMNS = (
@@ -22,13 +23,13 @@ STEPS = [("mlp", "logreg"), ("temporal", "mlp")]
 
 
 @pytest.fixture
-def publish(make_result, task, tmp_path):
+def publish(make_result, publish_cell, tmp_path):
     """A function that stores and publishes a cell with noisy answers on the same rows as every other one."""
 
     def cell(model, noise, **changes):
         result = make_result(model=model, noise=noise, **changes)
         save_result(result, tmp_path)
-        publish_model(result, task, "claim", tmp_path)
+        publish_cell(result)
         return result
 
     return cell
@@ -39,8 +40,10 @@ def compare(task, tmp_path):
     """A function that compares all that is published and returns the rows and the lines that were said."""
 
     def run(*ids):
-        said = publish_comparisons(tmp_path, task, MODELS, ids)
-        return read_comparisons(tmp_path / "benchmarks" / "comparisons.csv"), said
+        tables = Tables(tmp_path)
+        said = publish_comparisons(tables, task, [*MODELS, "mine"], ids)
+        tables.flush()
+        return COMPARISONS.read(tmp_path / "benchmarks" / "comparisons.csv"), said
 
     return run
 
@@ -100,6 +103,16 @@ def test_steps_of_the_ladder_are_a_family_whose_missing_ones_count(publish, comp
         assert alone.p_holm == alone.p
 
 
+def test_holms_correction_can_be_made_again_from_the_table(tmp_path, make_comparison):
+    p = [1e-12, 2.1e-9, 0.0123456789012345]
+    corrected, _ = holm(p, [1.0, 1.0, 1.0])
+    rows = [make_comparison(id=f"{i}", runs_p=p[i], runs_p_holm=float(corrected[i])) for i in range(3)]
+    COMPARISONS.upsert(tmp_path / "comparisons.csv", rows)
+    found = COMPARISONS.read(tmp_path / "comparisons.csv")
+    again, _ = holm([row.runs_p for row in found], [1.0, 1.0, 1.0])
+    assert again.tolist() == [row.runs_p_holm for row in found]
+
+
 def test_a_pair_that_was_run_beside_does_not_change_a_step(publish, compare):
     publish("logreg", 9.0), publish("mlp", 7.0)
     (alone,), _ = compare()
@@ -118,10 +131,9 @@ def test_below_three_members_these_runs_alone_are_judged(publish, compare, membe
     }
 
 
-def test_a_plugin_is_no_rung_and_its_pairs_are_exploratory(publish, task, tmp_path):
-    publish("multilayer_transformer", 9.0), publish("mine", 0.0)
-    publish_comparisons(tmp_path, task, ["multilayer_transformer", "mine"])
-    (row,) = read_comparisons(tmp_path / "benchmarks" / "comparisons.csv")
+def test_a_plugin_is_no_rung_and_its_pairs_are_exploratory(publish, compare):
+    publish("temporal", 9.0), publish("mine", 0.0)
+    ((row,), _) = compare()
     assert (row.model, row.exploratory, row.runs_p_holm) == ("mine", 1, row.runs_p)
 
 
@@ -155,9 +167,9 @@ def test_cells_that_are_gone_keep_the_rows_they_have(publish, compare, tmp_path)
     assert compare()[0] == before
 
 
-def test_diverged_cell_and_single_model_are_not_compared(publish, compare, diverged, task, tmp_path):
+def test_diverged_cell_and_single_model_are_not_compared(publish, publish_cell, compare, diverged, tmp_path):
     save_result(diverged, tmp_path)
-    publish_model(diverged, task, "claim", tmp_path)
+    publish_cell(diverged)
     publish("logreg", 9.0)
     assert compare() == ([], [])
     assert not (tmp_path / "benchmarks" / "comparisons.csv").exists()
@@ -166,7 +178,7 @@ def test_diverged_cell_and_single_model_are_not_compared(publish, compare, diver
 def test_dashboard_shows_the_verdicts(publish, compare, parse, tmp_path):
     publish("logreg", 9.0), publish("mlp", 0.0)
     compare()
-    page = publish_dashboard(tmp_path, task_titles={}, task_order=[], model_order=MODELS).read_text()
+    page = publish_dashboard(Tables(tmp_path), task_titles={}, task_order=[], model_order=MODELS).read_text()
     text = parse(page).text.split("What each rung added")[1]
     assert "these runs better +" in text
     assert "this recipe better +" in text

@@ -5,8 +5,9 @@ import re
 import pytest
 
 from coretx.reports.pages.dashboard import render_dashboard
-from coretx.reports.tables.benchmark import BenchmarkRow, OverlapRow, SplitRow
+from coretx.reports.tables.benchmark import BenchmarkRow
 from coretx.reports.tables.configurations import configurations
+from coretx.reports.tables.draws import OverlapRow, SplitRow
 
 TASKS = ("easy", "hard")
 MODELS = ("logreg", "mlp")

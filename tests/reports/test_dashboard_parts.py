@@ -8,8 +8,9 @@ import pytest
 from coretx.reports.pages.costs import cost_lines
 from coretx.reports.pages.dashboard import render_dashboard
 from coretx.reports.pages.engine_difference import welch_half_width
-from coretx.reports.tables.benchmark import BenchmarkRow, SplitRow
+from coretx.reports.tables.benchmark import BenchmarkRow
 from coretx.reports.tables.configurations import configurations
+from coretx.reports.tables.draws import SplitRow
 from coretx.reports.tables.training import CostRow, CurveRow
 
 TASK = "sum_is_positive"

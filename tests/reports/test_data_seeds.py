@@ -8,7 +8,6 @@ import pytest
 from coretx.reports.pages.dashboard import render_dashboard
 from coretx.reports.pages.data_seeds import data_spread, draws_of
 from coretx.reports.pages.model_page import render_model_page
-from coretx.reports.publish import publish_model
 
 
 @pytest.fixture
@@ -73,10 +72,10 @@ def test_dashboard_shows_it_apart(rows, parse):
     assert "Other data" not in render(rows[:1])
 
 
-def test_page_shows_it_apart(make_result, task, parse, tmp_path):
+def test_page_shows_it_apart(make_result, publish_cell, task, parse):
     first, second = make_result(seed=0), make_result(seed=3, noise=9.0)
     for result in (first, second):
-        path = publish_model(result, task, "claim", tmp_path)
+        path = publish_cell(result)
     draws = [100 * result.scores["test"].accuracy.mean() for result in (first, second)]
     text = parse(path.read_text()).text
     assert f"over 2 draws of data (seeds 0, 3): {sum(draws) / 2:.1f}% ± {abs(draws[0] - draws[1]) / 2**0.5:.1f}" in text

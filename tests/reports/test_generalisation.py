@@ -10,8 +10,9 @@ from coretx.reports.pages.generalisation import render_generalisation
 from coretx.reports.pages.learning_curves import learning_curves
 from coretx.reports.pages.length_curves import length_curves
 from coretx.reports.publish import publish_dashboard
-from coretx.reports.tables import benchmark as benchmark_csv
-from coretx.reports.tables.breakdown import LengthRow
+from coretx.reports.tables.benchmark import SCORES
+from coretx.reports.tables.files import Tables
+from coretx.reports.tables.groups import LengthRow
 
 ORDER = {"task_titles": {"t": "Task T"}, "task_order": ["u", "t"], "model_order": ["mlp", "logreg"]}
 
@@ -149,8 +150,9 @@ def test_a_name_is_no_formula_in_the_figure(make_cell):
 
 def test_the_dashboard_links_the_page_only_where_it_is(make_cell, tmp_path):
     def published(rows):
-        benchmark_csv.upsert(tmp_path / "benchmarks" / "benchmarking.csv", rows)
-        return publish_dashboard(tmp_path, task_titles={}, task_order=[], model_order=[])
+        tables = Tables(tmp_path)
+        tables[SCORES].put(rows)
+        return publish_dashboard(tables, task_titles={}, task_order=[], model_order=[])
 
     link, page = '<a href="generalisation.html">', tmp_path / "benchmarks" / "generalisation.html"
     assert link not in published(make_cell(100)).read_text()

@@ -9,8 +9,8 @@ from coretx.evaluation.groups import GroupScore
 from coretx.evaluation.lengths import LengthScore
 from coretx.evaluation.scores import wilson_interval
 from coretx.reports.pages.model_page import render_model_page
-from coretx.reports.publish import publish_model
-from coretx.reports.tables.breakdown import group_rows, read_groups, read_lengths
+from coretx.reports.tables.files import Tables
+from coretx.reports.tables.groups import GROUPS, LENGTHS, group_rows
 
 
 @pytest.fixture
@@ -22,9 +22,9 @@ def grouped(make_result):
     return dataclasses.replace(make_result(), groups=groups)
 
 
-def test_a_group_has_a_row_with_its_interval_over_problems(grouped, task, tmp_path):
-    publish_model(grouped, task, "claim", tmp_path)
-    rows = read_groups(tmp_path / "benchmarks" / "groups.csv")
+def test_a_group_has_a_row_with_its_interval_over_problems(grouped, publish_cell, tmp_path):
+    publish_cell(grouped)
+    rows = Tables(tmp_path)[GROUPS].rows
     assert [(row.id, row.grouping, row.group, row.rows, row.keys) for row in rows] == [
         (grouped.config.id, "number of carries", "0", 60, 50),
         (grouped.config.id, "number of carries", "1", 40, 20),
@@ -33,10 +33,10 @@ def test_a_group_has_a_row_with_its_interval_over_problems(grouped, task, tmp_pa
     assert (rows[1].low, rows[1].high) == wilson_interval(0.5, 20)
 
 
-def test_publishing_again_keeps_one_row_per_group(grouped, task, tmp_path):
+def test_publishing_again_keeps_one_row_per_group(grouped, publish_cell, tmp_path):
     for _ in range(2):
-        publish_model(grouped, task, "claim", tmp_path)
-    assert len(read_groups(tmp_path / "benchmarks" / "groups.csv")) == 2
+        publish_cell(grouped)
+    assert len(Tables(tmp_path)[GROUPS].rows) == 2
 
 
 def test_one_member_has_no_spread(make_result):
@@ -52,8 +52,8 @@ def test_the_page_shows_groups_with_counts_and_intervals(grouped, task, parse):
     assert "1 40 20 50.0% ± 0.0% 29.9\N{EN DASH}70.1%" in page.text
 
 
-def test_a_task_without_groups_has_no_table_and_no_rows(make_result, task, tmp_path, parse):
-    page = publish_model(make_result(), task, "claim", tmp_path)
+def test_a_task_without_groups_has_no_table_and_no_rows(make_result, publish_cell, tmp_path, parse):
+    page = publish_cell(make_result())
     assert "Accuracy on test by group" not in parse(page.read_text()).text
     assert not (tmp_path / "benchmarks" / "groups.csv").exists()
 
@@ -74,10 +74,10 @@ def longer(make_result):
     return dataclasses.replace(make_result(), lengths=scores)
 
 
-def test_a_length_has_a_row_without_scores_where_it_is_not_applicable(longer, task, tmp_path):
+def test_a_length_has_a_row_without_scores_where_it_is_not_applicable(longer, publish_cell, tmp_path):
     for _ in range(2):
-        publish_model(longer, task, "claim", tmp_path)
-    applicable, not_applicable = read_lengths(tmp_path / "benchmarks" / "lengths.csv")
+        publish_cell(longer)
+    applicable, not_applicable = Tables(tmp_path)[LENGTHS].rows
     low, high = wilson_interval(0.95, 50)
     assert (applicable.length, applicable.trained, applicable.rows, applicable.keys) == (7, 2, 60, 50)
     assert (applicable.accuracy, applicable.accuracy_std, applicable.loss) == pytest.approx(

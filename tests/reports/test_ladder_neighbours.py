@@ -5,22 +5,24 @@ import pytest
 from coretx.models.registry import build_models
 from coretx.records.store import save_result
 from coretx.reports.pages.ladder_neighbours import with_rungs
-from coretx.reports.publish import page_path, publish_comparisons, publish_model, publish_rungs
+from coretx.reports.publish import page_path, publish_comparisons, publish_rungs
+from coretx.reports.tables.files import Tables
 
 NAMES = [spec.name for spec in build_models()]
 
 
 @pytest.fixture
-def publish(make_result, task, tmp_path):
+def publish(make_result, publish_cell, task, tmp_path):
     """A function that stores cells of these models, publishes them, and returns the text of each one's page."""
 
     def pages(*models, parse, **noises):
         results = [make_result(model=model, noise=noises.get(model, 4.0)) for model in models]
         for result in results:
             save_result(result, tmp_path)
-            publish_model(result, task, "claim", tmp_path)
-        publish_comparisons(tmp_path, task, NAMES)
-        publish_rungs(tmp_path, task, build_models())
+            publish_cell(result)
+        tables = Tables(tmp_path)
+        publish_comparisons(tables, task, NAMES)
+        publish_rungs(tables, task, build_models())
         found = tmp_path.glob("artifacts/*/*.html")
         return {path.stem: parse(path.read_text(encoding="utf-8")) for path in found}
 
@@ -57,10 +59,10 @@ def test_a_model_that_comes_later_is_found_by_the_pages_that_are_there(publish, 
     assert "After: mlp" in publish("mlp", parse=parse)["logreg"].text
 
 
-def test_two_cells_that_were_not_compared_say_so(make_result, task, parse, tmp_path):
+def test_two_cells_that_were_not_compared_say_so(make_result, publish_cell, task, parse, tmp_path):
     for model in ("logreg", "mlp"):
-        publish_model(make_result(model=model), task, "claim", tmp_path)  # not stored: no answers to compare
-    publish_rungs(tmp_path, task, build_models())
+        publish_cell(make_result(model=model))  # not stored: no answers to compare
+    publish_rungs(Tables(tmp_path), task, build_models())
     page = parse(page_path(tmp_path, task.name, "mlp", "jax").read_text(encoding="utf-8"))
     assert "mlp and logreg were not compared" in page.text
 

@@ -11,9 +11,9 @@ from coretx.reports.pages.learning_curves import learning_curves
 from coretx.reports.pages.learning_panels import learning_panels
 from coretx.reports.pages.length_curves import length_curves
 from coretx.reports.pages.score_tables import score_lines
-from coretx.reports.tables.benchmark import OverlapRow
-from coretx.reports.tables.breakdown import LengthRow
 from coretx.reports.tables.configurations import chosen, configurations
+from coretx.reports.tables.draws import OverlapRow
+from coretx.reports.tables.groups import LengthRow
 from coretx.reports.tables.training import CurveRow
 
 NAMES = {"task_titles": {}, "task_order": [], "model_order": []}

@@ -6,8 +6,9 @@ from coretx.evaluation.ceilings import Ceiling
 from coretx.records.store import save_result
 from coretx.reports.pages.task_examples import task_examples
 from coretx.reports.pages.task_page import render_task_page
-from coretx.reports.publish import publish_dashboard, publish_model, publish_task
-from coretx.reports.tables.benchmark import OverlapRow, SplitRow
+from coretx.reports.publish import publish_dashboard, publish_task
+from coretx.reports.tables.draws import OverlapRow, SplitRow
+from coretx.reports.tables.files import Tables
 from coretx.running.plugins import load_catalogue
 
 
@@ -102,24 +103,24 @@ def test_hostile_text_stays_text(task, render, make_row, payload, parse, assert_
     assert parse(html).text.replace("_ ", "_").count(shown.replace("_ ", "_")) >= 4
 
 
-def test_publishing_writes_the_page_and_the_dashboard_links_it(make_result, task, tmp_path, parse):
+def test_publishing_writes_the_page_and_the_dashboard_links_it(make_result, publish_cell, task, tmp_path, parse):
     result = make_result()
     result = dataclasses.replace(result, ceilings={"order-blind": Ceiling(0.875, "exact")})
     save_result(result, tmp_path)
-    publish_model(result, task, "claim", tmp_path)
+    publish_cell(result)
     order = {"task_titles": {task.name: task.title}, "task_order": [task.name], "model_order": ["mlp"]}
-    assert 'class="about"' not in publish_dashboard(tmp_path, **order).read_text()
-    path = publish_task(tmp_path, task, ["mlp"])
+    assert 'class="about"' not in publish_dashboard(Tables(tmp_path), **order).read_text()
+    path = publish_task(Tables(tmp_path), task, ["mlp"])
     assert path == tmp_path / "artifacts" / task.name / "index.html"
     text = parse(path.read_text()).text
     assert "order-blind the steps without their order 87.5% exact" in text
     assert "Learning curves" in text
-    page = parse(publish_dashboard(tmp_path, **order).read_text())
+    page = parse(publish_dashboard(Tables(tmp_path), **order).read_text())
     assert {link["href"] for link in page.all("a") if link.get("class") == "about"} == {
         f"../artifacts/{task.name}/index.html"
     }
 
 
 def test_a_task_without_results_has_no_page(task, tmp_path):
-    assert publish_task(tmp_path, task, []) is None
+    assert publish_task(Tables(tmp_path), task, []) is None
     assert not (tmp_path / "artifacts").exists()

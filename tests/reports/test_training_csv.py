@@ -4,25 +4,22 @@ import numpy as np
 import pytest
 
 from coretx.reports.pages.learning_panels import learning_panels
-from coretx.reports.tables import training as training_csv
 from coretx.reports.tables.configurations import configurations
-from coretx.reports.tables.training import CurveRow, cost_row, curve_rows, points, shown_epochs
+from coretx.reports.tables.training import EPOCHS, CurveRow, cost_rows, curve_rows, points, shown_epochs
 from coretx.tasks.splits import SplitCounts
 
 
 @pytest.mark.parametrize("last", [1, 2, 59, 60, 1000, 100_000])
 def test_epochs_shown_are_few_and_keep_both_ends(last):
     epochs = shown_epochs(last)
-    assert len(epochs) <= training_csv.EPOCHS
+    assert len(epochs) <= EPOCHS
     assert (epochs[0], epochs[-1]) == (1, last)
     assert (np.diff(epochs) > 0).all()
 
 
-def test_a_curve_is_the_mean_over_members_at_the_epochs_shown(make_result, tmp_path):
+def test_a_curve_is_the_mean_over_members_at_the_epochs_shown(make_result):
     result = make_result(epochs=200)
-    path = tmp_path / "curves.csv"
-    training_csv.upsert_curves(path, curve_rows(result))
-    (row,) = training_csv.read_curves(path)
+    (row,) = curve_rows(result)
     epochs, accuracy = points(row)
     assert (accuracy == result.history["accuracy_test"].mean(axis=0)[epochs - 1]).all()
     assert epochs[-1] == 200
@@ -39,19 +36,18 @@ def test_a_cell_without_a_finite_epoch_has_no_curve(make_result):
     assert curve_rows(dataclasses.replace(result, history=history)) == []
 
 
-def test_steps_are_counted_over_members_and_the_last_batch_counts(make_result, tmp_path):
+def test_steps_are_counted_over_members_and_the_last_batch_counts(make_result):
     counts = {"train": SplitCounts((65, 65), (65, 65), (65, 65), 130, False)}
     result = dataclasses.replace(
         make_result(hyperparameters={"optimizer": {"batch_size": 128}}, epochs=50), counts=counts
     )
-    path = tmp_path / "costs.csv"
-    training_csv.upsert_costs(path, [cost_row(result)])
-    (row,) = training_csv.read_costs(path)
+    (row,) = cost_rows(result)
     assert (row.steps, row.seconds_train, row.seconds_compile, row.parameters) == (2 * 50 * 3, 2.0, 1.5, 193)
 
 
 def test_steps_are_unknown_where_the_batch_is(make_result):
-    assert cost_row(make_result()).steps is None
+    (row,) = cost_rows(make_result())
+    assert row.steps is None
 
 
 def test_panels_have_a_line_for_each_model_and_words_for_its_end(make_row):

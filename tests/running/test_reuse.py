@@ -15,6 +15,7 @@ from coretx.records import provenance
 from coretx.records.cell_config import CellConfig
 from coretx.records.store import load_result, save_result
 from coretx.reports import publish
+from coretx.reports.tables.files import Tables
 from coretx.running import reuse
 
 SMALL = ("--epochs", "3", "--n-samples", "40", "--wandb", "disabled", "--device", "cpu")
@@ -284,7 +285,7 @@ def test_page_shows_the_rule_that_the_cell_was_trained_by(plugin):
     plugin("--reuse", "any", edit=("the first feature is positive", "it is so"))
     assert "1 when the first feature is positive." in page.read_text()
     assert result_of(plugin.out).rule == "1 when the first feature is positive."
-    assert publish.is_published(result_of(plugin.out), plugin.out)
+    assert publish.is_published(result_of(plugin.out), Tables(plugin.out))
 
 
 def log_lines(out):

@@ -16,9 +16,10 @@ from coretx.reports.pages.score_tables import HasPage, page_name, score_lines
 from coretx.reports.pages.table_footer import chances, column_foot
 from coretx.reports.pages.templating import SCRIPT, policy_with_script, render
 from coretx.reports.pages.verdicts import Gain, Pairs, gain, pairs_of
-from coretx.reports.tables.benchmark import BenchmarkRow, OverlapRow, SplitRow
+from coretx.reports.tables.benchmark import BenchmarkRow
 from coretx.reports.tables.comparisons import ComparisonRow, ladder_steps
 from coretx.reports.tables.configurations import Configuration, configurations, ordered
+from coretx.reports.tables.draws import OverlapRow, SplitRow
 from coretx.reports.tables.training import CostRow, CurveRow
 from coretx.tasks.splits import SPLIT_NAMES
 

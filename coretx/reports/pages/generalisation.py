@@ -9,7 +9,7 @@ from coretx.reports.pages.learning_curves import LearningCurves, Point, learning
 from coretx.reports.pages.length_curves import LengthCurves, length_curves
 from coretx.reports.pages.templating import POLICY, render
 from coretx.reports.tables.benchmark import BenchmarkRow
-from coretx.reports.tables.breakdown import LengthRow
+from coretx.reports.tables.groups import LengthRow
 
 Series = Mapping[str, Sequence[tuple[float, float, float, float]]]
 """Points (size, accuracy, low, high) by model, ascending."""

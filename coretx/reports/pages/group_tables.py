@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from coretx.reports.pages.formatting import between, count, decimal, percent
-from coretx.reports.tables.breakdown import GroupRow, LengthRow
+from coretx.reports.tables.groups import GroupRow, LengthRow
 
 
 def group_tables(rows: Sequence[GroupRow]) -> list[dict[str, Any]]:

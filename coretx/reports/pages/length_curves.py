@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from coretx.reports.pages.formatting import count
 from coretx.reports.tables.benchmark import BenchmarkRow
-from coretx.reports.tables.breakdown import LengthRow
 from coretx.reports.tables.configurations import Configuration, by_epochs
+from coretx.reports.tables.groups import LengthRow
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,8 @@ from coretx.reports.pages.formatting import DASH, between, count, counted, decim
 from coretx.reports.pages.misclassified import Misclassified, by_kind, misclassified
 from coretx.reports.pages.templating import POLICY, render
 from coretx.reports.pages.tensors import tensor_row
-from coretx.reports.tables import benchmark as benchmark_csv
-from coretx.reports.tables.benchmark import BenchmarkRow
-from coretx.reports.tables.breakdown import group_rows, length_rows
+from coretx.reports.tables.benchmark import BenchmarkRow, score_rows
+from coretx.reports.tables.groups import group_rows, length_rows
 from coretx.tasks.base import Task
 from coretx.tasks.splits import SPLIT_NAMES
 
@@ -50,7 +49,7 @@ def render_model_page(result: ModelResult, task: Task, *, claim: str, published:
 
     `published` are the rows of the table: what other draws of data gave, what was reached where no ceiling is known.
     """
-    config, own = result.config, benchmark_csv.rows(result)
+    config, own = result.config, score_rows(result)
     rows = [row for row in published if row.id != config.id] + own
     reached = footing.best_reached(rows)
     spread = data_spread(next((row for row in own if row.split == "test"), None), draws_of(rows))

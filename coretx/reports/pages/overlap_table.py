@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from coretx.reports.pages.formatting import DASH, count, percent
-from coretx.reports.tables.benchmark import OverlapRow, SplitRow
 from coretx.reports.tables.configurations import Configuration
+from coretx.reports.tables.draws import OverlapRow, SplitRow
 from coretx.tasks.splits import SPLIT_NAMES, SPLITS
 
 

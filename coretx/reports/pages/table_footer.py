@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from coretx.models.spec import VIEWS
 from coretx.reports.pages.formatting import DASH, percent
-from coretx.reports.tables.benchmark import BenchmarkRow, SplitRow
+from coretx.reports.tables.benchmark import BenchmarkRow
 from coretx.reports.tables.configurations import Configuration
+from coretx.reports.tables.draws import SplitRow
 
 
 def column_foot(

@@ -13,9 +13,10 @@ from coretx.reports.pages.table_footer import chances
 from coretx.reports.pages.task_examples import task_examples
 from coretx.reports.pages.templating import POLICY, render
 from coretx.reports.pages.verdicts import gain, pairs_of
-from coretx.reports.tables.benchmark import BenchmarkRow, OverlapRow, SplitRow
+from coretx.reports.tables.benchmark import BenchmarkRow
 from coretx.reports.tables.comparisons import ComparisonRow, ladder_steps
 from coretx.reports.tables.configurations import Configuration, configurations, ordered
+from coretx.reports.tables.draws import OverlapRow, SplitRow
 from coretx.reports.tables.training import CurveRow
 from coretx.tasks.base import NEGATIVES, Task
 from coretx.tasks.splits import SPLIT_NAMES, SPLITS

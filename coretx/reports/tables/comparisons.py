@@ -1,9 +1,8 @@
-"""The published table of comparisons between models (`comparisons.csv`): made from the cells, read by the dashboard."""
+"""Comparisons between models of one task: `comparisons.csv`."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from itertools import combinations, pairwise
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
@@ -19,12 +18,10 @@ from coretx.tasks.base import Task
 
 @dataclass(frozen=True)
 class Answer:
-    """What is known of a difference: its 95 % interval, both p-values, the verdict.
+    """A difference with its 95 % interval, its p-values and the verdict (see `coretx.evaluation.paired_test`).
 
-    See `coretx.evaluation.paired_test`.
-
-    `p` is that of no difference, `p_holm` the same and `p_equal` that of a difference of 2 points or more, both
-    corrected over the family. Of a recipe with fewer than 3 members the verdict alone is known.
+    `p` is the p-value of no difference, and `p_holm` the same corrected over the family. `p_equal` is the corrected
+    p-value of a difference of 2 points or more. A recipe with fewer than 3 members has a verdict alone.
     """
 
     low: float | None
@@ -39,10 +36,9 @@ class Answer:
 class ComparisonRow:
     """Two models on the test rows of one task; `difference` is the accuracy of `model` minus that of `against`.
 
-    `runs_...` is what is known of these very members on other rows, `recipe_...` of other members on other rows: see
-    `Answer`. Both are corrected over a family of `family` comparisons: the steps of the ladder, of which a missing one
-    counts too. A pair that is no step is `exploratory`, alone in its family. `problems` are the distinct ones of the
-    rows.
+    `runs_...` is the answer for these very members on other rows, `recipe_...` for other members on other rows (see
+    `Answer`). Both are corrected over a family of `family` comparisons: the steps of the ladder, missing ones included.
+    A pair that is no step is `exploratory`, alone in its family. `problems` counts the distinct problems of the rows.
     """
 
     task: str
@@ -75,25 +71,14 @@ class ComparisonRow:
     problems: int
 
     def answer(self, question: str) -> Answer:
-        """Return what is known of these `runs`, or of the `recipe`."""
-        names = ("low", "high", "p", "p_holm", "p_equal", "verdict")
-        return Answer(**{name: getattr(self, f"{question}_{name}") for name in names})
+        """Return the answer to a question of QUESTIONS."""
+        return Answer(**{part.name: getattr(self, f"{question}_{part.name}") for part in fields(Answer)})
 
 
 COMPARISONS = CsvTable(ComparisonRow, key=("id", "against_id"))
 
 QUESTIONS = {"runs": "these runs", "recipe": "this recipe"}
-"""What is asked of every two models, and how it is called."""
-
-
-def read_comparisons(path: Path) -> list[ComparisonRow]:
-    """Return the rows of the file; see `CsvTable.read` for what it refuses."""
-    return COMPARISONS.read(path)
-
-
-def upsert_comparisons(path: Path, rows: Sequence[ComparisonRow]) -> None:
-    """Put rows into the file, each in the place of the one with the same two cells."""
-    COMPARISONS.upsert(path, rows)
+"""The two questions about every pair of models, and their names on the pages."""
 
 
 def row_scores(predictions: Predictions) -> Float[np.ndarray, "member n"]:
@@ -116,27 +101,20 @@ def comparison_rows(
     names, problem = np.unique(task.canonical_key(next(iter(answers.values())).x), return_inverse=True)
     ids = {model: next(iter(configuration.cells[task.name, model].values())).id for model in answers}
     pairs = [(model, against) for against, model in combinations(answers, 2)]
-    found = {pair: compare_runs(scores[pair[0]], scores[pair[1]], problem) for pair in pairs}
-    runs = answer_all(found)
-    recipes = answer_all({pair: compare_recipes(scores[pair[0]], scores[pair[1]], problem) for pair in pairs})
+    compared = {pair: compare_runs(scores[pair[0]], scores[pair[1]], problem) for pair in pairs}
+    recipes = {pair: compare_recipes(scores[pair[0]], scores[pair[1]], problem) for pair in pairs}
+    found = {"runs": answer_all(compared), "recipe": answer_all(recipes)}
     steps = ladder_steps()
     return [
-        ComparisonRow(
+        COMPARISONS.row(
+            configuration,
             task=task.name,
-            backend=configuration.backend,
-            protocol=configuration.protocol,
-            negatives=configuration.negatives,
-            recipe=configuration.recipe,
-            n_samples=configuration.n_samples,
-            seed=configuration.seed,
-            members=configuration.members,
             model=pair[0],
             against=pair[1],
             id=ids[pair[0]],
             against_id=ids[pair[1]],
-            difference=found[pair].difference,
-            **{f"runs_{name}": value for name, value in vars(runs[pair]).items()},
-            **{f"recipe_{name}": value for name, value in vars(recipes[pair]).items()},
+            difference=compared[pair].difference,
+            **{f"{of}_{name}": value for of in QUESTIONS for name, value in vars(found[of][pair]).items()},
             family=len(steps) if pair in steps else 1,
             exploratory=int(pair not in steps),
             problems=len(names),
@@ -146,7 +124,7 @@ def comparison_rows(
 
 
 def answer_all(found: Mapping[tuple[str, str], Comparison | None]) -> dict[tuple[str, str], Answer]:
-    """Return what is known of each pair, corrected over the steps of the ladder; other pairs are not corrected."""
+    """Return the answer for each pair. Steps of the ladder are corrected over the family, other pairs are not."""
     steps = ladder_steps()
     tested = [found.get(step) for step in steps]
     corrected = holm(
@@ -154,11 +132,11 @@ def answer_all(found: Mapping[tuple[str, str], Comparison | None]) -> dict[tuple
         [1.0 if compared is None else compared.p_equal for compared in tested],
     )
     of_step = dict(zip(steps, zip(*(values.tolist() for values in corrected), strict=True), strict=True))
-    return {pair: answer(compared, *of_step.get(pair, (None, None))) for pair, compared in found.items()}
+    return {pair: answer(compared, *of_step.get(pair, ())) for pair, compared in found.items()}
 
 
 def answer(compared: Comparison | None, p_holm: float | None = None, p_equal: float | None = None) -> Answer:
-    """Return what is known of one comparison by its corrected p-values, or by its own where there are none."""
+    """Return the answer of one comparison by its corrected p-values; its own p-values stand in for missing ones."""
     if compared is None:
         return Answer(None, None, None, None, None, NEEDS_MEMBERS)
     p_holm = compared.p if p_holm is None else p_holm

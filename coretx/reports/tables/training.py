@@ -1,8 +1,6 @@
-"""The published tables of a cell's training: accuracy by epoch (`curves.csv`), and what it took (`costs.csv`)."""
+"""Training of a cell: accuracy by epoch (`curves.csv`), and steps and seconds (`costs.csv`)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -10,39 +8,32 @@ from jaxtyping import Float, Int
 from coretx.records.csv_tables import CsvTable
 from coretx.records.results import ModelResult
 from coretx.reports.figures.curves import finite_part
+from coretx.reports.tables.benchmark import CellRow
 
 EPOCHS = 60
-"""A cell's curve has at most so many epochs in the table."""
+"""The most epochs of a cell's curve in the table."""
 
 
 @dataclass(frozen=True)
-class CurveRow:
+class CurveRow(CellRow):
     """One cell's accuracy at a few epochs, evenly spaced in the logarithm: three lists with a space between numbers.
 
-    `epochs` counts from 1, the last is the last trained; accuracies are means over members: on train while training,
-    on test after the epoch. The lists end before the first epoch in which a value of any member is not finite.
+    `epochs` counts from 1 to the last trained epoch. Accuracies are means over members: on train during the epoch, on
+    test after it. The lists end before the first epoch in which a value of any member is not finite.
     """
 
-    id: str
-    task: str
-    model: str
-    backend: str
     epochs: str
     accuracy_train: str
     accuracy_test: str
 
 
 @dataclass(frozen=True)
-class CostRow:
-    """What one cell took: optimizer steps over all members (empty where the batch is not known), and seconds.
+class CostRow(CellRow):
+    """The costs of one cell: optimizer steps over all members (None if the batch size is not known), and seconds.
 
-    `seconds_train` is without compilation; `seconds` is all there was, evaluation included.
+    `seconds_train` excludes compilation; `seconds` includes it and the evaluation.
     """
 
-    id: str
-    task: str
-    model: str
-    backend: str
     parameters: int
     members: int
     steps: int | None
@@ -52,41 +43,32 @@ class CostRow:
     device_name: str
 
 
-CURVE = CsvTable(CurveRow, key=("id",))
-COST = CsvTable(CostRow, key=("id",))
+CURVES = CsvTable(CurveRow, key=("id",))
+COSTS = CsvTable(CostRow, key=("id",))
 
 
 def curve_rows(result: ModelResult) -> list[CurveRow]:
-    """Return the row of the cell's curve; none where it has no finite epoch or no accuracy by epoch."""
+    """Return the row of the cell's curve; none if it has no finite epoch or no accuracy by epoch."""
     history = finite_part(result.history)
     if not {"accuracy_train", "accuracy_test"} <= history.keys() or not history["accuracy_test"].shape[1]:
         return []
     epochs = shown_epochs(history["accuracy_test"].shape[1])
-    accuracies = [history[f"accuracy_{split}"].mean(axis=0)[epochs - 1] for split in ("train", "test")]
-    config = result.config
-    lists = (" ".join(map(str, epochs.tolist())), *(" ".join(map(str, values.tolist())) for values in accuracies))
-    return [CurveRow(config.id, config.task, config.model, config.backend, *lists)]
+    lists = {"epochs": epochs}
+    lists |= {name: history[name].mean(axis=0)[epochs - 1] for name in ("accuracy_train", "accuracy_test")}
+    texts = {name: " ".join(map(str, values.tolist())) for name, values in lists.items()}
+    return [CURVES.row(result.config, **texts)]
 
 
-def cost_row(result: ModelResult) -> CostRow:
-    """Return the row of what the cell took."""
-    config, seconds, counts = result.config, result.provenance.seconds, result.counts.get("train")
-    batch, steps = config.batch_size, None
-    if batch and counts is not None:
-        steps = -(-sum(counts.rows) // batch) * config.epochs * config.members
-    return CostRow(
-        id=config.id,
-        task=config.task,
-        model=config.model,
-        backend=config.backend,
-        parameters=result.parameters,
-        members=config.members,
-        steps=steps if result.status == "done" else None,
-        seconds_compile=_known(seconds.get("compile")),
-        seconds_train=_known(seconds.get("train")),
-        seconds=_known(seconds.get("total")),
-        device_name=" ".join(result.provenance.device_name.split()),
-    )
+def cost_rows(result: ModelResult) -> list[CostRow]:
+    """Return the row of the cell's costs."""
+    config, counts, steps = result.config, result.counts.get("train"), None
+    if config.batch_size and counts is not None and result.status == "done":
+        steps = -(-sum(counts.rows) // config.batch_size) * config.epochs * config.members
+    phases = {"seconds_compile": "compile", "seconds_train": "train", "seconds": "total"}
+    known = result.provenance.seconds
+    seconds = {column: float(known[phase]) if phase in known else None for column, phase in phases.items()}
+    device_name = " ".join(result.provenance.device_name.split())
+    return [COSTS.row(config, result, steps=steps, device_name=device_name, **seconds)]
 
 
 def shown_epochs(last: int) -> Int[np.ndarray, " epoch"]:
@@ -101,27 +83,3 @@ def shown_epochs(last: int) -> Int[np.ndarray, " epoch"]:
 def points(row: CurveRow) -> tuple[Int[np.ndarray, " epoch"], Float[np.ndarray, " epoch"]]:
     """Return the epochs of a row, counted from 1, and the accuracy on test after each."""
     return np.array(row.epochs.split(), int), np.array(row.accuracy_test.split(), float)
-
-
-def read_curves(path: Path) -> list[CurveRow]:
-    """Return the rows of the file; see `CsvTable.read` for what it refuses."""
-    return CURVE.read(path)
-
-
-def upsert_curves(path: Path, rows: Sequence[CurveRow]) -> None:
-    """Put rows into the file, each in the place of the one of the same cell."""
-    CURVE.upsert(path, rows)
-
-
-def read_costs(path: Path) -> list[CostRow]:
-    """Return the rows of the file; see `CsvTable.read` for what it refuses."""
-    return COST.read(path)
-
-
-def upsert_costs(path: Path, rows: Sequence[CostRow]) -> None:
-    """Put rows into the file, each in the place of the one of the same cell."""
-    COST.upsert(path, rows)
-
-
-def _known(seconds: float | None) -> float | None:
-    return None if seconds is None else float(seconds)
