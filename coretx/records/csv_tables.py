@@ -29,6 +29,9 @@ ORDER = (
 )
 """The rows of every table are sorted by those of these columns that it has, then by its key."""
 
+CELLS = ("id", "against_id")
+"""The columns that name a cell."""
+
 WRITTEN_AT = 0.25
 """An open table is written when this share of its rows is new: n rows added one by one cost about 4 n rows written."""
 
@@ -151,18 +154,13 @@ class OpenTable(Generic[Row]):
             self._refresh()
 
     def remove(self, ids: Collection[str]) -> None:
-        """Remove the rows of cells with these ids, in the columns `id` and `against_id`."""
-
-        def stays(row: Row) -> bool:
-            return not {getattr(row, name, None) for name in ("id", "against_id")} & set(ids)
-
-        self._refresh()
-        if all(map(stays, self.rows)):
-            return
+        """Remove the rows of cells with these ids (see CELLS)."""
         with durable.lock(self._path):
             self._refresh()
-            self._rows = {key: row for key, row in self._rows.items() if stays(row)}
-            self._write()
+            gone = {key for key, row in self._rows.items() if {getattr(row, name, None) for name in CELLS} & set(ids)}
+            if gone:
+                self._rows = {key: row for key, row in self._rows.items() if key not in gone}
+                self._write()
 
     def _refresh(self) -> None:
         stamp = _stamp(self._path)

@@ -4,6 +4,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from coretx.errors import UsageError
 from coretx.evaluation.scores import Predictions
 from coretx.models.spec import ModelSpec
@@ -19,7 +21,7 @@ from coretx.reports.pages.verdicts import pairs_of
 from coretx.reports.tables.benchmark import SCORES, BenchmarkRow, score_rows
 from coretx.reports.tables.comparisons import COMPARISONS, comparison_rows
 from coretx.reports.tables.configurations import Configuration, configurations, grouped, ordered
-from coretx.reports.tables.draws import OVERLAPS, SPLIT_COUNTS, overlap_rows, split_rows
+from coretx.reports.tables.draws import OVERLAPS, SPLIT_COUNTS, split_rows
 from coretx.reports.tables.files import Tables
 from coretx.reports.tables.groups import GROUPS, LENGTHS, group_rows, length_rows
 from coretx.reports.tables.training import COSTS, CURVES, cost_rows, curve_rows
@@ -48,7 +50,7 @@ def publish_rows(result: ModelResult, tables: Tables) -> None:
 
 def publish_splits(overlap: Overlap, counts: Mapping[str, SplitCounts], tables: Tables) -> None:
     """Put a draw of data into the tables about draws."""
-    tables[OVERLAPS].put(overlap_rows(overlap))
+    tables[OVERLAPS].put([OVERLAPS.row(overlap)])
     tables[SPLIT_COUNTS].put(split_rows(overlap, counts))
 
 
@@ -71,6 +73,23 @@ def publish_pages(cells: Iterable[tuple[ModelResult, Task, str]], tables: Tables
     for path, (result, task, claim) in pages.items():
         rows = published.get(result.config.task, [])
         durable.write_text(path, render_model_page(result, task, claim=claim, published=rows))
+
+
+def withdraw_outdated(tables: Tables, task: Task) -> dict[str, str]:
+    """Remove the rows and pages of cells with the labels of an older rule: pages state the rule of today.
+
+    Returns a line for each of these cells, by id. The cells themselves stay.
+    """
+    stored = stored_cells(tables.out, task)
+    outdated = {id for id, path in stored.items() if _is_outdated((load_predictions(path) or {}).get("test"), task)}
+    if not outdated:
+        return {}
+    for row in tables[SCORES].rows:
+        if row.id in outdated and has_page(row, tables.out):
+            page_path(tables.out, row.task, row.model, row.backend, row.recipe).unlink()
+    tables.remove(outdated)
+    why = f"{task.name} gives its test rows other labels today, or has inputs of another shape: train it again"
+    return {id: f"left out of tables and pages: {stored[id]}: {why}" for id in stored if id in outdated}
 
 
 def publish_comparisons(tables: Tables, task: Task, model_order: Sequence[str], ids: Collection[str] = ()) -> list[str]:
@@ -207,6 +226,18 @@ def has_task_page(task: str, out: Path) -> bool:
 def stored_cells(out: Path, task: Task) -> dict[str, Path]:
     """Return the paths of a task's stored cells by id."""
     return {path.stem.split(".")[-1]: path for path in sorted((out / "artifacts" / task.name / "cells").glob("*.json"))}
+
+
+def _is_outdated(test: Predictions | None, task: Task) -> bool:
+    """Return whether the task gives these test rows other labels today, or none; False without rows."""
+    if test is None:
+        return False
+    if test.x.shape[1:] != (task.sequence_length, task.feature_dim):
+        return True
+    try:
+        return not np.array_equal(task.label(test.x), test.y)
+    except Exception:  # a plugin's rule of today may fail on yesterday's rows
+        return True
 
 
 def _of_task(tables: Tables, task: Task, ids: Collection[str]) -> list[Configuration]:

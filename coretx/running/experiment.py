@@ -11,7 +11,6 @@ from coretx.records.cell_config import CellConfig
 from coretx.records.results import ModelResult, RunRecord
 from coretx.records.store import save_result
 from coretx.reports import publish
-from coretx.reports.outdated import withdraw_outdated
 from coretx.reports.tables.files import Tables
 from coretx.runlog.base import RunLog, Tee
 from coretx.runlog.jsonl import JsonLinesLog
@@ -198,7 +197,7 @@ class Experiment:
         publish.publish_pages(finished, tables)
         task, order = runs[0].task_run.task, catalogue.order()["model_order"]
         ids = [cell.config.id for run in runs for cell in run.task_run.cells.values()]
-        outdated = withdraw_outdated(tables, task).values()
+        outdated = publish.withdraw_outdated(tables, task).values()
         for note in (*outdated, *publish.publish_comparisons(tables, task, order, ids)):
             self.progress.note(note)
         publish.publish_task(tables, task, order)

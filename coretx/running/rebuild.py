@@ -6,7 +6,6 @@ from pathlib import Path
 from coretx.records import durable
 from coretx.records.store import load_result
 from coretx.reports import publish
-from coretx.reports.outdated import withdraw_outdated
 from coretx.reports.tables.files import Tables
 from coretx.running.plugins import Catalogue
 
@@ -25,7 +24,7 @@ def rebuild_reports(out: Path, catalogue: Catalogue, say: Callable[[str], None])
     results = sorted(filter(None, loaded.values()), key=lambda result: result.provenance.date)
     outdated: dict[str, str] = {}
     for task in tasks.values():
-        outdated |= withdraw_outdated(tables, task)
+        outdated |= publish.withdraw_outdated(tables, task)
     left_out = [f"left out, not what was written: {path}" for path, result in loaded.items() if result is None]
     left_out += [
         f"left out, unknown task {result.config.task} (name its file with --plugin): cell {result.config.id}"

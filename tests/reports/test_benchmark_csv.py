@@ -5,7 +5,7 @@ import math
 import pytest
 
 from coretx.reports.tables.benchmark import SCORES, score_rows
-from coretx.reports.tables.draws import OVERLAPS, SPLIT_COUNTS, overlap_rows, split_rows
+from coretx.reports.tables.draws import OVERLAPS, SPLIT_COUNTS, split_rows
 from coretx.tasks.splits import Overlap, SplitCounts
 
 HEADER = (
@@ -22,8 +22,8 @@ def test_columns_are_exactly_the_promised_ones():
 
 
 def test_overlap_is_exactly_the_promised_row():
-    rows = overlap_rows(Overlap("mlp_task", "original", 0, 1000, 250, 1000, "natural", 300))
-    assert OVERLAPS.text(rows) == (
+    row = OVERLAPS.row(Overlap("mlp_task", "original", 0, 1000, 250, 1000, "natural", 300))
+    assert OVERLAPS.text([row]) == (
         "task,split,seed,n_samples,overlap_count,test_total,overlap_rate,negatives,overlap_keys\n"
         "mlp_task,original,0,1000,250,1000,0.25,natural,300\n"
     )

@@ -47,11 +47,6 @@ OVERLAPS = CsvTable(OverlapRow, key=DRAW)
 SPLIT_COUNTS = CsvTable(SplitRow, key=(*DRAW, "part"))
 
 
-def overlap_rows(overlap: Overlap) -> list[OverlapRow]:
-    """Return the row of this record."""
-    return [OVERLAPS.row(overlap)]
-
-
 def split_rows(overlap: Overlap, counts: Mapping[str, SplitCounts]) -> list[SplitRow]:
     """Return a row for each part of the draw that the record is about."""
     rows = []

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from jaxtyping import Float
+
 from coretx.evaluation.intervals import deviation
 from coretx.evaluation.scores import wilson_interval
-from coretx.records.csv_tables import CsvTable
+from coretx.records.csv_tables import CsvTable, Value
 from coretx.records.results import ModelResult
 from coretx.reports.tables.benchmark import CellRow
 
@@ -52,24 +55,27 @@ LENGTHS = CsvTable(LengthRow, key=("id", "length"))
 
 def group_rows(result: ModelResult) -> list[GroupRow]:
     """Return a row for each group; none for a diverged cell or a task without groups."""
-    rows = []
-    for group in result.groups:
-        mean = float(group.accuracy.mean())
-        low, high = wilson_interval(mean, group.keys)
-        scores = {"accuracy": mean, "accuracy_std": deviation(group.accuracy), "low": low, "high": high}
-        rows.append(GROUPS.row(result.config, group, **scores))
-    return rows
+    return [GROUPS.row(result.config, group, **_accuracy(group.accuracy, group.keys)) for group in result.groups]
 
 
 def length_rows(result: ModelResult) -> list[LengthRow]:
     """Return a row for each evaluated length; none for a diverged cell."""
-    rows = []
-    for score in result.lengths:
-        scores = dict.fromkeys(("accuracy", "accuracy_std", "loss", "low", "high"))
-        if score.accuracy is not None and score.loss is not None:
-            mean = float(score.accuracy.mean())
-            low, high = wilson_interval(mean, score.keys)
-            scores = {"accuracy": mean, "accuracy_std": deviation(score.accuracy), "low": low, "high": high}
-            scores["loss"] = float(score.loss.mean())
-        rows.append(LENGTHS.row(result.config, score, applicable=int(score.accuracy is not None), **scores))
-    return rows
+    return [
+        LENGTHS.row(
+            result.config,
+            score,
+            applicable=int(score.accuracy is not None),
+            loss=None if score.loss is None else float(score.loss.mean()),
+            **_accuracy(score.accuracy, score.keys),
+        )
+        for score in result.lengths
+    ]
+
+
+def _accuracy(accuracy: Float[np.ndarray, " member"] | None, keys: int) -> dict[str, Value]:
+    """Return the columns of an accuracy over members, on rows of so many problems; each None if there is none."""
+    if accuracy is None:
+        return dict.fromkeys(("accuracy", "accuracy_std", "low", "high"))
+    mean = float(accuracy.mean())
+    low, high = wilson_interval(mean, keys)
+    return {"accuracy": mean, "accuracy_std": deviation(accuracy), "low": low, "high": high}
