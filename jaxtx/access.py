@@ -16,7 +16,6 @@ from coretx.tasks.sampling import Dataset
 from coretx.training.backend import SECTIONS, State, complete_state
 from coretx.training.batches import epochs_per_chunk
 from jaxtx.blocks import stretch_epochs
-from jaxtx.kept import Shelf
 from jaxtx.lanes import Chunk, Lane, run_lanes
 from jaxtx.members import TRAINED, Best, Carry, Path, Rows, Schedule, quantities
 from jaxtx.optimizer import Adam, adam_constants
@@ -38,7 +37,7 @@ class JaxAccess:
         *,
         placement: Placement,
         dtype: str,
-        shelf: Shelf | JaxCache | None = None,
+        cache: JaxCache | None = None,
         at_close: Callable[[], None] = lambda: None,
     ) -> None:
         self.members = members
@@ -47,7 +46,7 @@ class JaxAccess:
         self._spec = spec
         self._dtype = dtype
         self._placement = placement
-        self._shelf = shelf
+        self._cache = cache
         self._definition = model_class, spec.architecture, shape
         with timed(self.seconds, "compile"):
             self._programs = self._build(keep_best=None)
@@ -169,7 +168,7 @@ class JaxAccess:
             results=placement.results,
             one_cpu=placement.one_cpu,
             keep_best=keep_best,
-            shelf=self._shelf,
+            cache=self._cache,
         )
 
     def _look(self, program: str, *arrays: np.ndarray) -> Any:

@@ -22,11 +22,13 @@ from coretx.seeds import put_back
 from coretx.training.backend import cores, drawing_model
 from jaxtx.access import JaxAccess
 from jaxtx.devices import DevicePool
-from jaxtx.kept import Shelf, open_shelf
 from jaxtx.models.registry import MODELS
 from jaxtx.parameters import layout, note_names
 from jaxtx.placement import Placement, check_strategy, make_mesh, mesh_shape, pick_strategy
 from jaxtx.settings import JaxCache
+
+CACHE_BYTES = 2**30
+"""Limit of the cache in the user's folder: about 40 times the programs of the ladder."""
 
 PluginModels = Sequence[Callable[[], Mapping[type, Any]]]
 
@@ -41,7 +43,7 @@ class JaxBackend:
         devices: Sequence[jax.Device],
         models: Mapping[type, Any],
         options: EngineOptions = DEFAULT_OPTIONS,
-        shelf: Shelf | JaxCache | None = None,
+        cache: JaxCache | None = None,
     ) -> None:
         first = devices[0]
         self.device = "gpu" if first.platform in ("cuda", "rocm") else first.platform
@@ -51,7 +53,7 @@ class JaxBackend:
         self._devices = devices
         self._models = models
         self._options = options
-        self._shelf = shelf
+        self._cache = cache
         # One CPU device runs a program in the thread that calls it: a population a core. Elsewhere populations on the
         # same device take turns chunk by chunk, so that some compile while another trains.
         self._alone = self.device == "cpu" and len(devices) == 1
@@ -112,7 +114,7 @@ class JaxBackend:
                 members,
                 placement=Placement(strategy, make_mesh(loan.devices, lying), self._options.matmul_precision, turn),
                 dtype=dtype,
-                shelf=self._shelf,
+                cache=self._cache,
                 at_close=loan.give_back,
             )
         except BaseException:
@@ -128,7 +130,7 @@ def load(device: str | None, plugin_models: PluginModels, options: EngineOptions
     for extra in plugin_models:
         models |= extra()
     devices = find_devices(device)
-    return JaxBackend(devices, models, options, keep_programs(devices, options.compile_cache))
+    return JaxBackend(devices, models, options, program_cache() if options.compile_cache else None)
 
 
 NO_DEVICES = RuntimeError, AssertionError
@@ -180,16 +182,10 @@ def whole_number(variable: str) -> int:
     return int(value)
 
 
-def keep_programs(devices: Sequence[jax.Device], wanted: bool) -> Shelf | JaxCache | None:
-    """Return where compiled programs are kept: the user's cache folder, or what JAX_COMPILATION_CACHE_DIR says.
-
-    Those for one device are ours to keep, which spares tracing them too; those for several are left to jax's cache;
-    so are all where the folder is a URL, which jax alone can read.
-    """
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+def program_cache() -> JaxCache:
+    """Return the cache of compiled programs: JAX_COMPILATION_CACHE_DIR, or a bounded one in the user's cache folder."""
     asked = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
-    folder = asked or str(home / "progressive-tx" / "jax")
-    ours = len(devices) == 1 and jax.process_count() == 1 and "://" not in folder
-    if not wanted:
-        return None
-    return open_shelf(Path(folder) / "programs", devices[0]) if ours else JaxCache(folder)
+    if asked:  # its size is the user's to limit
+        return JaxCache(asked, jax.config.values["jax_compilation_cache_max_size"])
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return JaxCache(str(home / "progressive-tx" / "jax" / "programs"), CACHE_BYTES)

@@ -1,6 +1,5 @@
 """Functions compiled ahead, with the time it takes kept apart."""
 
-import inspect
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -11,8 +10,6 @@ import jax
 from jax.sharding import NamedSharding
 from jaxtyping import Array
 
-from jaxtx.fingerprint import fingerprint
-from jaxtx.kept import Shelf
 from jaxtx.settings import CACHE_SETTINGS, JaxCache
 
 Once = bool | Callable[..., bool]
@@ -23,8 +20,8 @@ class Program:
 
     `precision` is that of float32 matrix products, where a device offers less; `out` is where results are left, the
     place of the arguments if None. A program that runs `once`, which may depend on its arguments, is worth no
-    optimization by LLVM. `stacked` arguments, each along its axis, are mapped over. On a `shelf`, or in jax's cache,
-    compiled programs outlast the process; `about` is the class of the model that is compiled.
+    optimization by LLVM. `stacked` arguments, each along its axis, are mapped over. jax keeps compiled programs in
+    `cache`, for later processes.
     """
 
     def __init__(
@@ -36,17 +33,13 @@ class Program:
         *,
         once: Once = False,
         stacked: tuple[int | None, ...] = (),
-        about: type | None = None,
-        shelf: Shelf | JaxCache | None = None,
+        cache: JaxCache | None = None,
     ) -> None:
-        self.source = function
-        self.settings = donate, precision, out, stacked
         batched = jax.vmap(function, in_axes=stacked) if stacked else function
         self.function = jax.jit(batched, donate_argnums=donate, out_shardings=out, keep_unused=True)
         self.precision = precision
         self.once = once
-        self.about = about
-        self.shelf = shelf
+        self.cache = cache
         self.compiled: dict[Any, Callable[..., Any]] = {}
         self._compiling = threading.Lock()
 
@@ -59,51 +52,13 @@ class Program:
         key = structure, tuple((leaf.shape, leaf.dtype, leaf.sharding) for leaf in leaves)
         if key not in self.compiled:
             start = time.perf_counter()
-            cache = CACHE_SETTINGS.use(self.shelf if isinstance(self.shelf, JaxCache) else None)
-            with self._compiling, jax.default_matmul_precision(self.precision), cache:
+            with self._compiling, jax.default_matmul_precision(self.precision), CACHE_SETTINGS.use(self.cache):
                 if key not in self.compiled:
                     once = self.once(*args) if callable(self.once) else self.once
                     options = compiler_options(leaves[0], once=once)
-                    self.compiled[key] = self._program(args, key, options)
+                    self.compiled[key] = self.function.lower(*args).compile(options)
             seconds["compile"] += time.perf_counter() - start
         return self.compiled[key]
-
-    def _program(self, args: tuple[Any, ...], key: Any, options: dict[str, Any]) -> Callable[..., Any]:
-        """Return the function compiled for these arguments: kept under its code, or under what it lowers to, or now."""
-        shelf = self.shelf
-        if not isinstance(shelf, Shelf):
-            return self.function.lower(*args).compile(options)
-        code = self._code(shelf, key, options)
-        if code is not None and (found := shelf.find(code)) is not None:
-            return found
-        lowered = self.function.lower(*args)
-        name = shelf.key(lowered.as_text(), str(lowered.in_tree), str(lowered.out_tree), options)
-        program = shelf.load(name)
-        if program is None:
-            program = lowered.compile(options)
-            shelf.keep(name, program)
-        if code is not None:
-            shelf.link(code, name)
-        return program
-
-    def _code(self, shelf: Shelf, key: Any, options: dict[str, Any]) -> str | None:
-        """Return the name of what decides which program this is; None where nothing can tell.
-
-        So it is where code reaches what has no name, and where the model's class is not what it was when this process
-        first traced it: jax and Flax remember parts of a trace, and what is made of new code may hold some of the old.
-        """
-        try:
-            model = fingerprint(self.about)
-            code = fingerprint((inspect.unwrap(Program.__init__), self.source))
-        except Exception:  # what a plugin's code may do to the walk costs the shortcut, no more
-            return None
-        if FIRST.setdefault(self.about, model) != model:
-            return None
-        return shelf.key(code, model, str(key), str(self.settings), options)
-
-
-FIRST: dict[Any, str] = {}
-"""The digest of each model class when a program of it was first wanted."""
 
 
 OPTIONS: Mapping[str, Mapping[str, Any]] = {

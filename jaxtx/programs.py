@@ -20,7 +20,6 @@ from coretx.models.spec import InputShape
 from coretx.training.threadsafe_cache import once
 from jaxtx.blocks import brief, gradient_in_blocks, in_blocks, join, pool, rows_measured, rows_trained, stretch_epochs
 from jaxtx.compilation import Once, Program
-from jaxtx.kept import Shelf
 from jaxtx.kernels import cross_entropy
 from jaxtx.members import TRAINED, Best, Carry, Path, Rows, Schedule, keep_better, noted, quantities
 from jaxtx.optimizer import Adam
@@ -52,7 +51,7 @@ def programs(
     results: NamedSharding,
     one_cpu: bool,
     keep_best: str | None = None,
-    shelf: Shelf | JaxCache | None = None,
+    cache: JaxCache | None = None,
 ) -> Programs:
     """Return the programs of a model; `stacked` ones take and return a leading member axis on all but the data."""
     model = replace(layout(model_class, architecture, shape), one_cpu=one_cpu)
@@ -60,7 +59,7 @@ def programs(
     def member(function: Callable[..., Any], shared: int, donate: tuple[int, ...] = (), once: Once = False) -> Program:
         """One member's function of (own, *shared) as a program."""
         axes = (0, 0)[: 1 + bool(donate)] + (None,) * shared if stacked else ()
-        return Program(function, donate, precision, results, once=once, stacked=axes, about=model_class, shelf=shelf)
+        return Program(function, donate, precision, results, once=once, stacked=axes, cache=cache)
 
     def logits(parameters: Float[Array, " parameter"], x: Float[Array, "n time feature"]) -> Float[Array, " n"]:
         return in_blocks(model.model(model.split(parameters)), (x,), join, rows_measured(model, x))
@@ -114,7 +113,7 @@ def programs(
         intermediates=member(intermediates, shared=1),
         gradients=member(gradients, shared=3),
         input_gradients=member(input_gradients, shared=1),
-        explain=Program(explain, (), precision, whole, once=True, about=model_class, shelf=shelf),
+        explain=Program(explain, (), precision, whole, once=True, cache=cache),
     )
 
 

@@ -1,4 +1,4 @@
-"""jax's own cache of compiled programs: as we want it while one of ours is compiled, the caller's before and after."""
+"""jax's persistent compilation cache: our settings while a program is compiled, the caller's before and after."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -12,13 +12,15 @@ from jax.experimental.compilation_cache import compilation_cache
 
 @dataclass(frozen=True)
 class JaxCache:
-    """A folder, or a URL that jax can read, in which jax's own cache keeps every program."""
+    """A folder, or a URL that jax can read, in which jax keeps every compiled program."""
 
     folder: str
+    max_bytes: int = -1
+    """jax removes the least recently used programs above it; -1 for no limit."""
 
 
 class CacheSettings:
-    """The settings of jax's cache in this process: one set of ours at a time, for as many threads as want the same."""
+    """The cache settings of this process: one set of ours at a time, for as many threads as want the same set."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -28,11 +30,12 @@ class CacheSettings:
 
     @contextmanager
     def use(self, cache: JaxCache | None) -> Iterator[None]:
-        """Let jax keep all programs in this cache, or none where it is None; the last to leave puts back what was."""
+        """Let jax keep all programs in this cache, or none if it is None. The last thread restores the settings."""
         ours: Mapping[str, Any] = {"jax_enable_compilation_cache": cache is not None}
         if cache is not None:
             ours |= {
                 "jax_compilation_cache_dir": cache.folder,
+                "jax_compilation_cache_max_size": cache.max_bytes,
                 "jax_persistent_cache_min_compile_time_secs": 0.0,
                 "jax_persistent_cache_min_entry_size_bytes": -1,
             }
@@ -54,7 +57,7 @@ class CacheSettings:
 
 
 def update(settings: Mapping[str, Any]) -> None:
-    """Set jax's settings and let its cache look at them, which it does once."""
+    """Change settings of jax; its cache reads them anew only after a reset."""
     for name, value in settings.items():
         jax.config.update(name, value)
     compilation_cache.reset_cache()

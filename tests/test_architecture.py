@@ -12,8 +12,6 @@ PACKAGES = ("coretx", "jaxtx", "torchtx")
 ENGINE_MODELS = sorted(path.name for path in (ROOT / "jaxtx" / "models").glob("*.py"))
 HEAVY = ("jax", "flax", "optax", "torch", "sklearn", "matplotlib", "wandb", "rich", "jinja2")
 ONE_ENGINE = {"parameters.py", "compilation.py", "placement.py", "lanes.py", "optimizer.py", "kernels.py"} | {
-    "kept.py",
-    "fingerprint.py",
     "devices.py",
     "randomness.py",
 }
