@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from operator import itemgetter
 from typing import Any
@@ -13,20 +14,17 @@ from jaxtyping import Float, Int
 
 from coretx.models.spec import InputShape, ModelSpec
 from coretx.tasks.sampling import Dataset
-from coretx.training.backend import SECTIONS, State, complete_state
+from coretx.training.backend import SECTIONS, State, complete_state, cores
 from coretx.training.batches import epochs_per_chunk
-from jaxtx.blocks import stretch_epochs
-from jaxtx.lanes import Chunk, Lane, run_lanes
-from jaxtx.members import TRAINED, Best, Carry, Path, Rows, Schedule, quantities
-from jaxtx.optimizer import Adam, adam_constants
+from jaxtx.members import Adam, Best, Carry, Schedule, adam_constants
 from jaxtx.parameters import attention_names, note_names
 from jaxtx.placement import Placement
-from jaxtx.programs import Program, Programs, programs
+from jaxtx.programs import Program, Programs, programs, quantities
 from jaxtx.settings import JaxCache
 
 
 class JaxAccess:
-    """R members of one model (see `ModelAccess`): one lane for all if they are stacked, else one each."""
+    """R members of one model (see `ModelAccess`): in one `Carry` if they are stacked, else in one each."""
 
     def __init__(
         self,
@@ -51,11 +49,11 @@ class JaxAccess:
         with timed(self.seconds, "compile"):
             self._programs = self._build(keep_best=None)
         self.manifest = self._programs.layout.manifest
-        self._lanes: list[Lane] = []
+        self._carries: list[Carry] = []
         self._keeps_best = False
         self._placed: dict[tuple[int, bool], tuple[Dataset, Any]] = {}
-        self._adam: Adam | None = None
-        self._numbers: dict[int, jax.Array] = {}
+        with self._width():
+            self._adam = Adam(*self._put(placement.put_shared, adam_constants(spec.optimizer)))
 
     def train(
         self,
@@ -68,21 +66,29 @@ class JaxAccess:
         weight_decay: Float[np.ndarray, " member"],
         keep_best: str | None = None,
     ) -> dict[str, Float[np.ndarray, "member epoch"]]:
-        """Train a chunk of epochs in one compiled call per lane and return sums and counts by member and epoch."""
+        """Train a chunk of epochs, one compiled call for each member or for all that are stacked."""
         epochs = rows.shape[1]
         self._keeps_best = self._keeps_best or keep_best is not None
         programs = self._build(keep_best)
         with self._width():
-            splits = {name: self._rows(split, whole=False) for name, split in evaluate.items()}
             longest = max(epochs, epochs_per_chunk(len(train)))  # a shorter chunk needs no other program
             schedules = (*(filled(array, longest, axis=1) for array in (rows, weights, learning_rate)), weight_decay)
             own = [self._schedule(schedule) for schedule in self._split(schedules)]
-            chunk = self._chunk(programs, own[0], range(epochs), self._rows(train, whole=True), splits)
+            splits = {name: self._rows(split, whole=False) for name, split in evaluate.items()}
+            count = self._put(self._placement.put_shared, np.int32(epochs))
+            shared = self._adam, count, self._rows(train, whole=True), splits
+            compiled = programs.train.ready(self.seconds, self._carries[0], own[0], *shared)
+
+            def train_member(carry: Carry, schedule: Schedule) -> tuple[Carry, jax.Array]:
+                return jax.block_until_ready(compiled(carry, schedule, *shared))
+
             with self._placement.turn, timed(self.seconds, "train"):
-                found = run_lanes(self._lanes, chunk, own, beside=self._placement.one_cpu)
-            names = TRAINED, quantities(evaluate, attends=bool(attention_names(programs.layout, train.x.shape[1:])))
-            parts = [np.concatenate(stretches, axis=-1)[..., :epochs] for stretches in self._join(found)]
-            return {name: part[:, i] for own, part in zip(names, parts, strict=True) for i, name in enumerate(own)}
+                with ThreadPoolExecutor(min(len(own), cores()), "member") as threads:
+                    trained = list(threads.map(train_member, self._carries, own))
+                self._carries = [carry for carry, _ in trained]
+                sums = self._join(sums for _, sums in trained)
+        names = quantities(evaluate, attends=bool(attention_names(programs.layout, train.x.shape[1:])))
+        return {name: sums[:, i, :epochs] for i, name in enumerate(names)}
 
     def logits(self, x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, "member n"]:
         """Return the logit of every row."""
@@ -114,10 +120,10 @@ class JaxAccess:
     ) -> tuple[Float[np.ndarray, "n time feature"], dict[str, Float[np.ndarray, "n head query key"]]]:
         """Return the gradient of each row's logit by that row times the row, and the attention, of one member."""
         names = [n for n in note_names(self._programs.layout, x.shape[1:]) if n.endswith("attention.weights")]
-        lane = self._lanes[0 if self._placement.stacked else member]
+        carry = self._carries[0 if self._placement.stacked else member]
         with self._width():
             shared = self._put(self._placement.put_shared, (np.int32(member), x))
-            arguments = lane.carry.parameters, *shared
+            arguments = carry.parameters, *shared
             compiled = self._programs.explain.ready(self.seconds, *arguments)
             with self._placement.turn:
                 attribution, weights = self._placement.fetch(compiled(*arguments))
@@ -125,7 +131,7 @@ class JaxAccess:
 
     def state(self) -> dict[str, np.ndarray]:
         """Return parameters, moments and counts, under canonical names."""
-        carry, best = self._join([(lane.carry, lane.best) for lane in self._lanes])
+        carry: Carry = self._join(self._carries)
         tensors = self._programs.layout.tensors
         sections = {
             "parameters": carry.parameters,
@@ -134,8 +140,8 @@ class JaxAccess:
         }
         counts = {"step": carry.step, "epoch": carry.epoch}
         if self._keeps_best:
-            sections["best"] = best.parameters
-            counts |= {"best_loss": best.loss, "best_epoch": best.epoch}
+            sections["best"] = carry.best.parameters
+            counts |= {"best_loss": carry.best.loss, "best_epoch": carry.best.epoch}
         named = {f"{section}/{name}": v for section, vector in sections.items() for name, v in tensors(vector).items()}
         return named | counts
 
@@ -143,16 +149,16 @@ class JaxAccess:
         """Take over a state."""
         full = complete_state(state, self.manifest, self.members, self._dtype)
         self._keeps_best = "best_loss" in full
-        parameters, first, second, best = (
-            self._programs.layout.vector({name: full[f"{section}/{name}"] for name in self.manifest})
-            for section in (*SECTIONS, "best" if self._keeps_best else "parameters")
-        )
-        best_loss = full.get("best_loss", np.full(self.members, np.inf, self._dtype))
-        best_epoch = full.get("best_epoch", np.full(self.members, -1, np.int32))
-        own = (parameters, first, second, full["step"], full["epoch"]), (best, best_loss, best_epoch)
+        full.setdefault("best_loss", np.full(self.members, np.inf, self._dtype))
+        full.setdefault("best_epoch", np.full(self.members, -1, np.int32))
+
+        def vector(section: str) -> Any:
+            return self._programs.layout.vector({name: full[f"{section}/{name}"] for name in self.manifest})
+
+        kept: Any = vector("best" if self._keeps_best else "parameters"), full["best_loss"], full["best_epoch"]
+        arrays: Any = *map(vector, SECTIONS), full["step"], full["epoch"], Best(*kept)
         with self._width():
-            lanes = [self._put(self._placement.put_members, lane) for lane in self._split(own)]
-            self._lanes = [Lane(Carry(*carry), Best(*kept)) for carry, kept in lanes]
+            self._carries = [self._put(self._placement.put_members, own) for own in self._split(Carry(*arrays))]
 
     def close(self) -> None:
         """Give the devices back."""
@@ -172,32 +178,13 @@ class JaxAccess:
         )
 
     def _look(self, program: str, *arrays: np.ndarray) -> Any:
-        """Run one of the programs that look at the parameters, for every lane."""
+        """Run one of the programs that look at the parameters, for every member."""
         with self._width():
             shared = self._put(self._placement.put_shared, arrays)
             run: Program = getattr(self._programs, program)
-            compiled = run.ready(self.seconds, self._lanes[0].carry.parameters, *shared)
+            compiled = run.ready(self.seconds, self._carries[0].parameters, *shared)
             with self._placement.turn:
-                return self._join([compiled(lane.carry.parameters, *shared) for lane in self._lanes])
-
-    def _chunk(
-        self, programs: Programs, schedule: Schedule, epochs: range, data: Rows, evaluate: dict[str, Rows]
-    ) -> Chunk:
-        """Return what all lanes share in these epochs of a schedule, its programs compiled."""
-        chunk, size = schedule.learning_rate.shape[-1], self._programs.layout.size
-        length = stretch_epochs(chunk, self._programs.layout)
-        stretches = [
-            (self._number(first), self._number(min(length, epochs.stop - first))) for first in epochs[::length]
-        ]
-        adam, lane = self._constants(), self._lanes[0]
-        train = programs.train.ready(self.seconds, lane.carry, schedule, adam, *stretches[0], data)
-        whole, place = (*lane.carry.epoch.shape, length), self._placement.results
-        path: list[Any] = [
-            jax.ShapeDtypeStruct((*whole, size), lane.carry.parameters.dtype, sharding=place),
-            jax.ShapeDtypeStruct(whole, lane.carry.epoch.dtype, sharding=place),
-        ]
-        measure = programs.measure.ready(self.seconds, lane.best, Path(*path), stretches[0][1], data, evaluate)
-        return Chunk(train, measure, stretches, adam, data, evaluate)
+                return self._join([compiled(carry.parameters, *shared) for carry in self._carries])
 
     def _width(self) -> AbstractContextManager[Any]:
         return jax.enable_x64(True) if self._dtype == "float64" else nullcontext()
@@ -212,25 +199,13 @@ class JaxAccess:
         return put(jax.tree.map(cast, tree), *axes)
 
     def _schedule(self, arrays: tuple[Any, ...]) -> Schedule:
-        """Return a lane's schedule on its devices, each batch parted along `data`, filled up to come out even."""
+        """Return a schedule on its devices, each batch parted along `data`, filled up to come out even."""
         rows, weights, *rates = arrays
         parts = self._placement.mesh.shape["data"]
         even = -(-rows.shape[-1] // parts) * parts
         arrays = (filled(rows, even, axis=-1), filled(weights, even, axis=-1), *rates)
         batches = (None, None, "data")
         return Schedule(*self._put(self._placement.put_each, arrays, batches, batches, (), ()))
-
-    def _constants(self) -> Adam:
-        """Return AdamW's constants, whole on every device: put there once, then remembered."""
-        if self._adam is None:
-            self._adam = Adam(*self._put(self._placement.put_shared, adam_constants(self._spec.optimizer)))
-        return self._adam
-
-    def _number(self, number: int) -> jax.Array:
-        """Return a number of epochs, whole on every device: put there once, then remembered."""
-        if number not in self._numbers:
-            self._numbers[number] = self._put(self._placement.put_shared, np.int32(number))
-        return self._numbers[number]
 
     def _rows(self, data: Dataset, *, whole: bool) -> tuple[jax.Array, jax.Array]:
         """Return a dataset, whole on every device or parted along `data`: put there once, then remembered."""
@@ -241,15 +216,15 @@ class JaxAccess:
         return self._placed[key][1]
 
     def _split(self, tree: Any) -> list[Any]:
-        """Return what each lane gets of arrays with a leading member axis."""
+        """Return the arrays with a leading member axis as they are if members are stacked, else each member's part."""
         if self._placement.stacked:
             return [tree]
         return [jax.tree.map(itemgetter(member), tree) for member in range(self.members)]
 
-    def _join(self, lanes: Any) -> Any:
-        """Return what the lanes hold as NumPy arrays with a leading member axis."""
-        lanes = self._placement.fetch(list(lanes))
-        return lanes[0] if self._placement.stacked else jax.tree.map(lambda *arrays: np.stack(arrays), *lanes)
+    def _join(self, parts: Any) -> Any:
+        """Return what `_split` took apart, as NumPy arrays."""
+        parts = self._placement.fetch(list(parts))
+        return parts[0] if self._placement.stacked else jax.tree.map(lambda *arrays: np.stack(arrays), *parts)
 
 
 def filled(array: np.ndarray, length: int, axis: int) -> np.ndarray:

@@ -43,15 +43,6 @@ def numbers(model: Layout, x: Float[Array, "n time feature"]) -> int:
     return math.prod(x.shape[1:]) + sum(math.prod(shape) for shape in note_shapes(model, x.shape[1:]).values())
 
 
-STRETCHES = 3
-"""In how many parts a chunk is trained on a CPU, so that one can be measured beside the training of the next."""
-
-
-def stretch_epochs(chunk: int, model: Layout) -> int:
-    """Return how many epochs of a chunk are trained before they are measured: 64 MB of parameters at most, or one."""
-    return min(-(-chunk // STRETCHES) if model.one_cpu else chunk, max(1, 2**24 // model.size))
-
-
 def in_blocks(
     function: Callable[..., Any], rows: tuple[Float[Array, "n ..."], ...], merge: Callable[[list[Any]], Any], size: int
 ) -> Any:

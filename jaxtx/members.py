@@ -1,20 +1,22 @@
-"""What one member of a population is, does and leaves behind, as arrays; stacked members have a leading member axis."""
+"""One member of a population as arrays; stacked members have a leading member axis."""
 
-from collections.abc import Iterable
-from functools import partial
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
+
+from coretx.models.spec import Optimizer
 
 Rows = tuple[Float[Array, "_ time feature"], Float[Array, " _"]]
 """Inputs and labels of a split; splits differ in their number of rows."""
 
 
-SUMS = ("loss_sum", "correct", "count")
-TRAINED = tuple(f"train/{name}" for name in (*SUMS, "grad_norm_sum", "weight_norm_sum", "steps"))
-"""Names of what is measured while an epoch trains."""
+class Best(NamedTuple):
+    """The epoch of least loss on the split for selection; before the first epoch, the loss is infinite."""
+
+    parameters: Float[Array, " parameter"]
+    loss: Float[Array, ""]
+    epoch: Int[Array, ""]
 
 
 class Carry(NamedTuple):
@@ -25,10 +27,11 @@ class Carry(NamedTuple):
     second_moment: Float[Array, " parameter"]
     step: Int[Array, ""]
     epoch: Int[Array, ""]
+    best: Best
 
 
 class Schedule(NamedTuple):
-    """What one member does in a chunk; the epoch axis may be longer than the chunk, the rest is not looked at."""
+    """The batches and rates of one member in a chunk. The epoch axis may be longer than the chunk."""
 
     rows: Int[Array, "epoch step batch"]
     weights: Float[Array, "epoch step batch"]
@@ -36,32 +39,24 @@ class Schedule(NamedTuple):
     weight_decay: Float[Array, ""]
 
 
-class Path(NamedTuple):
-    """What each epoch of a stretch left behind: the parameters, and the number of the epoch."""
+class Adam(NamedTuple):
+    """AdamW's constants; 1 - b and log b are computed in float64.
 
-    parameters: Float[Array, "epoch parameter"]
-    epoch: Int[Array, " epoch"]
+    In float32 1 - b2 would be 1.3e-5 off, and 1 - b2^t in the first steps too, as it is in optax.scale_by_adam.
+    """
 
-
-class Best(NamedTuple):
-    """One member's epoch of least loss on the split that selects; before the first, the loss is infinite."""
-
-    parameters: Float[Array, " parameter"]
-    loss: Float[Array, ""]
-    epoch: Int[Array, ""]
-
-
-def quantities(evaluate: Iterable[str], *, attends: bool) -> list[str]:
-    """Return the names of what is measured after an epoch, splits in the order of their names: jax sorts a dict's."""
-    names = [f"{split}/{name}" for split in sorted(evaluate) for name in SUMS]
-    return names + [f"attention/{name}" for name in ("count", "sum", "squares", "maxabs") if attends]
+    b1: Float[Array, ""]
+    b2: Float[Array, ""]
+    eps: Float[Array, ""]
+    rest1: Float[Array, ""]
+    """1 - b1."""
+    rest2: Float[Array, ""]
+    log_b1: Float[Array, ""]
+    log_b2: Float[Array, ""]
 
 
-def noted(history: dict[str, Array], i: Int[Array, ""], measured: dict[str, Array]) -> dict[str, Array]:
-    """Return the history with what was measured at its place i."""
-    return {name: values.at[i].set(measured[name]) for name, values in history.items()}
-
-
-def keep_better(best: Best, now: Best) -> Best:
-    """Return the later one where its loss is below that of all before it."""
-    return jax.tree.map(partial(jnp.where, now.loss < best.loss), now, best)
+def adam_constants(optimizer: Optimizer) -> tuple[float, ...]:
+    """Return the fields of `Adam`, in order, in float64."""
+    b1, b2 = optimizer.b1, optimizer.b2
+    with np.errstate(divide="ignore"):  # the logarithm of a beta of 0 is -inf, and its correction 1
+        return b1, b2, optimizer.eps, 1 - b1, 1 - b2, float(np.log(b1)), float(np.log(b2))

@@ -4,7 +4,7 @@ Each is a pure function of one member, built once per (model class, architecture
 argument shapes. Data, batches and the optimizer's numbers are arguments, never constants.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -18,11 +18,10 @@ from jaxtyping import Array, Float, Int
 from coretx import targets
 from coretx.models.spec import InputShape
 from coretx.training.threadsafe_cache import once
-from jaxtx.blocks import brief, gradient_in_blocks, in_blocks, join, pool, rows_measured, rows_trained, stretch_epochs
+from jaxtx.blocks import brief, gradient_in_blocks, in_blocks, join, pool, rows_measured, rows_trained
 from jaxtx.compilation import Once, Program
 from jaxtx.kernels import cross_entropy
-from jaxtx.members import TRAINED, Best, Carry, Path, Rows, Schedule, keep_better, noted, quantities
-from jaxtx.optimizer import Adam
+from jaxtx.members import Adam, Best, Carry, Rows, Schedule
 from jaxtx.parameters import Layout, attention_names, forward, layout
 from jaxtx.settings import JaxCache
 
@@ -32,7 +31,6 @@ class Programs(NamedTuple):
 
     layout: Layout
     train: Program
-    measure: Program
     logits: Program
     intermediates: Program
     gradients: Program
@@ -56,9 +54,11 @@ def programs(
     """Return the programs of a model; `stacked` ones take and return a leading member axis on all but the data."""
     model = replace(layout(model_class, architecture, shape), one_cpu=one_cpu)
 
-    def member(function: Callable[..., Any], shared: int, donate: tuple[int, ...] = (), once: Once = False) -> Program:
-        """One member's function of (own, *shared) as a program."""
-        axes = (0, 0)[: 1 + bool(donate)] + (None,) * shared if stacked else ()
+    def member(
+        function: Callable[..., Any], own: int, shared: int, donate: tuple[int, ...] = (), once: Once = False
+    ) -> Program:
+        """One member's function of its own arguments, then of those that all members share, as a program."""
+        axes = (0,) * own + (None,) * shared if stacked else ()
         return Program(function, donate, precision, results, once=once, stacked=axes, cache=cache)
 
     def logits(parameters: Float[Array, " parameter"], x: Float[Array, "n time feature"]) -> Float[Array, " n"]:
@@ -95,24 +95,18 @@ def programs(
         return x * slope, weights
 
     def train(
-        carry: Carry, schedule: Schedule, adam: Adam, first: Int[Array, ""], epochs: Int[Array, ""], data: Rows
-    ) -> tuple[Carry, Path, Float[Array, "quantity epoch"]]:
-        return train_chunk(model, carry, schedule, adam, first, epochs, data)
-
-    def measure(
-        best: Best, path: Path, epochs: Int[Array, ""], data: Rows, evaluate: Mapping[str, Rows]
-    ) -> tuple[Best, Float[Array, "quantity epoch"]]:
-        return measure_path(model, best, path, epochs, data, evaluate, keep_best)
+        carry: Carry, schedule: Schedule, adam: Adam, epochs: Int[Array, ""], data: Rows, evaluate: Mapping[str, Rows]
+    ) -> tuple[Carry, Float[Array, "quantity epoch"]]:
+        return train_chunk(model, carry, schedule, adam, epochs, data, evaluate, keep_best)
 
     whole = NamedSharding(results.mesh, PartitionSpec())
     return Programs(
         model,
-        train=member(train, shared=4, donate=(0,)),
-        measure=member(measure, shared=3, donate=(0,)),
-        logits=member(logits, shared=1, once=partial(brief, model)),
-        intermediates=member(intermediates, shared=1),
-        gradients=member(gradients, shared=3),
-        input_gradients=member(input_gradients, shared=1),
+        train=member(train, own=2, shared=4, donate=(0,)),
+        logits=member(logits, own=1, shared=1, once=partial(brief, model)),
+        intermediates=member(intermediates, own=1, shared=1),
+        gradients=member(gradients, own=1, shared=3),
+        input_gradients=member(input_gradients, own=1, shared=1),
         explain=Program(explain, (), precision, whole, once=True, cache=cache),
     )
 
@@ -139,62 +133,54 @@ def loss_and_correct(
     return {"loss_sum": (weight * losses).sum(), "correct": (weight * correct).sum(), "count": weight.sum()}
 
 
+SUMS = ("loss_sum", "correct", "count")
+
+
+def quantities(evaluate: Iterable[str], *, attends: bool) -> list[str]:
+    """Return the names of an epoch's sums. The splits are sorted by name, as jax sorts the keys of a dict."""
+    train = [f"train/{name}" for name in (*SUMS, "grad_norm_sum", "weight_norm_sum", "steps")]
+    splits = [f"{split}/{name}" for split in sorted(evaluate) for name in SUMS]
+    return train + splits + [f"attention/{name}" for name in ("count", "sum", "squares", "maxabs") if attends]
+
+
 def train_chunk(
     model: Layout,
     carry: Carry,
     schedule: Schedule,
     adam: Adam,
-    first: Int[Array, ""],
-    epochs: Int[Array, ""],
-    data: Rows,
-) -> tuple[Carry, Path, Float[Array, "quantity epoch"]]:
-    """Train `epochs` epochs of a schedule from `first` on; return what each left behind and its TRAINED sums.
-
-    The numbers are arguments, so that one program serves every stretch of a chunk, the last and shorter one too: in
-    what is returned, entries past `epochs` are 0.
-    """
-
-    def one_epoch(
-        i: Int[Array, ""], state: tuple[Carry, Path, dict[str, Array]]
-    ) -> tuple[Carry, Path, dict[str, Array]]:
-        carry, path, history = state
-        carry, measured = train_epoch(model, carry, schedule, first + i, adam, data)
-        path = Path(path.parameters.at[i].set(carry.parameters), path.epoch.at[i].set(carry.epoch))
-        return carry._replace(epoch=carry.epoch + 1), path, noted(history, i, measured)
-
-    length = stretch_epochs(len(schedule.learning_rate), model)
-    zeros = jnp.zeros((length, model.size), carry.parameters.dtype)
-    path = Path(zeros, jnp.zeros(length, carry.epoch.dtype))
-    carry, path, history = jax.lax.fori_loop(0, epochs, one_epoch, (carry, path, dict.fromkeys(TRAINED, zeros[:, 0])))
-    return carry, path, jnp.stack([history[name] for name in TRAINED])
-
-
-def measure_path(
-    model: Layout,
-    best: Best,
-    path: Path,
     epochs: Int[Array, ""],
     data: Rows,
     evaluate: Mapping[str, Rows],
     keep_best: str | None,
-) -> tuple[Best, Float[Array, "quantity epoch"]]:
-    """Return the best epoch so far, if one is to be kept, and the quantities of the path's first `epochs` epochs."""
+) -> tuple[Carry, Float[Array, "quantity epoch"]]:
+    """Train the first epochs of a schedule, measure each and keep the best; later entries of the sums are 0.
+
+    `epochs` is an argument, so that one program also serves the last and shorter chunk.
+    """
     names = quantities(evaluate, attends=bool(attention_names(model, data[0].shape[1:])))
 
-    def one_epoch(i: Int[Array, ""], state: tuple[Best, dict[str, Array]]) -> tuple[Best, dict[str, Array]]:
-        best, history = state
-        parameters = path.parameters[i]
-        tensors = model.split(parameters)
-        measured = split_sums(model, tensors, evaluate)
+    def one_epoch(
+        i: Int[Array, ""], state: tuple[Carry, dict[str, Float[Array, " epoch"]]]
+    ) -> tuple[Carry, dict[str, Float[Array, " epoch"]]]:
+        carry, history = state
+        carry, measured = train_epoch(model, carry, schedule, i, adam, data)
+        tensors = model.split(carry.parameters)
+        measured |= split_sums(model, tensors, evaluate)
         measured |= prefixed("attention", attention_sums(model, tensors, data[0]))
         if keep_best is not None:
             loss = measured[f"{keep_best}/loss_sum"] / measured[f"{keep_best}/count"]
-            best = keep_better(best, Best(parameters, loss, path.epoch[i]))
-        return best, noted(history, i, measured)
+            carry = carry._replace(best=keep_better(carry.best, Best(carry.parameters, loss, carry.epoch)))
+        history = {name: history[name].at[i].set(measured[name]) for name in names}
+        return carry._replace(epoch=carry.epoch + 1), history
 
-    zeros = jnp.zeros(len(path.epoch), path.parameters.dtype)
-    best, history = jax.lax.fori_loop(0, epochs, one_epoch, (best, dict.fromkeys(names, zeros)))
-    return best, jnp.stack([*(history[name] for name in names), zeros])[:-1]  # nothing to measure is an array too
+    zeros = jnp.zeros(len(schedule.learning_rate), carry.parameters.dtype)
+    carry, history = jax.lax.fori_loop(0, epochs, one_epoch, (carry, dict.fromkeys(names, zeros)))
+    return carry, jnp.stack([history[name] for name in names])
+
+
+def keep_better(best: Best, now: Best) -> Best:
+    """Return the epoch of now where its loss is below that of all before it."""
+    return jax.tree.map(partial(jnp.where, now.loss < best.loss), now, best)
 
 
 def train_epoch(

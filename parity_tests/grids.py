@@ -21,7 +21,7 @@ RATES, DECAYS, MEMBERS = (1.0, 0.1, 0.01), (0.01, 0.5), 2
 """Shares of the case's learning rate, decays, and members of each point: 12 in all."""
 
 CHUNKS = (range(11), range(11, 14))
-"""The first is longer than a stretch of the JAX engine, the second shorter."""
+"""The second is shorter than the first, and the JAX engine trains it by the same program."""
 
 Told = Mapping[str, np.ndarray]
 """Quantity -> values, [member, ...]."""

@@ -14,7 +14,7 @@ from parity_tests.mutants import planted
 from parity_tests.test_mutants import label
 
 EPOCHS = 12
-"""More than the JAX engine's stretches of 9, and no multiple of them."""
+"""Fewer than the longest chunk of the training loop."""
 
 RATES = 0.1 * np.random.default_rng(0).permutation(np.arange(1.0, EPOCHS + 1)) / EPOCHS
 

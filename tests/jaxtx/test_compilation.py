@@ -16,7 +16,7 @@ from coretx.tasks.sampling import Dataset
 from coretx.training import orders
 from coretx.training.backend import load_backend
 from coretx.training.loop import Population, start, train
-from jaxtx import compilation, lanes, programs
+from jaxtx import compilation, programs
 
 EPOCHS = 27  # a chunk of 25, and one of 2
 
@@ -65,10 +65,9 @@ def open_mlp():
     ("kept", "make", "part"),
     [
         (programs.programs, open_mlp, "jaxtx.programs.layout"),
-        (lanes.threads, lanes.threads, "jaxtx.lanes.ThreadPoolExecutor"),
         (orders.helpers, partial(orders.helpers, 2), "coretx.training.orders.ThreadPoolExecutor"),
     ],
-    ids=["programs", "threads", "helpers"],
+    ids=["programs", "helpers"],
 )
 def test_what_two_threads_want_at_once_is_made_once(kept, make, part, monkeypatch):
     """The first waits inside for a second to come, which must not."""

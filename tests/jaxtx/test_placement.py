@@ -31,11 +31,11 @@ IN_TWO_DEVICES = """
 import json, sys
 import numpy as np
 from coretx.config import EngineOptions, MeshShape
-from coretx.backend import load_backend
-from coretx.data import Dataset
+from coretx.training.backend import load_backend
+from coretx.tasks.sampling import Dataset
 from coretx.models.registry import build_models
 from coretx.models.spec import InputShape
-from coretx.training import Population, start, train_chunk
+from coretx.training.loop import Population, start, train_chunk
 
 rng = np.random.default_rng(0)
 x = rng.standard_normal((40, 5, 2), dtype=np.float32)
@@ -57,7 +57,7 @@ for name in ("logreg", "self_attention"):
             "losses": history["loss_test"].tolist(),
             "logits": access.logits(data.x).tolist(),
             "one_cpu": access._placement.one_cpu,
-            "devices": len(access._lanes[0].carry.parameters.sharding.device_set),
+            "devices": len(access._carries[0].parameters.sharding.device_set),
             "collectives": sum(program.count(f" {name}(") for name in ("all-reduce", "all-gather", "all-to-all")),
         }
 json.dump(found, sys.stdout)
@@ -103,11 +103,11 @@ import json, sys, threading
 from concurrent.futures import ThreadPoolExecutor
 import jax
 import numpy as np
-from coretx.backend import load_backend
-from coretx.data import Dataset
+from coretx.training.backend import load_backend
+from coretx.tasks.sampling import Dataset
 from coretx.models.registry import build_models
 from coretx.models.spec import InputShape
-from coretx.training import Population, start, train_chunk
+from coretx.training.loop import Population, start, train_chunk
 from jaxtx import access
 from jaxtx.backend import JaxBackend
 from jaxtx.models.registry import MODELS
@@ -126,14 +126,14 @@ def trained(access):
     devices = [device.id for device in access._placement.mesh.devices.flat]
     return {"devices": devices, "bytes": {name: value.tobytes().hex() for name, value in state.items()}}
 
-def meet(*arguments, **settings):
+def meet(*arguments):
     together.wait()
-    return run_lanes(*arguments, **settings)
+    return ThreadPoolExecutor(*arguments)
 
 alone = trained(JaxBackend(jax.devices("cpu")[:1], MODELS).open(spec, InputShape(5, 2), 1))
 backend = load_backend("jax", "cpu")
 opened = [backend.open(spec, InputShape(5, 2), 1) for _ in range(4)]
-run_lanes, access.run_lanes = access.run_lanes, meet
+access.ThreadPoolExecutor = meet
 with ThreadPoolExecutor(4) as threads:
     found = list(threads.map(trained, opened))
 for population in opened[1:3]:
