@@ -85,7 +85,7 @@ took 54 s for 98 and trained as fast; for 1024 members a step took 1.06 of the t
 
 
 def compiler_options(array: Array, *, once: bool) -> dict[str, Any]:
-    """Return what to tell XLA for programs on this array's device: on a CPU no pains for what runs `once`."""
+    """Return XLA's options for programs on this array's device: on a CPU no optimization of what runs `once`."""
     platform = next(iter(array.devices())).platform
     unhurried = {"xla_backend_optimization_level": 0} if once and platform == "cpu" else {}
     return known_options(platform) | unhurried
@@ -93,17 +93,16 @@ def compiler_options(array: Array, *, once: bool) -> dict[str, Any]:
 
 @cache
 def known_options(platform: str) -> dict[str, Any]:
-    """Return those of OPTIONS that this XLA has: it refuses a name that it has lost, as jax 0.11 has one."""
-    options = dict(OPTIONS.get("gpu" if platform in ("cuda", "rocm") else platform, {}))
+    """Return the OPTIONS of a platform that this release of XLA knows: jax 0.11 has lost one."""
+
+    def is_known(name: str, value: Any) -> bool:
+        try:
+            nothing.compile({name: value})
+        except jax.errors.JaxRuntimeError:
+            return False
+        return True
+
     with jax.default_device(jax.local_devices(backend=platform)[0]):
         nothing = jax.jit(lambda: 0).lower()
-    while options:
-        try:
-            nothing.compile(options)
-            break
-        except jax.errors.JaxRuntimeError as error:
-            refused = next((name for name in options if f"'{name}'" in str(error)), None)
-            if refused is None:
-                raise
-            del options[refused]
-    return options
+        options = OPTIONS.get("gpu" if platform in ("cuda", "rocm") else platform, {})
+        return {name: value for name, value in options.items() if is_known(name, value)}
