@@ -1,9 +1,9 @@
-"""The configuration of a cell, and the id that it has from it."""
+"""The configuration of a cell, and its id."""
 
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -18,7 +18,7 @@ class CellConfig:
     A cell is a pure function of this record and of the code; `id` names it.
 
     hyperparameters: the model's spec in plain values (see `ModelSpec.hyperparameters`).
-    at_default: the places in `hyperparameters` that have their default.
+    at_default: the entries of `hyperparameters` that have their default.
     strategy: how the engine runs the members (`solo`, `loop`, `vmap`, `shard members=2,data=1`).
     matmul_precision: the precision of float32 matrix products on an accelerator.
     split: the protocol that drew the data (`disjoint`, `original`).
@@ -47,9 +47,8 @@ class CellConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the whole record as plain JSON values, with the version of the rule for ids."""
-        values = {part.name: getattr(self, part.name) for part in fields(self)}
-        plain = {name: list(value) for name, value in values.items() if isinstance(value, tuple)}
-        return {"id_version": ID_VERSION} | values | plain | {"hyperparameters": dict(self.hyperparameters)}
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {"id_version": ID_VERSION, **plain}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "CellConfig":
@@ -59,27 +58,31 @@ class CellConfig:
 
     @cached_property
     def id(self) -> str:
-        """The first 12 hex digits of the SHA-256 of the record's canonical JSON, without what has its default.
+        """The first 12 hex digits of the SHA-256 of the record's canonical JSON, without fields at their default.
 
-        So a field that comes later, with a default, moves no id. A default itself must never change: whoever wants
-        another value adds a field.
+        So a later field with a default moves no id. A default must never change: for another value, add a field.
         """
-        defaults = {part.name: part.default for part in fields(self) if part.default is not MISSING}
-        values = {name: value for name, value in self.as_dict().items() if name not in defaults}
-        values |= {name: getattr(self, name) for name in defaults if getattr(self, name) != defaults[name]}
-        values.pop("at_default", None)
+        values = self.as_dict()
+        for part in fields(self):
+            if part.name == "at_default" or getattr(self, part.name) == part.default:
+                del values[part.name]
         values["hyperparameters"] = without(self.hyperparameters, self.at_default)
         text = json.dumps(values, sort_keys=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
+    def label(self) -> str:
+        """The cell in lines for the user: task, model, engine, seed, n."""
+        return f"{self.task} {self.model} ({self.backend}), seed {self.seed}, n {self.n_samples}"
+
+    @property
     def batch_size(self) -> int | None:
-        """The rows of a batch; None for a record that does not tell."""
+        """The rows of a batch; None where the record does not have it."""
         return self.hyperparameters.get("optimizer", {}).get("batch_size")
 
 
 def without(values: Mapping[str, Any], places: Collection[str], above: str = "") -> dict[str, Any]:
-    """Return nested values without those at these places.
+    """Return nested values without the entries of these full names.
 
     >>> without({"optimizer": {"b1": 0.9, "epochs": 3}, "initializer": {}}, ["optimizer.b1", "initializer"])
     {'optimizer': {'epochs': 3}}

@@ -1,4 +1,4 @@
-"""The only module that writes files people rely on: whole or not at all, under a lock where several may write."""
+"""Write files whole or not at all, under a lock where several processes may write; no other module writes results."""
 
 import hashlib
 import os
@@ -12,27 +12,33 @@ from filelock import FileLock
 from coretx.errors import OutputError, UsageError
 
 
+@contextmanager
+def refusals(verb: str, path: Path) -> Iterator[None]:
+    """Turn an error of the disk inside into an OutputError: this path could not be written, locked."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or error
+        raise OutputError(f"could not {verb} {path}: {why}; free space or choose another --out") from error
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Replace the file by data, atomically: a reader sees the old content or the new, never a part.
 
     Raises OutputError where the disk refuses; the old file is then untouched and no temporary file is left.
     """
-    temporary = None
-    try:
+    with refusals("write", path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
-        temporary = None
-    except OSError as error:
-        raise OutputError(f"could not write {path}: {error.strerror or error}; free or choose another --out") from error
-    finally:
-        if temporary is not None:
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fchmod(file.fileno(), 0o644)
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            _sync_folder(path.parent)
+        finally:
             Path(temporary).unlink(missing_ok=True)
 
 
@@ -56,17 +62,12 @@ def sha256(data: bytes) -> str:
 
 @contextmanager
 def lock(path: Path) -> Iterator[None]:
-    """Hold the lock beside path: read-change-write of a shared file goes inside. The kernel frees it if we die."""
-    try:
+    """Hold the lock beside path, around read-change-write of a shared file. The kernel frees it if we die."""
+    with refusals("lock", path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        held = FileLock(path.with_name(f".{path.name}.lock"))
-        held.acquire()
-    except OSError as error:
-        raise OutputError(f"could not lock {path}: {error.strerror or error}; choose another --out") from error
-    try:
+        held = FileLock(path.with_name(f".{path.name}.lock")).acquire()
+    with held:
         yield
-    finally:
-        held.release()
 
 
 def check_writable(folder: Path) -> None:
@@ -95,30 +96,19 @@ class LineWriter:
         self._path = Path(path)
         if first:
             write_text(self._path, "".join(f"{line}\n" for line in first))
-        try:
+        with refusals("write", self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("ab" if first else "wb", buffering=0)
-        except OSError as error:
-            raise self._refused(error) from error
 
     def write(self, line: str) -> None:
         """Append the line, which holds no newline itself."""
         data = f"{line}\n".encode()
-        try:
+        with refusals("write", self._path):
             while data:
                 data = data[self._file.write(data) :]
-        except OSError as error:
-            raise self._refused(error) from error
 
     def close(self) -> None:
         """Push the lines to the disk and close; a second call does nothing."""
-        if self._file.closed:
-            return
-        try:
-            with self._file:
+        if not self._file.closed:
+            with refusals("write", self._path), self._file:
                 os.fsync(self._file.fileno())
-        except OSError as error:
-            raise self._refused(error) from error
-
-    def _refused(self, error: OSError) -> OutputError:
-        return OutputError(f"could not write {self._path}: {error.strerror or error}; free or choose another --out")

@@ -1,4 +1,4 @@
-"""Where results come from: commit and version of the program, and digests of the code that makes them."""
+"""The origin of results: commit and versions of the program, and digests of the code that makes them."""
 
 import ast
 import hashlib
@@ -9,21 +9,22 @@ import platform
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from coretx.records.results import Code
 
 HOME = Path(__file__).resolve().parents[1]
 
 WEIGHTS = ("config", "errors", "seeds", "targets", "tasks", "models", "training")
-"""The modules and packages of the core that decide weights; they import none of the others."""
+"""The modules and packages of the core that decide weights; they import no other part of it."""
 SCORES = (
     *("evaluation", "records/cell_config", "records/results"),
     *("running/plan", "running/plugins", "running/run_data", "running/train_cell"),
 )
-"""The modules and packages that decide scores besides; no other module of the core is in a digest."""
+"""The modules and packages of the core that decide scores as well; no other module of the core is in a digest."""
 OWN = ("coretx", "jaxtx", "torchtx")
 
 
@@ -42,33 +43,46 @@ def commit() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that every result goes through."""
+    """Return the versions of Python and of the packages that take part in every result."""
     packages = ("numpy", "scipy", "scikit-learn")
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in packages}
 
 
 def code_of(engine: str, engine_versions: Mapping[str, str], plugins: Sequence[Path] = ()) -> Code:
-    """Return the digests of the code that a cell is made by in the engine of this package, with these plugin files.
+    """Return the digests of the code that makes a cell in the engine of this package, with these plugin files.
 
-    Of weights: the sources of `WEIGHTS`, of the engine and of the plugins, and the versions of what computes; of
-    scores: the sources of `SCORES` and the version of scikit-learn. Comments, docstrings and formatting do not count.
+    Of weights: the sources of `WEIGHTS`, of the engine and of the plugins, and the versions of the packages that
+    compute. Of scores: the sources of `SCORES` and the version of scikit-learn. Comments, docstrings and layout do not
+    count.
     """
-    own = [HOME / name for name in WEIGHTS] + [HOME.parent / engine]
-    known = {"numpy": importlib.metadata.version("numpy"), "scipy": importlib.metadata.version("scipy")}
+    version = importlib.metadata.version
     weights = {
-        "sources": _sources(own),
+        "sources": own_sources((*(f"coretx/{name}" for name in WEIGHTS), engine)),
         "plugins": sorted(_plugin_digest(file) for file in plugins),
-        "versions": {**known, **engine_versions},
+        "versions": {"numpy": version("numpy"), "scipy": version("scipy"), **engine_versions},
     }
     scores = {
-        "sources": _sources([HOME / name for name in SCORES]),
-        "versions": {"scikit-learn": importlib.metadata.version("scikit-learn")},
+        "sources": own_sources(tuple(f"coretx/{name}" for name in SCORES)),
+        "versions": {"scikit-learn": version("scikit-learn")},
     }
-    return Code(*(_digest(json.dumps(part, sort_keys=True)) for part in (weights, scores)))
+    return Code(_digest(weights), _digest(scores))
+
+
+@cache
+def own_sources(places: tuple[str, ...]) -> dict[str, str]:
+    """Return the digest of every file of these modules and packages of ours, by its path in the program.
+
+    Read once in a process: a later edit does not change the imported code.
+    """
+    files = []
+    for place in places:
+        folder = HOME.parent / place
+        files += sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+    return {file.relative_to(HOME.parent).as_posix(): source_digest(file) for file in files}
 
 
 def source_digest(file: Path) -> str:
-    """Return the digest of a Python file without comments, docstrings and formatting."""
+    """Return the digest of a Python file without comments, docstrings and layout."""
     try:
         tree = ast.parse(file.read_bytes())
     except (SyntaxError, ValueError):
@@ -76,13 +90,13 @@ def source_digest(file: Path) -> str:
     for node in ast.walk(tree):
         if isinstance(body := getattr(node, "body", None), list):
             node.body = [part for part in body if not _is_text(part)]  # pyright: ignore[reportAttributeAccessIssue]
-    return _digest(ast.unparse(tree))
+    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
 
 
 def plugin_files(file: Path) -> list[Path]:
-    """Return a plugin's file and every file that it imports, directly or not, but for those of installed packages.
+    """Return a plugin's file and every file that it imports, directly or not; none of installed packages.
 
-    Import statements are read, nothing is run: what is imported by a name that is put together is not seen.
+    Import statements are read, nothing is run: an import by a name made at run time is not seen.
     """
     todo, found = [file.resolve()], set()
     while todo:
@@ -94,28 +108,29 @@ def plugin_files(file: Path) -> list[Path]:
 
 
 def _imported(path: Path, folder: Path) -> list[Path]:
-    """Return the files below folder that the import statements of a file may mean."""
+    """Return the files that the import statements of a file may mean, its plugin being in this folder."""
     try:
         nodes = list(ast.walk(ast.parse(path.read_bytes())))
     except (SyntaxError, ValueError):
         return []
-    roots = [folder, *_own_roots()]
-    names = [(root, a.name) for node in nodes if isinstance(node, ast.Import) for a in node.names for root in roots]
+    roots, wanted = [folder, *_own_roots()], []
     for node in nodes:
-        if isinstance(node, ast.ImportFrom):
+        if isinstance(node, ast.Import):
+            wanted += [(root, alias.name) for alias in node.names for root in roots]
+        elif isinstance(node, ast.ImportFrom):
             bases = [path.parents[node.level - 1]] if node.level else roots
-            names += [(base, f"{node.module or ''}.{a.name}".strip(".")) for a in node.names for base in bases]
+            wanted += [(base, f"{node.module or ''}.{a.name}".strip(".")) for a in node.names for base in bases]
     found = []
-    for base, name in names:
+    for place, name in wanted:
         parts = name.split(".")
-        places = [base.joinpath(*parts[:length]) for length in range(1, len(parts) + 1)]
-        if parts[0] not in OWN:
-            found += [at for place in places for at in (place.with_name(f"{place.name}.py"), place / "__init__.py")]
-    return [at for at in found if at.is_file()]
+        for part in parts if parts[0] not in OWN else ():
+            place /= part
+            found += [place.with_suffix(".py"), place / "__init__.py"]
+    return [file for file in found if file.is_file()]
 
 
 def _own_roots() -> list[Path]:
-    """Return the folders that Python imports from, without its own and those of installed packages."""
+    """Return the folders that Python imports from, without the standard library's and those of installed packages."""
     installed = {Path(folder).resolve() for folder in sysconfig.get_paths().values()}
     places = [Path(place).resolve() for place in sys.path]
     return [place for place in places if place.is_dir() and not installed & {place, place.parent}]
@@ -123,28 +138,15 @@ def _own_roots() -> list[Path]:
 
 def _plugin_digest(file: Path) -> str:
     folder = file.resolve().parent
-    files = {os.path.relpath(path, folder): path for path in plugin_files(file)}
-    return _digest(json.dumps({name: source_digest(path) for name, path in files.items()}, sort_keys=True))
-
-
-def _sources(places: Iterable[Path]) -> dict[str, str]:
-    """Return the digest of every file of these modules and packages, by its place in the program."""
-    files = [file for at in places for file in (at.rglob("*.py") if at.is_dir() else [at.with_suffix(".py")])]
-    return {file.relative_to(HOME.parent).as_posix(): _kept_digest(file) for file in files}
-
-
-@cache
-def _kept_digest(file: Path) -> str:
-    """Return the digest of one of our files, read once: a later edit does not change the imported code."""
-    return source_digest(file)
+    return _digest({os.path.relpath(path, folder): source_digest(path) for path in plugin_files(file)})
 
 
 def _is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _digest(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _git(*args: str) -> str | None:

@@ -1,10 +1,10 @@
-"""Records: what a run says about itself. Plain frozen data in NumPy, made by training, read by logs and reports."""
+"""The records of a run: plain frozen data in NumPy, made by training, read by logs and reports."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from html import escape
-from typing import Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -14,13 +14,14 @@ from coretx.evaluation.explanations import Explanation
 from coretx.evaluation.groups import GroupScore
 from coretx.evaluation.intervals import Summary, summaries
 from coretx.evaluation.lengths import LengthScore
-from coretx.evaluation.scores import Predictions, SplitScores
+from coretx.evaluation.scores import Predictions, SplitScores, score
 from coretx.records.cell_config import CellConfig
-from coretx.tasks.splits import Overlap, SplitCounts
+from coretx.tasks.splits import SPLIT_NAMES, Overlap, SplitCounts
 
 
-class Code(NamedTuple):
-    """Digests of the code that a cell is made by: of what decides its weights, and of what decides its scores."""
+@dataclass(frozen=True)
+class Code:
+    """Digests of the code that made a cell: of the code that decides its weights, and of that for its scores."""
 
     weights: str
     scores: str
@@ -31,10 +32,10 @@ UNKNOWN_CODE = Code("", "")
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where and when a result was made, and by which code; nothing here enters the id of its cell.
+    """Where and when a result was made, and by which code; no field enters the id of its cell.
 
     `seconds` has `total`, `compile` and `train`; `versions` maps each package to its version; `commit` is the git
-    commit (with `-dirty` where the tree had changes) or `unknown`; `device_name` is the engine's own name of it.
+    commit (with `-dirty` where the tree had changes) or `unknown`; `device_name` is the engine's name of the device.
     """
 
     version: str
@@ -48,7 +49,7 @@ class Provenance:
 
 
 def spread_text(values: Float[np.ndarray, " member"]) -> str:
-    """Return the mean, and the standard deviation where there are several.
+    """Return the mean of the members, and their standard deviation where there are several.
 
     >>> spread_text(np.array([0.5])), spread_text(np.array([0.5, 0.75]))
     ('0.5000', '0.6250 ± 0.1768')
@@ -56,19 +57,29 @@ def spread_text(values: Float[np.ndarray, " member"]) -> str:
     return f"{values.mean():.4f}" + (f" ± {values.std(ddof=1):.4f}" if len(values) > 1 else "")
 
 
+def scores_record(scores: Mapping[str, SplitScores]) -> dict[str, dict[str, Any]]:
+    """Return the scores of each split without the curves, which follow from the predictions."""
+    return {
+        split: {name: value for name, value in values.__dict__.items() if name not in ("roc", "pr")}
+        for split, values in scores.items()
+    }
+
+
 @dataclass(frozen=True, repr=False)
 class ModelResult:
     """Everything one finished cell leaves behind.
 
-    `status` is `done`, or `diverged` where a loss was not finite: then `failure` names the member and the epoch, and
-    `scores` and `predictions` are empty, since a number that is not finite is never a score.
-    `history` maps a metric key to values [member, epoch]; `weights` a parameter's canonical name (torch's name and
-    layout) to values [member, ...].
-    `view` says what the model can see of an input, `ceilings` what each view allows on the test distribution, `alarm`
-    that a score is above its ceiling, so that the view is broken.
-    Where there is a validation split, `best_epoch` is the epoch, counted from 0, of each member's lowest loss on it;
-    weights, scores and predictions are of that epoch, and `last_scores` are those of the last one. Else best_epoch is
-    None, and they are of the last epoch.
+    status: `done`, or `diverged` where a loss was not finite. Then `failure` names the member and the epoch, and
+    `scores` and `predictions` are empty: a number that is not finite is never a score.
+    history: each metric's values [member, epoch].
+    weights: each parameter's values [member, ...] under its canonical name (torch's name and layout).
+    best_epoch: with a validation split, the epoch of each member's lowest loss on it, counted from 0; weights, scores
+    and predictions are of that epoch, and `last_scores` of the last one. Else None: all are of the last epoch.
+    view, ceilings, alarm: the view of the input that the model has, the best accuracy that each view allows on the
+    test distribution, and a sentence if a score is above its ceiling, so that the view is broken.
+    groups, lengths: test accuracy by group of rows (see `Task.groups`), and scores at the `config.eval_lengths`.
+    title, rule: the task's name and rule when the cell was made; its page shows them.
+    explanation: attention and attribution of the first member; None for a diverged cell.
     """
 
     config: CellConfig
@@ -87,17 +98,73 @@ class ModelResult:
     best_epoch: Int[np.ndarray, " member"] | None = None
     last_scores: Mapping[str, SplitScores] = field(default_factory=dict)
     groups: tuple[GroupScore, ...] = ()
-    """Accuracy on test by the groups that the task names (see `Task.groups`)."""
     lengths: tuple[LengthScore, ...] = ()
-    """Scores at the lengths of `config.eval_lengths`, in that order."""
     title: str = ""
     rule: str = ""
-    """How the task was called and what it asked when the cell was made: what its page shows."""
     explanation: Explanation | None = None
-    """What the first member looks at; None for a diverged cell and for one that was stored before it was captured."""
+
+    def with_predictions(self, predictions: Mapping[str, Predictions]) -> "ModelResult":
+        """Return the result with these answers and their scores, of the selected epoch and of the last one."""
+        last = {
+            split: replace(part, logits=part.last_logits)
+            for split, part in predictions.items()
+            if part.last_logits is not None
+        }
+        return replace(self, predictions=predictions, scores=score(predictions), last_scores=score(last))
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the result for `as_json`: all but the arrays of weights, predictions and explanation."""
+        return {
+            "id": self.config.id,
+            "config": self.config.as_dict(),
+            "status": self.status,
+            "failure": self.failure,
+            "title": self.title,
+            "rule": self.rule,
+            "parameters": self.parameters,
+            "splits": self.counts,
+            "scores": scores_record(self.scores),
+            "intervals": {split: self.summaries(split) for split in self.scores},
+            "view": self.view,
+            "ceilings": self.ceilings,
+            "alarm": self.alarm,
+            "best_epoch": self.best_epoch,
+            "last_scores": scores_record(self.last_scores),
+            "groups": self.groups,
+            "lengths": self.lengths,
+            "last_intervals": {split: self.summaries(split, last=True) for split in self.last_scores},
+            "history": self.history,
+            "provenance": self.provenance,
+        }
+
+    @classmethod
+    def from_record(
+        cls,
+        record: Mapping[str, Any],
+        weights: Mapping[str, np.ndarray],
+        predictions: Mapping[str, Predictions],
+        explanation: Explanation | None,
+    ) -> "ModelResult":
+        """Return the result that was written as this record, its scores computed again from the predictions."""
+        best, provenance = record["best_epoch"], record["provenance"]
+        plain = ("status", "failure", "title", "rule", "parameters", "view", "alarm")
+        result = cls(
+            config=CellConfig.from_dict(record["config"]),
+            provenance=Provenance(**{**provenance, "code": Code(**provenance["code"])}),
+            counts={split: SplitCounts(**_lists_as(tuple, values)) for split, values in record["splits"].items()},
+            ceilings={view: Ceiling(**values) for view, values in record["ceilings"].items()},
+            best_epoch=None if best is None else np.array(best, np.int32),
+            groups=tuple(GroupScore(**_lists_as(np.array, values)) for values in record["groups"]),
+            lengths=tuple(LengthScore(**_lists_as(np.array, values)) for values in record["lengths"]),
+            history={name: np.array(values, np.float64) for name, values in record["history"].items()},
+            weights=weights,
+            explanation=explanation,
+            **{name: record[name] for name in plain},
+        )
+        return result.with_predictions(predictions)
 
     def summaries(self, split: str, *, last: bool = False) -> dict[str, Summary]:
-        """Return each score of a split with its intervals: of the reported epoch, or of the last one."""
+        """Return each score of a split with its intervals: of the selected epoch, or of the last one."""
         scores = (self.last_scores if last else self.scores)[split]
         return summaries(scores, self.predictions.get(split), self.counts.get(split), last=last)
 
@@ -108,26 +175,30 @@ class ModelResult:
         return {name: spread_text(getattr(self.scores[split], name)) for name in ("accuracy", "loss")}
 
     def __repr__(self) -> str:
-        config, score = self.config, self.summary("test")
-        said = f"test accuracy {score['accuracy']}, loss {score['loss']}" if self.scores else self.failure
-        return f"<{config.model} on {config.task} in {config.backend}, {self.status}: {said}>"
+        config, test = self.config, self.summary("test")
+        found = f"test accuracy {test['accuracy']}, loss {test['loss']}" if self.scores else self.failure
+        return f"<{config.model} on {config.task} in {config.backend}, {self.status}: {found}>"
 
     def _repr_html_(self) -> str:
-        names = {"train": "train", "val": "validation", "test": "test"}
-        rows = "".join(
-            f'<tr><th scope="row">{names[split]}</th><td>{self.summary(split)["accuracy"]}</td>'
-            f"<td>{self.summary(split)['loss']}</td></tr>"
-            for split in self.scores
-        )
+        rows = ""
+        for split in self.scores:
+            text = self.summary(split)
+            rows += (
+                f'<tr><th scope="row">{SPLIT_NAMES[split]}</th><td>{text["accuracy"]}</td><td>{text["loss"]}</td></tr>'
+            )
         head = '<th scope="col"></th><th scope="col">accuracy</th><th scope="col">loss</th>'
         return f"<table><caption>{escape(repr(self)[1:-1])}</caption><thead><tr>{head}</tr></thead>{rows}</table>"
 
 
+def _lists_as(kind: Callable[[list[Any]], Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: kind(value) if isinstance(value, list) else value for name, value in values.items()}
+
+
 @dataclass(frozen=True)
 class RunRecord:
-    """One task with one seed and one n: what a log opens a run for. `cells` maps a log prefix to its cell's config.
+    """One task with one seed and one n, as logs tell it: `cells` maps a log prefix to its cell's config.
 
-    The prefix is the model's name, or `<model>-torch` for the torch cell where both engines run that model.
+    The prefix is the model's name, with the engine (`mlp-torch`) where another engine runs the model as well.
     """
 
     task: str
@@ -140,7 +211,7 @@ class RunRecord:
     version: str
     counts: Mapping[str, SplitCounts] = field(default_factory=dict)
     device_name: Mapping[str, str] = field(default_factory=dict)
-    """What each engine runs on, in its own words."""
+    """Each engine's name of its device."""
     reused: tuple[str, ...] = ()
     """Prefixes of the cells whose stored result is kept."""
     scored_again: tuple[str, ...] = ()

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from coretx.config import RunConfig
-from coretx.display.text import cell_name
 from coretx.records.cell_config import CellConfig, flat
 from coretx.records.results import ModelResult
 from coretx.records.store import cell_path, load_result
@@ -42,11 +41,11 @@ def look(cells: Sequence[Cell], data: Mapping[str, Dataset], config: RunConfig, 
     kept = tuple(result for result, why in zip(results, whys, strict=True) if result is not None and not why)
     if len(kept) < len(cells):
         for cell, why in stored:
-            say(f"{cell_name(cell.config)}: trained again: {why or OTHERS}")
+            say(f"{cell.config.label}: trained again: {why or OTHERS}")
         return Kept()
     other = [cell for cell, result in zip(cells, kept, strict=True) if result.provenance.code != cell.code]
     for cell in other if strict else ():
-        say(f"{cell_name(cell.config)}: scored again: {SCORES}")
+        say(f"{cell.config.label}: scored again: {SCORES}")
     return Kept(kept, score_again=strict and bool(other))
 
 

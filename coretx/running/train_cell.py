@@ -14,7 +14,6 @@ import numpy as np
 from jaxtyping import Float
 
 from coretx.config import MeshShape, RunConfig
-from coretx.display.text import cell_name
 from coretx.errors import UsageError
 from coretx.evaluation.ceilings import Ceiling, alarm, ceilings
 from coretx.evaluation.explanations import Explanation, explain
@@ -236,8 +235,8 @@ def in_memory(cells: Sequence[Cell]) -> Iterator[None]:
         if is_out_of_memory(error):
             members, said = cells[0].config.members * len(cells), str(error).partition("\n")[0]
             raise UsageError(
-                f"{cell_name(cells[0].config)}: {members} members do not fit into memory; take fewer --members, points "
-                f"of a grid or --n-samples ({said or type(error).__name__})"
+                f"{cells[0].config.label}: {members} members do not fit into memory; take fewer --members, points of "
+                f"a grid or --n-samples ({said or type(error).__name__})"
             ) from error
         raise
 
@@ -331,5 +330,4 @@ def choice(results: Sequence[ModelResult]) -> str | None:
     if len(results) < 2 or not losses:
         return None
     config, recipe = results[0].config, min(losses, key=lambda name: (losses[name], name))
-    place = f"{config.task} {config.model} ({config.backend}), seed {config.seed}, n {config.n_samples}"
-    return f"{place}: of {len(results)} points validation chooses `{recipe}`, loss {losses[recipe]:.4f} there"
+    return f"{config.label}: of {len(results)} points validation chooses `{recipe}`, loss {losses[recipe]:.4f} there"

@@ -2,54 +2,40 @@
 
 import ast
 import textwrap
-from pathlib import Path
 
 import pytest
 
 from coretx.config import RunConfig
 from coretx.records import provenance
-from coretx.records.provenance import NEITHER, SCORES, WEIGHTS, code_of, plugin_files, source_digest
+from coretx.records.provenance import SCORES, WEIGHTS, code_of, plugin_files, source_digest
 from coretx.running.plan import make_plan
 from coretx.running.plugins import load_catalogue
 
-CORE = Path(provenance.__file__).parent
-MODULES = {path.stem for path in CORE.glob("*.py")} | {path.parent.name for path in CORE.glob("*/__init__.py")}
+HOME = provenance.HOME
+KEPT_APART = {"display", "reports", "runlog", "api", "cli", "compare"}
+"""The parts of the core that show and keep results: they must not decide weights or scores."""
 
 
-def imported_by(name):
-    """Return the modules of the core that a module or package of it imports, each by its name below coretx."""
-    files = [CORE / f"{name}.py"] if (CORE / f"{name}.py").exists() else list((CORE / name).rglob("*.py"))
+def imported_by(folder, *names):
+    """Return the parts of the core that these modules and packages import, each by its name below coretx."""
+    files = [file for name in names for file in ((folder / name).with_suffix(".py"), *(folder / name).rglob("*.py"))]
     found = set()
-    for node in (node for file in files for node in ast.walk(ast.parse(file.read_text()))):
+    for node in (node for file in files if file.exists() for node in ast.walk(ast.parse(file.read_text()))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, "relative imports are not looked at here"
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name.split(".")[1] for name in found if name.startswith("coretx.")} - {name}
+    return {name.split(".")[1] for name in found if name.startswith("coretx.")}
 
 
-def test_every_module_of_the_core_is_in_one_group():
-    assert WEIGHTS | SCORES | NEITHER == MODULES
-    assert len(WEIGHTS) + len(SCORES) + len(NEITHER) == len(MODULES)
+def test_code_that_decides_weights_imports_nothing_else_of_the_core():
+    assert imported_by(HOME, *WEIGHTS) <= set(WEIGHTS)
+    assert imported_by(HOME.parent, "jaxtx", "torchtx") <= set(WEIGHTS)
 
 
-@pytest.mark.parametrize("name", sorted(WEIGHTS))
-def test_what_decides_weights_imports_nothing_else(name):
-    assert imported_by(name) <= WEIGHTS
-
-
-@pytest.mark.parametrize("name", sorted(SCORES))
-def test_what_decides_scores_imports_nothing_that_shows_or_keeps(name):
-    assert imported_by(name) <= WEIGHTS | SCORES
-
-
-@pytest.mark.parametrize("engine", ["jaxtx", "torchtx"])
-def test_an_engine_imports_of_the_core_what_decides_weights(engine):
-    files = (CORE.parent / engine).rglob("*.py")
-    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
-    modules = [f"{node.module}.{node.names[0].name}" for node in nodes if isinstance(node, ast.ImportFrom)]
-    assert {name.split(".")[1] for name in modules if name.startswith("coretx.")} <= WEIGHTS
+def test_code_that_decides_scores_imports_nothing_that_shows_or_keeps():
+    assert not imported_by(HOME, *SCORES) & KEPT_APART
 
 
 BODY = """
@@ -61,23 +47,18 @@ def area(side):
 @pytest.mark.parametrize(
     ("text", "alike"),
     [
+        (BODY + '"""The area of a square."""', True),
         ('"""A module."""\n# why\ndef area(side):\n    """Return it."""\n    return (side *\n            side)', True),
         (BODY + "x = 1", False),
         (BODY.replace("side * side", "side + side"), False),
         (BODY.replace("side * side", "'side'"), False),
     ],
-    ids=["words", "more", "other", "text"],
+    ids=["attribute-docstring", "words", "more", "other", "text"],
 )
 def test_words_and_layout_do_not_count_and_code_does(tmp_path, text, alike):
     for name, content in (("a.py", BODY), ("b.py", text)):
         (tmp_path / name).write_text(content)
     assert (source_digest(tmp_path / "a.py") == source_digest(tmp_path / "b.py")) is alike
-
-
-def test_attribute_docstrings_do_not_count(tmp_path):
-    for name, text in (("a.py", "X = 1"), ("b.py", 'X = 1\n"""The first number."""')):
-        (tmp_path / name).write_text(text)
-    assert source_digest(tmp_path / "a.py") == source_digest(tmp_path / "b.py")
 
 
 def test_engine_and_versions_decide_weights_and_not_scores():
@@ -92,16 +73,25 @@ def test_engine_and_versions_decide_weights_and_not_scores():
 
 
 @pytest.mark.parametrize(
-    ("group", "changed"), [(WEIGHTS, (True, False)), (SCORES, (False, True)), (NEITHER, (False, False))]
+    ("module", "changed"),
+    [
+        *((module, (True, False)) for module in ("config", "tasks/base", "models/spec", "training/loop")),
+        *((module, (False, True)) for module in ("evaluation/scores", "records/results", "running/train_cell")),
+        *((module, (False, False)) for module in ("records/store", "running/experiment", "reports/publish", "cli")),
+    ],
 )
-def test_each_group_moves_its_digest_alone(group, changed, monkeypatch):
-    """As a git pull does that changes a module of it."""
-    digest, before = provenance._kept_digest, code_of("jaxtx", {})
-    names = {name for name in group if name not in ("tasks", "models", "reports", "runlog", "__init__")}
-    for name in names:
-        monkeypatch.setattr(provenance, "_kept_digest", lambda file, own=name: digest(file) + "!" * (file.stem == own))
-        after = code_of("jaxtx", {})
-        assert (after.weights != before.weights, after.scores != before.scores) == changed, name
+def test_each_module_moves_the_digest_that_it_decides(module, changed, monkeypatch):
+    """As a git pull does that changes it."""
+    before, sources = code_of("jaxtx", {}), provenance.own_sources
+    path = f"coretx/{module}.py"
+    assert (HOME.parent / path).exists()
+
+    def edited(places):
+        return {name: digest + "!" * (name == path) for name, digest in sources(places).items()}
+
+    monkeypatch.setattr(provenance, "own_sources", edited)
+    after = code_of("jaxtx", {})
+    assert (after.weights != before.weights, after.scores != before.scores) == changed
 
 
 def written(folder, **files):

@@ -133,13 +133,17 @@ def test_other_rows_of_a_task_that_reads_them_from_a_file_are_trained_on_again(p
 
 def newer(monkeypatch, module):
     """Let a module of the core be other than it is, as after a git pull."""
-    digest = provenance._kept_digest
-    monkeypatch.setattr(provenance, "_kept_digest", lambda file: digest(file) + "!" * (file.stem == module))
+    sources, path = provenance.own_sources, f"coretx/{module}.py"
+
+    def edited(places):
+        return {name: digest + "!" * (name == path) for name, digest in sources(places).items()}
+
+    monkeypatch.setattr(provenance, "own_sources", edited)
 
 
 def test_cell_of_other_code_of_ours_is_trained_again(tmp_path, capsys, monkeypatch):
     assert run(tmp_path, "--models", "logreg") == 0
-    newer(monkeypatch, "training")
+    newer(monkeypatch, "training/loop")
     capsys.readouterr()
     assert run(tmp_path, "--models", "logreg", "--reuse") == 0
     assert "trained again: the code or library versions that decide its weights" in capsys.readouterr().out
@@ -147,7 +151,7 @@ def test_cell_of_other_code_of_ours_is_trained_again(tmp_path, capsys, monkeypat
     assert "logreg (jax), seed 0, n 40: reused" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("module", ["model_page", "store", "cli"])
+@pytest.mark.parametrize("module", ["reports/pages/model_page", "records/store", "cli"])
 def test_code_that_shows_or_keeps_leaves_cells_alone(module, tmp_path, capsys, monkeypatch):
     assert run(tmp_path, "--models", "logreg") == 0
     newer(monkeypatch, module)
@@ -161,7 +165,7 @@ def test_cell_of_other_code_for_scores_is_scored_again_from_its_weights(engine, 
     arguments = (*arguments, "--members", "2", "--learning-rates", "0.5x", "1x")
     assert run(tmp_path, *arguments) == 0
     before, files = {path: load_result(path) for path in tmp_path.rglob("cells/*.json")}, numbers(tmp_path)
-    newer(monkeypatch, "metrics")
+    newer(monkeypatch, "evaluation/scores")
     monkeypatch.setattr("coretx.running.train_cell.train_groups", lambda *rest: pytest.fail("trained again"))
     capsys.readouterr()
     assert run(tmp_path, *arguments, "--reuse") == 0
@@ -197,7 +201,7 @@ def test_scores_that_other_code_gave_are_replaced(tmp_path, monkeypatch):
     assert run(tmp_path, "--models", "logreg") == 0
     first = json.loads(next(tmp_path.rglob("cells/*.json")).read_text())["scores"]["test"]["accuracy"][0]
     monkeypatch.setattr(cells, "score", score)
-    newer(monkeypatch, "metrics")
+    newer(monkeypatch, "evaluation/scores")
     assert run(tmp_path, "--models", "logreg", "--reuse") == 0
     second = json.loads(next(tmp_path.rglob("cells/*.json")).read_text())["scores"]["test"]["accuracy"][0]
     assert second == 2 * first == result_of(tmp_path).scores["test"].accuracy[0]
@@ -322,7 +326,7 @@ def test_log_stays_where_all_cells_are_reused(tmp_path):
 def test_log_of_a_cell_that_is_scored_again_keeps_its_epochs(tmp_path, monkeypatch):
     assert run(tmp_path, "--models", "logreg") == 0
     before = log_lines(tmp_path)
-    newer(monkeypatch, "metrics")
+    newer(monkeypatch, "evaluation/scores")
     assert run(tmp_path, "--models", "logreg", "--reuse") == 0
     after = log_lines(tmp_path)
     assert told(after, "epoch", "logreg") == told(before, "epoch", "logreg")
