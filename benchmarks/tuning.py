@@ -33,10 +33,9 @@ from coretx.records.cell_config import CellConfig
 from coretx.records.csv_tables import CsvTable
 from coretx.records.results import ModelResult
 from coretx.running.plan import Cell, make_plan
+from coretx.running.run_data import RunData, draw
 from coretx.running.train_cell import train_cells
 from coretx.running.workers import WorkerPool
-from coretx.tasks.sampling import Dataset
-from coretx.tasks.splits import assert_disjoint, draw_splits
 from coretx.training.grid import grid_points
 from coretx.training.loop import EpochRecord
 
@@ -51,7 +50,7 @@ FOLDER = Path(__file__).parent / "published" / "tuning"
 WORKERS = 2
 """Populations that train side by side."""
 
-Job = tuple[Sequence[Cell], Mapping[str, Dataset]]
+Job = tuple[Sequence[Cell], RunData]
 """The cells of one population, and their data."""
 
 
@@ -126,8 +125,7 @@ def measure(config: RunConfig) -> list[ValidationRow]:
     known = {key: setting(row.learning_rate, row.weight_decay, row) for key, row in stored(file).items()}
     begun, populations = time.perf_counter(), []
     for task_run in plan.runs:
-        data = draw_splits(task_run.task, task_run.n_samples, task_run.seed, config.split)
-        assert_disjoint(task_run.task, data)
+        data = draw(task_run, config)
         populations += [(list(cells.values()), data) for cells in task_run.populations]
     wanted = {
         name(cell): setting(cell.spec.optimizer.learning_rate_start, cell.spec.optimizer.weight_decay, cell.config)

@@ -1,4 +1,4 @@
-"""What a run is asked to do: one frozen record, the same for the command line and for Python."""
+"""The request for a run: one frozen record, the same for the command line and for Python."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,13 +7,13 @@ from typing import Literal, NamedTuple
 from coretx.errors import UsageError, choices
 
 MIN_SAMPLES = 4
-"""Fewest rows a split may have: two of each class, so that a ranking exists."""
+"""Fewest rows of a split: two of each class, so that a ranking exists."""
 MAX_SEED = 2**53
-"""What every reader of JSON, of records and logs, takes as the very number."""
+"""The largest whole number that every reader of JSON keeps exactly."""
 
 
 class MeshShape(NamedTuple):
-    """How many devices a population is spread over, along its members and along the rows of each batch."""
+    """The devices of a population: along its members, and along the rows of each batch."""
 
     members: int = 1
     data: int = 1
@@ -24,7 +24,7 @@ class MeshShape(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "MeshShape":
-        """Return the shape that --mesh names. UsageError for what is none.
+        """Return the shape in the text of --mesh; UsageError for another text.
 
         >>> MeshShape.parse("members=4,data=2")
         MeshShape(members=4, data=2)
@@ -36,13 +36,13 @@ class MeshShape(NamedTuple):
 
 
 REUSE = ("no", "same", "any")
-"""Which stored results are kept."""
+"""The values of --reuse."""
 MatmulPrecision = Literal["highest", "high", "default"]
 
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """What an engine is told beside the kind of its device."""
+    """The settings of an engine beside the kind of its device."""
 
     mesh: MeshShape | None = None
     matmul_precision: MatmulPrecision = "highest"
@@ -62,40 +62,41 @@ class RunConfig:
     tasks: tuple[str, ...] = ("sign_of_winner",)
     """Names of tasks, or `all`."""
     models: tuple[str, ...] = ("all",)
-    """Names of models, or `all`; `mlp:torch` names its own engine."""
+    """Names of models, or `all`; `mlp:torch` names the engine too."""
     n_samples: tuple[int, ...] = (1000,)
-    """Rows of each split; several numbers are runs of their own."""
+    """Rows of each split; each number is a run of its own."""
     seed: int = 0
-    """Names every stream of randomness: train data takes it, test data it + 1, validation data it + 2; take seeds 3
-    apart for data of their own."""
+    """Seed of all randomness. Train data uses it, test data seed + 1, validation data seed + 2: choose seeds at least
+    3 apart for different data."""
     split: Literal["disjoint", "original"] = "disjoint"
-    """How data is drawn: `disjoint` from sides of each task's space that share no problem, with a validation split;
-    `original` train and test independently and with replacement, as the original does."""
+    """How data is drawn. `disjoint`: train, validation and test share no problem. `original`: train and test are drawn
+    independently and with replacement, without a validation split."""
     negatives: Literal["balanced", "original"] | None = None
-    """How arithmetic tasks make wrong answers: `balanced`, distributed like the true ones, or uniformly as the
-    `original` does; the one that goes with --split where not given."""
+    """How arithmetic tasks make wrong answers: `balanced`, distributed like the true ones, or uniform as in the
+    `original`. The default goes with --split: `balanced` for disjoint."""
     recipe: Literal["original", "tuned"] = "tuned"
-    """Learning rates and weight decays of the ladder: those `tuned` on validation (`python -m benchmarks.tuning`), or
-    the `original`'s. A model of your own keeps its own."""
+    """Learning rates and weight decays of the ladder: `tuned` on validation (`python -m benchmarks.tuning`), or the
+    `original` ones. Models of a plugin keep their own."""
     eval_lengths: tuple[int, ...] = ()
-    """Numbers of steps at which the trained models are evaluated too; for sums they give the number of digits."""
+    """Other sequence lengths to evaluate the trained models on; for sums, numbers of digits."""
     members: int = 1
-    """Independent runs of each model that are trained together and reported as mean and spread."""
+    """Independent copies of each model, trained together; reports show their mean and spread."""
     data_seeds: int = 1
-    """Draws of data, with seeds 3 apart from --seed on: each is a run of its own, and their spread is reported apart
-    from that over members."""
+    """Number of draws of data, with seeds 3 apart from --seed on. Each is a run of its own; reports show their spread
+    apart from the spread over members."""
     epochs: int | None = None
-    """Epochs of every model, in place of its own number."""
+    """Epochs of every model; the default is each model's own number."""
     learning_rates: tuple[str, ...] = ("1x",)
     """Learning rates, as multiples of the recipe's (0.5x 1x 2x) or as values; several are a grid, trained together."""
     weight_decays: tuple[str, ...] = ("1x",)
-    """Weight decays, likewise; every one goes with every learning rate."""
+    """Weight decays, likewise; each is combined with each learning rate."""
     device: Literal["cpu", "gpu", "tpu"] | None = None
-    """What to train on; the engine's own choice where not given."""
+    """Kind of device to train on; the default is the engine's choice."""
     mesh: str | None = None
-    """Devices for each population, as in members=4,data=2; as many along the members as divide them, if not given."""
+    """Devices for each population, as in members=4,data=2. By default the members are spread over as many devices as
+    divide them."""
     matmul_precision: MatmulPrecision = "highest"
-    """Of float32 matrix products on an accelerator: `default` is its fastest, with fewer bits."""
+    """Precision of float32 matrix products on an accelerator; `default` is fastest, with fewer bits."""
     compile_cache: bool = True
     """Whether to cache compiled programs in the user's cache folder for later runs; on unless this flag is given."""
     distributed: bool = False
@@ -105,13 +106,13 @@ class RunConfig:
     wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
     """Weights & Biases: `auto` obeys WANDB_MODE, else is online when logged in and offline when not."""
     plugin: tuple[Path, ...] = ()
-    """Python files with tasks and models of your own (see README)."""
+    """Python files with your own tasks and models (see README)."""
     reuse: Literal["no", "same", "any"] = "no"
     """Keep stored results instead of training again. `same` (or `--reuse` alone): results of today's code and data;
     where only the scoring code has changed, they are scored again. `any`: results of any code.
     Diverged cells are always trained again."""
     quiet: bool = False
-    """Print nothing but what failed."""
+    """Print failures alone."""
     color: bool = True
     """Whether to print in colour on a terminal (never with NO_COLOR); on unless this flag is given."""
 
@@ -119,11 +120,11 @@ class RunConfig:
         """Raise UsageError for a number out of its range."""
         if not self.tasks or not self.models or not self.n_samples:
             raise UsageError("--tasks, --models and --n-samples each need at least one value")
-        for n in self.n_samples:
-            if n < MIN_SAMPLES:
-                raise UsageError(f"--n-samples must be at least {MIN_SAMPLES}, two rows of each class; got {n}")
-        numbers = (("members", self.members, 1), ("data-seeds", self.data_seeds, 1), ("epochs", self.epochs, 1))
-        for flag, value, least in (*numbers, ("seed", self.seed, 0)):
+        if (n := min(self.n_samples)) < MIN_SAMPLES:
+            raise UsageError(f"--n-samples must be at least {MIN_SAMPLES}, two rows of each class; got {n}")
+        numbers = {"members": self.members, "data-seeds": self.data_seeds, "epochs": self.epochs, "seed": self.seed}
+        for flag, value in numbers.items():
+            least = 0 if flag == "seed" else 1
             if value is not None and value < least:
                 raise UsageError(f"--{flag} must be at least {least}; got {value}")
         if self.seed > MAX_SEED:
@@ -142,7 +143,12 @@ class RunConfig:
             raise UsageError("--reuse cannot go with --distributed: processes must agree on what to train")
 
     @property
+    def negatives_rule(self) -> str:
+        """The rule for wrong answers: the one given, else that of the protocol."""
+        return self.negatives or {"disjoint": "balanced", "original": "original"}[self.split]
+
+    @property
     def engine_options(self) -> EngineOptions:
-        """What the engines are told."""
+        """The settings of the engines."""
         mesh = None if self.mesh is None else MeshShape.parse(self.mesh)
         return EngineOptions(mesh, self.matmul_precision, self.compile_cache, self.distributed)

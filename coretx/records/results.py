@@ -103,6 +103,11 @@ class ModelResult:
     rule: str = ""
     explanation: Explanation | None = None
 
+    @property
+    def failed(self) -> bool:
+        """Whether the cell diverged or is above its ceiling."""
+        return self.status != "done" or self.alarm is not None
+
     def with_predictions(self, predictions: Mapping[str, Predictions]) -> "ModelResult":
         """Return the result with these answers and their scores, of the selected epoch and of the last one."""
         last = {

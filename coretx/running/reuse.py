@@ -1,7 +1,7 @@
-"""What `--reuse` keeps: whole results of today's code, on today's rows; and a line for whatever it does not keep."""
+"""Stored results that `--reuse` keeps: whole ones of today's code and rows. A line says why one is not kept."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from coretx.config import RunConfig
 from coretx.records.cell_config import CellConfig, flat
@@ -11,71 +11,66 @@ from coretx.running.plan import Cell
 from coretx.tasks.sampling import Dataset
 
 
-@dataclass(frozen=True)
-class Kept:
-    """What is kept of a population's cells: all results, in the order of the cells, or none.
+class Reused(NamedTuple):
+    """The kept results of a population, one a cell, or none; `score_again` where other code gave their scores."""
 
-    `score_again`: their weights are kept, but their scores come from other code and are computed again.
-    """
-
-    kept: tuple[ModelResult, ...] = ()
+    results: Sequence[ModelResult] = ()
     score_again: bool = False
 
 
-def look(cells: Sequence[Cell], data: Mapping[str, Dataset], config: RunConfig, say: Callable[[str], None]) -> Kept:
-    """Return what may be kept of the stored results of cells that train together, on these rows.
+def find_reusable(
+    cells: Sequence[Cell], rows: Mapping[str, Dataset], config: RunConfig, say: Callable[[str], None]
+) -> Reused:
+    """Return the stored results of cells that train together, as far as they may be kept, on these scored rows.
 
-    All must be whole, done and of the same settings; unless `--reuse any` keeps what is there, their weights must be
-    of today's code and rows, and where their scores are not, all are scored again. A line says what is not kept.
+    All must be whole, done and of the same settings. Unless `--reuse any` keeps results of any code, their weights must
+    be of today's code and rows; if other code gave one's scores, all are scored again.
     """
     if config.reuse == "no":
-        return Kept()
-    paths = [cell_path(config.out, cell.config) for cell in cells]
-    results = [load_result(path) for path in paths]
-    strict = config.reuse == "same"
-    whys = [
-        why_not(cell, result, data, strict) if result is not None else "its files are broken or of another version"
-        for cell, result in zip(cells, results, strict=True)
-    ]
-    stored = [(cell, why) for cell, path, why in zip(cells, paths, whys, strict=True) if path.exists()]
-    kept = tuple(result for result, why in zip(results, whys, strict=True) if result is not None and not why)
+        return Reused()
+    strict, kept, refused = config.reuse == "same", [], []
+    for cell in cells:
+        path = cell_path(config.out, cell.config)
+        result = load_result(path)
+        reason = "its files are broken or of another version" if result is None else refusal(cell, result, rows, strict)
+        if result is not None and not reason:
+            kept.append(result)
+        if path.exists():
+            refused.append((cell, reason))
     if len(kept) < len(cells):
-        for cell, why in stored:
-            say(f"{cell.config.label}: trained again: {why or OTHERS}")
-        return Kept()
-    other = [cell for cell, result in zip(cells, kept, strict=True) if result.provenance.code != cell.code]
-    for cell in other if strict else ():
-        say(f"{cell.config.label}: scored again: {SCORES}")
-    return Kept(kept, score_again=strict and bool(other))
+        others = "it trains together with other points of its grid, and not all of them can be kept"
+        for cell, reason in refused:
+            say(f"{cell.config.label}: trained again: {reason or others}")
+        return Reused()
+    changed = [cell for cell, result in zip(cells, kept, strict=True) if strict and result.provenance.code != cell.code]
+    for cell in changed:
+        say(f"{cell.config.label}: scored again: the code or library versions that decide scores have changed")
+    return Reused(kept, bool(changed))
 
 
-OTHERS = "it trains together with other points of its grid, and not all of them can be kept"
-SCORES = "the code or library versions that decide scores have changed"
-
-
-def why_not(cell: Cell, result: ModelResult, data: Mapping[str, Dataset], strict: bool) -> str:
-    """Return why a stored result cannot stand for the cell, empty where it can."""
+def refusal(cell: Cell, result: ModelResult, rows: Mapping[str, Dataset], strict: bool) -> str:
+    """Return why a stored result cannot be kept for the cell; empty where it can."""
     if result.status != "done":
         return "it diverged"
     if not same_settings(result.config, cell.config):
         return "a default value has changed, which its id does not show"
     if strict and result.provenance.code.weights != cell.code.weights:
         return "the code or library versions that decide its weights have changed (--reuse any keeps the result)"
-    if strict and not same_rows(result, data):
+    if strict and not same_rows(result, rows):
         return "its task now gives other rows or labels (--reuse any keeps the result)"
     return ""
 
 
 def same_settings(stored: CellConfig, asked: CellConfig) -> bool:
-    """Return whether all that the stored record tells is as asked: a field that came later has its default there."""
+    """Return whether all stored settings are as asked; a field that came later may be missing among them."""
     then, now = flat(stored.as_dict()), flat(asked.as_dict())
     return all(now.get(field) == value for field, value in then.items() if field != "at_default")
 
 
-def same_rows(result: ModelResult, data: Mapping[str, Dataset]) -> bool:
-    """Return whether the rows that were drawn today are those that the stored result answered."""
+def same_rows(result: ModelResult, rows: Mapping[str, Dataset]) -> bool:
+    """Return whether the stored result answered these very rows and labels."""
     answered = result.predictions
-    return answered.keys() == data.keys() and all(
-        answered[split].x.tobytes() == rows.x.tobytes() and answered[split].y.tobytes() == rows.y.tobytes()
-        for split, rows in data.items()
+    return answered.keys() == rows.keys() and all(
+        answered[split].x.tobytes() == own.x.tobytes() and answered[split].y.tobytes() == own.y.tobytes()
+        for split, own in rows.items()
     )

@@ -12,6 +12,7 @@ from coretx.models import recipes
 from coretx.models.recipes import TUNED
 from coretx.models.registry import build_models
 from coretx.models.spec import Optimizer
+from coretx.running import run_data
 from coretx.tasks.sampling import Dataset
 from coretx.tasks.splits import draw_splits
 
@@ -46,8 +47,9 @@ def test_noise_for_test_rows_changes_no_byte_of_the_choice(tuned, tmp_path, monk
 
     scores = []
     monkeypatch.setattr(tuning, "train_cells", seen(tuning.train_cells, scores))
-    monkeypatch.setattr(tuning, "draw_splits", noisy)
-    monkeypatch.setattr(tuning, "assert_disjoint", lambda task, data: None)
+    monkeypatch.setattr(run_data, "draw_splits", noisy)
+    monkeypatch.setattr(run_data, "assert_disjoint", lambda task, data: None)
+    monkeypatch.setattr(run_data, "scored_splits", lambda task, data, seed, protocol: data)
     assert tune(tmp_path) == 0
     assert len(scores) == POINTS
     assert all(part["test"].loss.mean() > 2 * part["val"].loss.mean() for part in scores), "was there no noise?"

@@ -262,10 +262,10 @@ def test_position_planted_into_self_attention_sets_off_the_alarm(planted, tmp_pa
 @pytest.mark.parametrize("alarming", [False, True])
 def test_process_that_follows_ends_with_the_code_of_the_one_that_leads(alarming, tmp_path, monkeypatch):
     if alarming:
-        monkeypatch.setattr("coretx.running.train_cell.ceilings", lambda task, side: {"linear": Ceiling(0.0, "exact")})
+        monkeypatch.setattr("coretx.running.run_data.ceilings", lambda task, side: {"linear": Ceiling(0.0, "exact")})
     config = RunConfig(models=("logreg",), n_samples=(1000,), epochs=2, wandb="disabled", quiet=True, out=tmp_path)
     plan = make_plan(config)
-    lead, follow = experiment.execute(plan), experiment.follow(plan, experiment.Outcome())
+    lead, follow = experiment.execute(plan), experiment.follow(plan)
     assert (lead.exit_code, follow.exit_code) == (int(alarming), int(alarming))
     (led,), (followed,) = lead.results, follow.results
     assert (led.alarm, led.counts, led.provenance.command) == (

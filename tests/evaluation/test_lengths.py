@@ -14,14 +14,13 @@ from coretx.evaluation.lengths import answer_lengths, draw_lengths, score_length
 from coretx.models.registry import build_models
 from coretx.models.spec import InputShape
 from coretx.records.store import load_result
-from coretx.running.plan import cell_config, make_plan
+from coretx.running.plan import make_plan
 from coretx.seeds import stream
 from coretx.tasks.base import Task
 from coretx.tasks.negatives import MIX, exchanged
 from coretx.tasks.registry import TASKS
 from coretx.tasks.sampling import prepare_data
 from coretx.training.backend import load_backend
-from coretx.training.grid import GridPoint
 from coretx.training.loop import Population, start
 
 SMALL = ("--epochs", "2", "--n-samples", "40", "--wandb", "disabled", "--device", "cpu")
@@ -206,13 +205,11 @@ def answers():
     def answer(engine, name, members=2):
         task = TASKS["sign_of_winner"]
         (spec,) = build_models([name])
-        config = cell_config(
-            RunConfig(members=members), task, 20, spec, engine, engine.strategy(spec, members), GridPoint()
-        )
-        access = engine.open(spec, InputShape(5, 2), members, "float32", config.strategy)
+        strategy = engine.strategy(spec, members)
+        access = engine.open(spec, InputShape(5, 2), members, "float32", strategy)
         start(access, Population(spec, 0, "t", members))
         data = draw_lengths(task, [5, 9], 20, 0, "disjoint")
-        return data, access, answer_lengths(engine, spec, access, data, config.dtype, config.strategy)
+        return data, access, answer_lengths(engine, spec, access, data, "float32", strategy)
 
     return answer
 

@@ -22,8 +22,7 @@ from coretx.evaluation.explanations import explain
 from coretx.evaluation.scores import cross_entropy
 from coretx.records.store import load_result
 from coretx.reports import publish
-from coretx.running import experiment
-from coretx.running import train_cell as completion
+from coretx.running import experiment, train_cell
 from coretx.running.plan import make_plan
 from coretx.running.run_data import draw_all
 from coretx.running.train_cell import train_cells
@@ -38,7 +37,6 @@ from coretx import ModelSpec, Optimizer
 from coretx.models.architectures import LogisticRegression
 MODELS = [
     ModelSpec("exploding", LogisticRegression(), "None.", Optimizer(1e30, 1e30)),
-    ModelSpec("torch_only", LogisticRegression(), "None.", engines=("torch",)),
 ]
 """
 WITHOUT_TORCH = """
@@ -98,29 +96,19 @@ def plugin(tmp_path):
     return str(tmp_path / "mine.py")
 
 
-def test_run_leaves_a_whole_cell_for_every_model(finished):
+def test_run_leaves_whole_cells_and_pages_and_no_temporary_file(finished):
     assert {model: result.status for model, result in cells(finished).items()} == {"logreg": "done", "mlp": "done"}
-
-
-def test_run_leaves_a_page_for_every_model_and_the_dashboard(finished):
     names = [f"artifacts/sign_of_winner/{name}.html" for name in ("index", "logreg", "mlp")] + ["benchmarks/index.html"]
     assert sorted(path.as_posix() for path in pages(finished)) == names
+    assert {path.name for path in finished.rglob(".*") if path.suffix != ".lock"} == set()
 
 
-def test_run_leaves_no_temporary_file(finished):
-    names = {path.name for path in finished.rglob(".*")}
-    assert {name for name in names if not name.endswith(".lock")} == set()
-
-
-def test_table_has_a_row_for_every_model_and_split(finished):
-    found = [(row["task"], row["model"], row["split"], row["backend"]) for row in table(finished)]
+def test_table_has_a_row_for_every_model_and_split_with_the_scores_of_the_cells(finished):
+    rows, results = table(finished), cells(finished)
+    found = [(row["task"], row["model"], row["split"], row["backend"]) for row in rows]
     splits = ("test", "train", "val")
     assert sorted(found) == [("sign_of_winner", m, s, "jax") for m in ("logreg", "mlp") for s in splits]
-
-
-def test_table_shows_the_scores_of_the_cells(finished):
-    results = cells(finished)
-    for row in table(finished):
+    for row in rows:
         scores = results[row["model"]].scores[row["split"]]
         assert float(row["accuracy"]) == pytest.approx(scores.accuracy[0], abs=1e-6)
         assert float(row["loss"]) == pytest.approx(scores.loss[0], abs=1e-6)
@@ -173,7 +161,7 @@ def test_config_and_provenance_stand_beside_the_result(finished):
     assert re.fullmatch(r"unknown|[0-9a-f]{12}(-dirty)?", result.provenance.commit)
 
 
-def test_command_of_a_cell_makes_the_cell_again(finished, tmp_path):
+def test_command_of_a_cell_makes_the_cell_again_whichever_others_run(finished, tmp_path):
     command = cells(finished)["mlp"].provenance.command.removeprefix("python main.py ").split()
     assert main([*command, "--wandb", "disabled", "--out", str(tmp_path)]) == 0
     again = numbers(tmp_path)
@@ -193,17 +181,6 @@ def test_other_seed_gives_other_numbers(finished, tmp_path):
     assert small_run(tmp_path, "--seed", "1") == 0
     assert not numbers(tmp_path).keys() & numbers(finished).keys()
     assert cells(tmp_path)["mlp"].scores["test"].loss != cells(finished)["mlp"].scores["test"].loss
-
-
-def test_model_has_the_same_numbers_whichever_others_run(finished, tmp_path):
-    assert small_run(tmp_path, "--models", "mlp") == 0
-    assert numbers(tmp_path).items() <= numbers(finished).items()
-
-
-@pytest.mark.parametrize("arguments", [("--backend", "torch"), ("--members", "2")], ids=" ".join)
-def test_run_of_another_kind_is_done_too(tmp_path, arguments):
-    assert small_run(tmp_path, *arguments) == 0
-    assert {result.status for result in cells(tmp_path).values()} == {"done"}
 
 
 def test_reuse_trains_only_what_is_not_there_and_says_so(tmp_path, capsys):
@@ -232,44 +209,14 @@ def test_reuse_writes_the_rows_and_pages_that_are_not_there(tmp_path, lost):
     assert written() == before
 
 
-def test_reuse_trains_a_broken_cell_again(tmp_path, capsys):
-    assert small_run(tmp_path, "--models", "logreg") == 0
-    (weights,) = tmp_path.rglob("*.weights.safetensors")
-    whole = weights.read_bytes()
-    weights.write_bytes(whole[:-1])
-    capsys.readouterr()
-    assert small_run(tmp_path, "--models", "logreg", "--reuse") == 0
-    assert "reused" not in capsys.readouterr().out
-    assert weights.read_bytes() == whole
-
-
-def test_diverged_cell_is_marked_and_the_ladder_goes_on(tmp_path, plugin):
+def test_diverged_cell_is_marked_without_scores_and_the_ladder_goes_on(tmp_path, plugin):
     assert small_run(tmp_path, "--models", "exploding", "mlp", "--plugin", plugin) == 1
     found = cells(tmp_path)
     assert {model: result.status for model, result in found.items()} == {"exploding": "diverged", "mlp": "done"}
     assert re.fullmatch(r"the loss of member 0 was not finite in epoch \d+", found["exploding"].failure)
-
-
-def test_diverged_cell_has_rows_without_scores(tmp_path, plugin):
-    assert small_run(tmp_path, "--models", "exploding", "--plugin", plugin) == 1
-    rows = table(tmp_path)
+    rows = [row for row in table(tmp_path) if row["model"] == "exploding"]
     assert [row["split"] for row in rows] == ["test", "train", "val"]
     assert {row[name] for row in rows for name in ("accuracy", "loss", "auc")} == {""}
-
-
-def test_diverged_cell_is_not_reused(tmp_path, plugin, capsys):
-    arguments = ("--models", "exploding", "--plugin", plugin)
-    small_run(tmp_path, *arguments)
-    capsys.readouterr()
-    assert small_run(tmp_path, *arguments, "--reuse") == 1
-    assert "reused" not in capsys.readouterr().out
-
-
-def test_torch_only_model_runs_under_jax_and_a_line_says_so(tmp_path, plugin, capsys):
-    assert small_run(tmp_path, "--models", "logreg", "torch_only", "--plugin", plugin) == 0
-    assert "torch_only runs in torch: the jax engine does not have it" in capsys.readouterr().out.splitlines()
-    found = {model: result.config.backend for model, result in cells(tmp_path).items()}
-    assert found == {"logreg": "jax", "torch_only": "torch"}
 
 
 @pytest.mark.parametrize("arguments", [("--backend", "torch"), ("--models", "mlp:torch")], ids=" ".join)
@@ -405,19 +352,13 @@ def test_interrupted_run_ends_with_130_and_no_traceback(interrupted):
     assert "interrupted: finished cells are kept, the rest is dropped" in printed
 
 
-def test_interrupted_run_keeps_what_was_finished(interrupted):
+def test_interrupted_run_keeps_and_publishes_what_was_finished(interrupted):
     out = interrupted[0]
     assert list(cells(out)) == ["logreg"]
     assert {row["model"] for row in table(out)} == {"logreg"}
-
-
-def test_interrupted_run_writes_the_pages(interrupted):
     names = [f"artifacts/sign_of_winner/{name}.html" for name in ("index", "logreg")] + ["benchmarks/index.html"]
-    assert sorted(path.as_posix() for path in pages(interrupted[0])) == names
-
-
-def test_interrupted_run_says_so_in_its_record(interrupted):
-    (path,) = (interrupted[0] / "artifacts" / "sign_of_winner" / "runs").glob("*.jsonl")
+    assert sorted(path.as_posix() for path in pages(out)) == names
+    (path,) = (out / "artifacts" / "sign_of_winner" / "runs").glob("*.jsonl")
     assert json.loads(path.read_text().splitlines()[-1])["status"] == "interrupted"
 
 
@@ -425,12 +366,7 @@ def test_interrupted_run_says_so_in_its_record(interrupted):
 def test_interrupt_while_a_cell_is_written_leaves_it_written_once(moment, tmp_path, monkeypatch, capsys):
     """Ctrl-C before the log is opened of a run whose cell is done, and while that cell is written."""
     log = experiment.JsonLinesLog
-    write, train, left, trained = (
-        getattr(log, moment),
-        experiment.train_and_complete,
-        [signal.SIGINT],
-        threading.Event(),
-    )
+    write, train, left, trained = getattr(log, moment), experiment.train_cells, [signal.SIGINT], threading.Event()
 
     def interrupted(*arguments):
         assert trained.wait(60)
@@ -438,14 +374,16 @@ def test_interrupt_while_a_cell_is_written_leaves_it_written_once(moment, tmp_pa
             signal.raise_signal(left.pop())
         return write(*arguments)
 
-    def train_and_complete(*arguments):
+    def train_cells(*arguments):
         results = train(*arguments)
         trained.set()
         return results
 
     monkeypatch.setattr(log, moment, interrupted)
-    monkeypatch.setattr(experiment, "train_and_complete", train_and_complete)
-    outcome = experiment.run(RunConfig(models=("logreg",), n_samples=(40,), epochs=2, wandb="disabled", out=tmp_path))
+    monkeypatch.setattr(experiment, "train_cells", train_cells)
+    outcome = experiment.execute(
+        make_plan(RunConfig(models=("logreg",), n_samples=(40,), epochs=2, wandb="disabled", out=tmp_path))
+    )
     assert outcome.exit_code == 130
     assert [result.config.model for result in outcome.results] == ["logreg"]
     assert capsys.readouterr().out.count("[1/1] sign_of_winner logreg (jax), seed 0, n 40: accuracy") == 1
@@ -459,23 +397,23 @@ def failing(monkeypatch):
     """Return a function that lets mlp fail with an error, heard of when the other cells are trained."""
 
     def fail(error):
-        train, begin = completion.train_cells, Progress.cell_started
+        train, begin = train_cell.train_groups, Progress.cell_started
         failed, trained = threading.Event(), threading.Event()
 
-        def train_cells(cells, *rest):
-            if cells[0].spec.name == "mlp":
+        def train_groups(access, population, *rest):
+            if population.spec.name == "mlp":
                 failed.set()
                 raise error
             assert failed.wait(60)
-            results = train(cells, *rest)
+            groups = train(access, population, *rest)
             trained.set()
-            return results
+            return groups
 
         def cell_started(*arguments):
             assert trained.wait(60)
             begin(*arguments)
 
-        monkeypatch.setattr(completion, "train_cells", train_cells)
+        monkeypatch.setattr(train_cell, "train_groups", train_groups)
         monkeypatch.setattr(Progress, "cell_started", cell_started)
 
     return fail
@@ -595,7 +533,7 @@ def test_dearest_rungs_begin_first_where_cells_train_side_by_side(engine, tmp_pa
     config = RunConfig(
         backend=engine, models=models, n_samples=(40,), epochs=1, wandb="disabled", quiet=True, out=tmp_path
     )
-    outcome = experiment.run(config)
+    outcome = experiment.execute(make_plan(config))
     together = engine == "jax"
     assert begun == [(model, together) for model in (models[::-1] if together else models)]
     assert [result.config.model for result in outcome.results] == list(models)
@@ -611,7 +549,7 @@ def test_a_cells_seconds_hold_all_that_its_engine_compiles(engine, monkeypatch):
 
     monkeypatch.setattr("coretx.running.train_cell.explain", slow)
     plan = make_plan(RunConfig(backend=engine.name, models=("mlp",), n_samples=(40,), epochs=1, wandb="disabled"))
-    (result,) = experiment.follow(plan, experiment.Outcome()).results
+    (result,) = experiment.follow(plan).results
     assert result.provenance.seconds["compile"] == pytest.approx(accesses[0].seconds["compile"], abs=1e-3)
     assert result.provenance.seconds["compile"] >= 1000
 
@@ -646,6 +584,6 @@ def test_every_population_gives_its_devices_back(engine, monkeypatch, on_epoch):
     (run,), (drawn,) = plan.runs, draw_all(plan.runs, plan.config)
     for cell in run.cells.values():
         with nullcontext() if on_epoch is not stopping else pytest.raises(Stopped):
-            train_cells([cell], drawn.data, [on_epoch], drawn.lengths)
+            train_cells([cell], drawn, [on_epoch])
     assert len(opened) == (2 if on_epoch is stopping else 4)
     assert {id(access) for access in closed} == {id(access) for access in opened}

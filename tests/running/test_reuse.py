@@ -10,8 +10,9 @@ import sys
 
 import pytest
 
-from coretx.cli import main, reuse_spelt_out
-from coretx.records import provenance
+from coretx.cli import main
+from coretx.evaluation.scores import score
+from coretx.records import provenance, results
 from coretx.records.cell_config import CellConfig
 from coretx.records.store import load_result, save_result
 from coretx.reports import publish
@@ -185,22 +186,16 @@ def test_cell_of_other_code_for_scores_is_scored_again_from_its_weights(engine, 
 
 
 def test_scores_that_other_code_gave_are_replaced(tmp_path, monkeypatch):
-    """In the record, in the table and on the page."""
-    monkeypatch.setattr("coretx.running.train_cell.score_lengths", lambda *rest: ())
-    from coretx.running import train_cell as cells
-
-    score = cells.score
+    """In the record, which the table and the page are made from."""
 
     def halved(predictions):
-        return {
-            name: dataclasses.replace(scores, accuracy=scores.accuracy / 2)
-            for name, scores in score(predictions).items()
-        }
+        found = score(predictions).items()
+        return {name: dataclasses.replace(scores, accuracy=scores.accuracy / 2) for name, scores in found}
 
-    monkeypatch.setattr(cells, "score", halved)
-    assert run(tmp_path, "--models", "logreg") == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(results, "score", halved)
+        assert run(tmp_path, "--models", "logreg") == 0
     first = json.loads(next(tmp_path.rglob("cells/*.json")).read_text())["scores"]["test"]["accuracy"][0]
-    monkeypatch.setattr(cells, "score", score)
     newer(monkeypatch, "evaluation/scores")
     assert run(tmp_path, "--models", "logreg", "--reuse") == 0
     second = json.loads(next(tmp_path.rglob("cells/*.json")).read_text())["scores"]["test"]["accuracy"][0]
@@ -218,9 +213,8 @@ def test_broken_cell_is_trained_again_and_a_line_says_why(tmp_path, capsys, kind
 
 
 def test_diverged_cell_is_trained_again_and_a_line_says_why(tmp_path, capsys):
-    assert run(tmp_path, "--models", "mlp", "--learning-rates", "1e30") == 1
-    capsys.readouterr()
-    assert run(tmp_path, "--models", "mlp", "--learning-rates", "1e30", "--reuse") == 1
+    for arguments in ((), ("--reuse",)):
+        assert run(tmp_path, "--models", "mlp", "--learning-rates", "1e30", *arguments) == 1
     assert "trained again: it diverged" in capsys.readouterr().out
 
 
@@ -260,19 +254,6 @@ def test_a_field_that_came_later_does_not_part_a_cell_from_its_record(tmp_path):
 def test_nothing_is_said_of_a_cell_that_is_not_there(tmp_path, capsys):
     assert run(tmp_path, "--models", "logreg", "--reuse") == 0
     assert "again" not in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("given", "meant"),
-    [
-        (["--reuse"], ["--reuse", "same"]),
-        (["--reuse", "--quiet"], ["--reuse", "same", "--quiet"]),
-        (["--reuse", "any", "--quiet"], ["--reuse", "any", "--quiet"]),
-        (["--quiet"], ["--quiet"]),
-    ],
-)
-def test_reuse_alone_means_the_same_code(given, meant):
-    assert reuse_spelt_out(given) == meant
 
 
 def test_reuse_of_another_kind_is_refused():

@@ -25,7 +25,7 @@ def runs(tmp_path_factory):
             learning_rates=("1x", "0.5x"), device="cpu", wandb="disabled", quiet=True, out=out,
         )  # fmt: skip
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(experiment, "side_by_side", lambda populations, workers=workers: workers)
+            patched.setattr(experiment, "concurrent_populations", lambda populations, workers=workers: workers)
             found.append((run(config), out))
     return found
 

@@ -14,9 +14,8 @@ from coretx.errors import UsageError
 from coretx.models.registry import build_models
 from coretx.models.spec import InputShape, Optimizer
 from coretx.reports.publish import page_path
-from coretx.running.experiment import Outcome, follow
+from coretx.running.experiment import follow
 from coretx.running.plan import make_plan
-from coretx.running.train_cell import reproducing_command
 from coretx.training.grid import GridPoint, grid_points
 from coretx.training.loop import Population, first_divergence, start, train, train_groups
 
@@ -172,7 +171,7 @@ def test_weights_of_all_groups_that_end_together_are_fetched_at_once(engine, row
 def test_chosen_weights_of_all_cells_are_fetched_at_once(engine, fetched):
     rates = ("0.5x", "1x", "2x")
     plan = make_plan(RunConfig(backend=engine.name, models=("mlp",), n_samples=(40,), epochs=2, learning_rates=rates))
-    results = follow(plan, Outcome()).results
+    results = follow(plan).results
     assert all(result.best_epoch is not None for result in results)
     assert len(fetched) == 3, "at the end of training, for the choice, and after it"
 
@@ -213,7 +212,7 @@ def test_command_of_a_cell_asks_for_all_that_was_trained_with_it(tmp_path, setti
     config = RunConfig(models=("mlp",), out=tmp_path, tasks=("two_digit_sum",), **settings)
     cells = next(iter(make_plan(config).runs)).cells.values()
     for cell in cells:
-        command = shlex.split(reproducing_command(cell, config).removeprefix("python main.py"))
+        command = shlex.split(cell.command.removeprefix("python main.py"))
         again = parse([*command, "--out", str(tmp_path)], RunConfig()).run
         assert again.mesh == ("members=1,data=1" if config.mesh else None)
         assert [one.config for one in make_plan(again).runs[0].cells.values()] == [one.config for one in cells]
