@@ -15,11 +15,10 @@ from html import escape
 from pathlib import Path
 from typing import overload
 
-from coretx import seeds as generators
+from coretx import seeds
 from coretx.config import RunConfig
 from coretx.display.text import aligned
 from coretx.errors import UsageError, choices
-from coretx.records.cell_config import CellConfig
 from coretx.records.results import ModelResult
 from coretx.records.store import cell_path, load_result
 
@@ -51,12 +50,9 @@ class Results(Sequence[ModelResult]):
 
         Raises UsageError for a name that is none of task, model, backend, split, recipe, n_samples, members, seed.
         """
-        for name in wanted:
-            if name not in FILTERS:
-                raise UsageError(f"results are told apart by {choices(FILTERS)}; got {name}")
-        return Results(
-            [result for result in self if all(getattr(result.config, name) == value for name, value in wanted.items())]
-        )
+        if unknown := [name for name in wanted if name not in FILTERS]:
+            raise UsageError(f"results can be filtered by {choices(FILTERS)}; got {choices(unknown)}")
+        return Results([result for result in self if wanted.items() <= vars(result.config).items()])
 
     def __repr__(self) -> str:
         return "\n".join(aligned([HEADINGS, *map(row, self)]))
@@ -76,30 +72,27 @@ def row(result: ModelResult) -> tuple[str, ...]:
 
 
 def run(config: RunConfig) -> Results:
-    """Train what `config` asks for, as the command line does, and return the results in the order of the plan.
+    """Train the cells of `config`, as the command line does, and return their results in the order of the plan.
 
-    Random states, threads and settings of the engines are afterwards what they were.
-
-    Logs, pages and dashboard are written below `config.out`. Cells that `reuse` skips are loaded from there; after
-    Ctrl-C what is finished is returned. Raises UsageError for what cannot be and OutputError where the disk refuses.
+    Random states, threads and settings of the engines are restored at the end. Logs, pages and dashboard are written
+    below `config.out`. Reused cells are loaded from there; after Ctrl-C the finished cells are returned. Raises
+    UsageError for a bad request and OutputError where the disk refuses.
     """
-    with generators.put_back():  # importing rich draws a number
-        from coretx.running.experiment import execute  # late: it brings matplotlib and jinja2
+    with seeds.put_back():  # importing rich draws a number
+        from coretx.running.experiment import execute  # late: it imports matplotlib and jinja2
         from coretx.running.plan import make_plan
 
         plan = make_plan(config)
         outcome = execute(plan)
     found = {result.config.id: result for result in outcome.results}
     found |= {cell.id: kept for cell in outcome.reused if (kept := load_result(cell_path(config.out, cell)))}
-    planned: list[CellConfig] = [cell.config for task_run in plan.runs for cell in task_run.cells.values()]
-    return Results([found[cell.id] for cell in planned if cell.id in found])
+    return Results([found[cell.config.id] for cell in plan.cells if cell.config.id in found])
 
 
 def load_results(out: str | Path = ".") -> Results:
     """Return every whole result below `out`, by task, model, backend and date.
 
-    Raises UsageError where there is none, and where a cell is not what was written: a table that silently lacks a cell
-    would be read as if there were none.
+    Raises UsageError where there is none, and where a cell is broken: nobody would notice that it is missing.
     """
     paths = sorted(Path(out).glob("artifacts/*/cells/*.json"))
     if not paths:
@@ -107,8 +100,7 @@ def load_results(out: str | Path = ".") -> Results:
     loaded = {path: load_result(path) for path in paths}
     broken = [str(path) for path, result in loaded.items() if result is None]
     if broken:
-        others = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
-        named = ", ".join(broken[:3])
-        raise UsageError(f"not what was written, or of another version: {named}{others}; delete or train again")
+        named = ", ".join(broken[:3]) + (f" and {len(broken) - 3} more" if len(broken) > 3 else "")
+        raise UsageError(f"changed since they were written, or of another version: {named}; delete or train again")
     results = [result for result in loaded.values() if result is not None]
     return Results(sorted(results, key=lambda r: (r.config.task, r.config.model, r.config.backend, r.provenance.date)))

@@ -1,4 +1,4 @@
-"""The command line: parses, runs, and turns every error a user can cause into one sentence and an exit code."""
+"""The command line: parse, run, and turn every error of the user into one sentence and an exit code."""
 
 import gc
 import sys
@@ -23,11 +23,11 @@ class Arguments:
 
     run: Annotated[RunConfig, tyro.conf.arg(name="")] = field(default_factory=RunConfig)
     list: bool = False
-    """Print the tasks and models, one line each, and leave."""
+    """Print the tasks and models, one line each, and exit."""
     rebuild_reports: bool = False
-    """Write all pages and the dashboard again from the stored results, and leave."""
+    """Write all pages and the dashboard again from the stored results, and exit."""
     version: bool = False
-    """Print the version and leave."""
+    """Print the version and exit."""
 
 
 def main(
@@ -61,7 +61,7 @@ def several(value: str | int | Sequence[Any] | None) -> tuple[Any, ...] | None:
 
 
 def parse(argv: Sequence[str], default: RunConfig) -> Arguments:
-    """Return the arguments as given. Leaves with exit code 2 and tyro's message for a flag or value that is none."""
+    """Return the arguments. Exits with code 2 and tyro's message for an unknown flag or a bad value."""
     return tyro.cli(
         Arguments,
         prog="main.py",
@@ -72,10 +72,12 @@ def parse(argv: Sequence[str], default: RunConfig) -> Arguments:
 
 
 def reuse_spelt_out(argv: Sequence[str]) -> list[str]:
-    """Return the arguments with `--reuse same` for `--reuse` alone, which tyro has no word for.
+    """Return the arguments with `--reuse same` for `--reuse` alone, which tyro cannot express.
 
-    >>> reuse_spelt_out(["--reuse", "--models", "mlp"]), reuse_spelt_out(["--reuse", "any"])
-    (['--reuse', 'same', '--models', 'mlp'], ['--reuse', 'any'])
+    >>> reuse_spelt_out(["--reuse", "--models", "mlp"]), reuse_spelt_out(["--quiet", "--reuse"])
+    (['--reuse', 'same', '--models', 'mlp'], ['--quiet', '--reuse', 'same'])
+    >>> reuse_spelt_out(["--reuse", "any", "--quiet"])
+    ['--reuse', 'any', '--quiet']
     """
     spelt = []
     for argument, following in zip(argv, [*argv[1:], "--"], strict=True):
@@ -84,14 +86,14 @@ def reuse_spelt_out(argv: Sequence[str]) -> list[str]:
 
 
 def act(arguments: Arguments) -> int:
-    """Do what was asked and return the exit code."""
+    """Run the command that the arguments ask for and return the exit code."""
     if arguments.version:
         print(f"progressive-tx {__version__}")
         return 0
     if arguments.list:
         PlainLines(sys.stdout).line(listing(load_catalogue(arguments.run.plugin)))
         return 0
-    # Two late imports, since they bring matplotlib and jinja2: a usage error must not wait for what it does not need.
+    # Two late imports, since they load matplotlib and jinja2: a usage error must not wait for them.
     if arguments.rebuild_reports:
         from coretx.running.rebuild import rebuild_reports
 
@@ -105,10 +107,10 @@ def act(arguments: Arguments) -> int:
 
 @contextmanager
 def rare_collections() -> Iterator[None]:
-    """Let Python look for reference cycles after 100,000 new objects rather than 700: a run keeps what it traces.
+    """Let Python search for reference cycles after 100,000 new objects rather than 700.
 
-    Traced programs are about a million objects, none of them garbage, and each look at all of them stops every thread
-    for half a second. Results and arrays need no such look: they are freed by their reference counts.
+    Traced programs are about a million objects, none of them garbage, and a search through them stops every thread for
+    half a second. Results and arrays are freed by their reference counts.
     """
     before = gc.get_threshold()
     gc.set_threshold(100_000, *before[1:])

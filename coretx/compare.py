@@ -1,7 +1,7 @@
 """Compare two runs: `python -m coretx.compare A B` writes a page with the differences of their cells, paired.
 
-A and B are output folders, engines (jax, torch) or commits (four hex digits or more); of the last two kinds the cells
-below `--out` are meant.
+A and B are output folders, engines (jax, torch) or commits (four hex digits or more). Engines and commits select
+cells below `--out`.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m coretx.compare", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("first", metavar="A", help="an output folder, an engine (jax, torch) or a commit")
     parser.add_argument("second", metavar="B", help="likewise; the differences are B less A")
-    parser.add_argument("--out", type=Path, default=Path(), help="the folder whose cells engines and commits mean")
+    parser.add_argument("--out", type=Path, default=Path(), help="the folder in which engines and commits select cells")
     parser.add_argument("--page", type=Path, default=Path("comparison.html"), help="where to write the page")
     parser.add_argument("--plugin", type=Path, nargs="*", default=[], help="Python files with tasks of your own")
     given = parser.parse_args(argv)
@@ -48,12 +48,12 @@ def compare(first: str, second: str, out: Path, page: Path, plugins: Sequence[Pa
         raise UsageError(f"--page must name a file that ends in .html, got {page}: choose another")
     catalogue = load_catalogue(plugins)
     (one, folder), (other, other_folder) = select(first, out), select(second, out)
-    if {result.config.id for result in one} == {result.config.id for result in other} and _same(folder, other_folder):
+    same_cells = {result.config.id for result in one} == {result.config.id for result in other}
+    if same_cells and folder.resolve() == other_folder.resolve():
         raise UsageError(f"A and B must be two runs, but {first} and {second} are the same cells: name another one")
-    found = compare_cells(one, other, catalogue.tasks)
     order = catalogue.order()
     html = render_comparison(
-        found,
+        compare_cells(one, other, catalogue.tasks),
         (first, second),
         (one, other),
         links=(_links(folder, page), _links(other_folder, page)),
@@ -67,28 +67,22 @@ def compare(first: str, second: str, out: Path, page: Path, plugins: Sequence[Pa
 
 def select(name: str, out: Path) -> tuple[list[ModelResult], Path]:
     """Return the cells that A or B names, and the folder they lie below; UsageError where it names none."""
-    if name in ENGINES:
-        every = load_results(out)
-        found = [result for result in every if result.config.backend == name]
-        what = f"engine {name}; there are {choices(sorted({result.config.backend for result in every}))}"
-    elif Path(name).is_dir():
+    if name not in ENGINES and Path(name).is_dir():
         return list(load_results(name)), Path(name)
-    elif COMMIT.fullmatch(name):
-        every = load_results(out)
-        found = [result for result in every if result.provenance.commit.startswith(name)]
-        what = f"commit {name}; there are {choices(sorted({result.provenance.commit for result in every}))}"
-    else:
+    if name not in ENGINES and COMMIT.fullmatch(name) is None:
         raise UsageError(
             f"A and B must each be an output folder, an engine ({choices(ENGINES)}) or a commit of four hex digits or "
             f"more; got {name!r}: name one of these"
         )
+    kind = "engine" if name in ENGINES else "commit"
+    origins = [(r.config.backend if kind == "engine" else r.provenance.commit, r) for r in load_results(out)]
+    found = [result for origin, result in origins if origin.startswith(name)]
     if not found:
-        raise UsageError(f"no results below {out} of {what}: name another, or another folder by --out")
+        known = choices(sorted({origin for origin, _ in origins}))
+        raise UsageError(
+            f"no results below {out} of {kind} {name}; there are {known}: name another, or another folder by --out"
+        )
     return found, out
-
-
-def _same(folder: Path, other: Path) -> bool:
-    return folder.resolve() == other.resolve()
 
 
 def _links(folder: Path, page: Path) -> Callable[[ModelResult], str | None]:

@@ -2,19 +2,19 @@
 
 
 class UsageError(ValueError):
-    """Something the user asked for cannot be: exit code 2. The message says what was wanted, what came, what to do."""
+    """A request that cannot be met: exit code 2. The message says what was wanted, what came, and what to do."""
 
     exit_code = 2
 
 
 class OutputError(OSError):
-    """The disk refuses what the run must write: exit code 3."""
+    """The disk refuses a write: exit code 3."""
 
     exit_code = 3
 
 
 def choices(names) -> str:
-    """Return names as they stand at the end of an error message.
+    """Return names as the list at the end of an error message.
 
     >>> choices(["mlp", "logreg"])
     'mlp, logreg'

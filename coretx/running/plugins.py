@@ -2,7 +2,8 @@
 
 import importlib.util
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -22,7 +23,7 @@ ModelClasses = Callable[[], Mapping[type, Any]]
 
 @dataclass(frozen=True)
 class Plugin:
-    """A plugin file with the names of its tasks and models, and its functions that give model classes, by engine."""
+    """A plugin file, the names of its tasks and models, and by engine its function that gives model classes."""
 
     file: Path
     tasks: tuple[str, ...]
@@ -30,7 +31,7 @@ class Plugin:
     classes: Mapping[str, ModelClasses]
 
     def serves(self, task: Task, spec: ModelSpec, engine: str) -> bool:
-        """Return whether task, spec or model class of a cell come from this file."""
+        """Return whether the task, the spec or the model class of a cell comes from this file."""
         classes = self.classes.get(engine, dict)
         return task.name in self.tasks or spec.name in self.models or type(spec.architecture) in classes()
 
@@ -48,7 +49,7 @@ class Catalogue:
         return tuple(plugin.classes[engine] for plugin in self.plugins if engine in plugin.classes)
 
     def files_of(self, task: Task, spec: ModelSpec, engine: str) -> tuple[Path, ...]:
-        """Return the plugin files that a cell depends on: its result does not depend on the others."""
+        """Return the plugin files that a cell depends on."""
         return tuple(plugin.file for plugin in self.plugins if plugin.serves(task, spec, engine))
 
     def models(self, names: Sequence[str] | None = None, *, recipe: str = "original") -> tuple[ModelSpec, ...]:
@@ -56,7 +57,7 @@ class Catalogue:
         return build_models(names, recipe=recipe, extra=self.extra_models)
 
     def order(self) -> dict[str, Any]:
-        """Return how tasks are called and in which order tasks and models stand, for the dashboard."""
+        """Return the titles of tasks and the order of tasks and models, for the dashboard."""
         return {
             "task_titles": {name: task.display_title for name, task in self.tasks.items()},
             "task_order": list(self.tasks),
@@ -71,10 +72,16 @@ def load_catalogue(files: Sequence[Path] = ()) -> Catalogue:
     plugins: list[Plugin] = []
     for file in files:
         module = load_module(file)
-        own_tasks, own_specs = several(module, "TASKS", file), several(module, "MODELS", file)
+        own_tasks, own_specs = listed(module, "TASKS", Task, file), listed(module, "MODELS", ModelSpec, file)
         for task in own_tasks:
-            tasks[check_task(task, tasks)] = task
-        specs.extend(check_model(spec, file) for spec in own_specs)
+            if check_name("task", getattr(task, "name", "")) in tasks:
+                raise UsageError(f"a task's name must be its own; a plugin uses one of: {choices(tasks)}")
+            tasks[task.name] = task
+        for spec in own_specs:
+            if not spec.engines or not set(spec.engines) <= ENGINES.keys():
+                wanted = f"its engines must be one or more of {choices(ENGINES)}"
+                raise UsageError(f"model {spec.name}: {wanted}, got {spec.engines}")
+        specs.extend(own_specs)
         functions = {engine: f"{engine}_models" for engine in ENGINES if hasattr(module, f"{engine}_models")}
         classes = {engine: cache(partial(model_classes, module, name, file)) for engine, name in functions.items()}
         names = tuple(task.name for task in own_tasks), tuple(spec.name for spec in own_specs)
@@ -84,10 +91,21 @@ def load_catalogue(files: Sequence[Path] = ()) -> Catalogue:
     return catalogue
 
 
+@contextmanager
+def errors_named(where: str) -> Iterator[None]:
+    """Turn an error in a plugin's code, SystemExit too, into a UsageError that says where it happened."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"{where}: {type(error).__name__}: {error}") from error
+
+
 def load_module(file: Path) -> ModuleType:
     """Run a plugin file and return it as a module; modules of its own that it imports are read anew too.
 
-    So the code that runs is that of the files as they are now, of which a cell's digest tells.
+    So the code that runs is that of the files as they are now, which the digest of a cell describes.
     """
     spec = importlib.util.spec_from_file_location(f"plugin_{file.stem}", file)
     if not file.is_file() or spec is None or spec.loader is None:
@@ -97,53 +115,27 @@ def load_module(file: Path) -> ModuleType:
         if name != "__main__" and getattr(loaded, "__file__", None) in files:
             del sys.modules[name]
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look their annotations up
-    try:
+    sys.modules[spec.name] = module  # dataclasses look up annotations there
+    with errors_named(f"--plugin {file} could not be loaded"):
         spec.loader.exec_module(module)
-    except UsageError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise UsageError(f"--plugin {file} could not be loaded: {type(error).__name__}: {error}") from error
     return module
 
 
 def model_classes(module: ModuleType, name: str, file: Path) -> Mapping[type, Any]:
-    """Return what the module's function of this name returns; UsageError where it fails or returns something else."""
-    try:
+    """Return the model classes that the module's function of this name gives; UsageError where it gives none."""
+    with errors_named(f"--plugin {file}: {name}() failed"):
         found = getattr(module, name)()
-    except UsageError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise UsageError(f"--plugin {file}: {name}() failed: {type(error).__name__}: {error}") from error
     if not isinstance(found, Mapping) or not all(isinstance(key, type) for key in found):
         raise UsageError(f"--plugin {file}: {name}() must return {{architecture: model class}}, got {found!r}")
     return found
 
 
-def several(module: ModuleType, name: str, file: Path) -> Sequence[Any]:
-    """Return what the module lists under this name, nothing where it has none; UsageError where it is no list."""
+def listed(module: ModuleType, name: str, kind: type, file: Path) -> Sequence[Any]:
+    """Return the instances of this kind that the module lists under this name, none where it has no such name."""
     values = getattr(module, name, ())
     if not isinstance(values, list | tuple):
         raise UsageError(f"--plugin {file}: {name} must be a list or a tuple, got {values!r}")
+    for value in values:
+        if not isinstance(value, kind):
+            raise UsageError(f"--plugin {file}: {name} must hold instances of coretx.{kind.__name__}, got {value!r}")
     return values
-
-
-def check_task(task: Any, known: Mapping[str, Task]) -> str:
-    """Return the name of a plugin's task; UsageError where it is no task or its name is bad or taken."""
-    if not isinstance(task, Task):
-        raise UsageError(f"a plugin's TASKS must hold instances of coretx.Task, got {task!r}")
-    name = check_name("task", getattr(task, "name", ""))
-    if name in known:
-        raise UsageError(f"a task's name must be its own; a plugin uses one of: {choices(known)}")
-    return name
-
-
-def check_model(spec: Any, file: Path) -> ModelSpec:
-    """Return a plugin's spec; UsageError where it is none."""
-    if not isinstance(spec, ModelSpec):
-        raise UsageError(f"--plugin {file}: MODELS must hold instances of coretx.ModelSpec, got {spec!r}")
-    if not spec.engines or not set(spec.engines) <= ENGINES.keys():
-        raise UsageError(
-            f"model {spec.name}: its engines must be one or more of {choices(ENGINES)}, got {spec.engines}"
-        )
-    return spec

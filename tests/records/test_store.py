@@ -104,12 +104,6 @@ def test_cell_without_an_explanation_is_whole_and_has_none(result, tmp_path):
     assert load_result(path).explanation is None
 
 
-def test_layers_of_an_explanation_come_back_in_their_order(result, tmp_path):
-    found = load_result(save_result(result, tmp_path)).explanation
-    assert list(found.attention) == list(result.explanation.attention)
-    assert list(found.attention_sums) == list(result.explanation.attention)
-
-
 def test_predictions_load_alone_or_not_at_all(result, tmp_path):
     path = save_result(result, tmp_path)
     found = load_predictions(path)
@@ -149,7 +143,10 @@ def test_intervals_stand_beside_the_scores(result, tmp_path):
 
 
 def test_loaded_result_equals_the_saved_one(result, tmp_path, plain):
-    assert plain(load_result(save_result(result, tmp_path))) == plain(result)
+    found = load_result(save_result(result, tmp_path))
+    assert plain(found) == plain(result)
+    assert list(found.explanation.attention) == list(result.explanation.attention)
+    assert list(found.explanation.attention_sums) == list(result.explanation.attention)
 
 
 def test_parameters_come_back_in_their_order(result, tmp_path):
@@ -160,13 +157,9 @@ def test_parameters_come_back_in_their_order(result, tmp_path):
     assert list(found.weights) == names
 
 
-def test_path_names_task_model_engine_and_id(result, tmp_path):
-    path = tmp_path / "artifacts" / "sign_of_winner" / "cells" / f"mlp.jax.{CONFIG.id}.json"
-    assert save_result(result, tmp_path) == cell_path(tmp_path, CONFIG) == path
-
-
-def test_saving_leaves_three_files(result, tmp_path):
-    folder = save_result(result, tmp_path).parent
+def test_cell_lies_in_files_named_by_task_model_engine_and_id(result, tmp_path):
+    folder = tmp_path / "artifacts" / "sign_of_winner" / "cells"
+    assert save_result(result, tmp_path) == cell_path(tmp_path, CONFIG) == folder / f"mlp.jax.{CONFIG.id}.json"
     assert sorted(path.name for path in folder.iterdir()) == sorted(f"mlp.jax.{CONFIG.id}.{end}" for end in FILES)
 
 
@@ -177,10 +170,6 @@ def test_same_result_is_the_same_bytes(result, tmp_path):
     ]
 
 
-def test_missing_cell_is_none(tmp_path):
-    assert load_result(tmp_path / "none.json") is None
-
-
 @pytest.mark.parametrize("end", FILES)
 def test_cell_without_one_of_its_files_is_none(result, tmp_path, end):
     path = save_result(result, tmp_path)
@@ -189,23 +178,15 @@ def test_cell_without_one_of_its_files_is_none(result, tmp_path, end):
 
 
 @pytest.mark.parametrize("end", FILES)
-def test_cell_with_a_truncated_file_is_none(result, tmp_path, end):
+def test_no_flipped_or_missing_byte_goes_unseen(result, tmp_path, end):
     path = save_result(result, tmp_path)
     file = path.with_suffix(f".{end}")
-    file.write_bytes(file.read_bytes()[:-2])
-    assert load_result(path) is None
-
-
-@pytest.mark.parametrize("end", FILES)
-def test_no_flipped_byte_goes_unseen(result, tmp_path, end):
-    path = save_result(result, tmp_path)
-    file = path.with_suffix(f".{end}")
-    whole = file.read_bytes()
-    unseen = []
-    for place in range(0, len(whole), 3):
-        file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    whole, unseen = file.read_bytes(), []
+    flipped = [whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :] for at in range(0, len(whole), 3)]
+    for data in (whole[:-2], *flipped):
+        file.write_bytes(data)
         if load_result(path) is not None:
-            unseen.append(whole[max(place - 12, 0) : place + 1])
+            unseen.append(data)
     assert unseen == []
 
 
@@ -216,10 +197,11 @@ def test_cell_without_one_of_its_fields_is_none(result, tmp_path, field):
     assert load_result(path) is None
 
 
-@pytest.mark.parametrize("text", ["", "null", "[]", '{"sha256": {}}', '{"sha256": null}', "\x00"])
-def test_file_that_is_no_cell_is_none(tmp_path, text):
+@pytest.mark.parametrize("text", [None, "", "null", "[]", '{"sha256": {}}', '{"sha256": null}', "\x00"])
+def test_file_that_is_missing_or_no_cell_is_none(tmp_path, text):
     path = Path(tmp_path / "cell.json")
-    path.write_text(text)
+    if text is not None:
+        path.write_text(text)
     assert load_result(path) is None
 
 
