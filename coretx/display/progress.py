@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from coretx.display.text import cell_name, duration, outcome, score_table
+from coretx.display.text import duration, outcome, score_table
 from coretx.records.cell_config import CellConfig
 from coretx.records.results import ModelResult
 from coretx.training.loop import EpochRecord
@@ -103,9 +103,9 @@ class Progress:
         self._training.pop(config.id, None)
         self._finished += 1
         if diverged:
-            self._failed.append(f"{cell_name(config)} diverged")
+            self._failed.append(f"{config.label} diverged")
         if result.alarm:
-            self._failed.append(f"{cell_name(config)} is above its ceiling")
+            self._failed.append(f"{config.label} is above its ceiling")
         self._cell_line(config, outcome(result), alarming=diverged)
 
     def cell_reused(self, config: CellConfig) -> None:
@@ -145,10 +145,10 @@ class Progress:
         trained = done - self._reused
         left = elapsed / trained * max(self._total - done, 0.0) if trained else None
         text = f"{self._finished}/{self._total} cells, {duration(elapsed)} elapsed, {duration(left)} left"
-        return done / max(self._total, 1), text, [(cell_name(cell[0]), _measured(*cell)) for cell in cells]
+        return done / max(self._total, 1), text, [(cell[0].label, _measured(*cell)) for cell in cells]
 
     def _cell_line(self, config: CellConfig, text: str, *, alarming: bool = False) -> None:
-        self._line(f"[{self._finished}/{self._total}] {cell_name(config)}: {text}", alarming=alarming)
+        self._line(f"[{self._finished}/{self._total}] {config.label}: {text}", alarming=alarming)
 
     def _close(self) -> None:
         if self._terminal is not None:

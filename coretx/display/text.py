@@ -2,15 +2,9 @@
 
 from collections.abc import Sequence
 
-from coretx.records.cell_config import CellConfig
 from coretx.records.results import ModelResult
 
 HEADINGS = ("task", "model", "engine", "seed", "n", "accuracy", "loss", "seconds")
-
-
-def cell_name(config: CellConfig) -> str:
-    """Return a cell's name for people: task, model, engine, seed, n."""
-    return f"{config.task} {config.model} ({config.backend}), seed {config.seed}, n {config.n_samples}"
 
 
 def outcome(result: ModelResult) -> str:
