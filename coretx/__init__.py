@@ -1,7 +1,7 @@
 """The engine-free core: tasks, data, model specs, training loop, logs, reports.
 
-What a plugin needs is here: `Task`, `ModelSpec`, `Optimizer`, `InputShape`; and what a notebook needs: `RunConfig`,
-`run`, `load_results`.
+Plugins import `Task`, `ModelSpec`, `Optimizer` and `InputShape` from here; notebooks `RunConfig`, `run` and
+`load_results`.
 """
 
 from coretx.api import Results, load_results, run

@@ -1,4 +1,4 @@
-"""A run and its results for Python: what a notebook imports.
+"""A run and its results, for notebooks and other Python code.
 
     from coretx import RunConfig, load_results, run
 

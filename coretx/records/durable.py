@@ -73,7 +73,7 @@ def lock(path: Path) -> Iterator[None]:
 def check_writable(folder: Path) -> None:
     """Raise unless files can be made in folder, which need not exist yet; nothing is left behind.
 
-    UsageError (exit 2) where a file stands in the way, OutputError (exit 3) where the disk refuses.
+    UsageError (exit 2) where a file is in the way, OutputError (exit 3) where the disk refuses.
     """
     try:
         nearest = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
@@ -88,7 +88,7 @@ def check_writable(folder: Path) -> None:
 class LineWriter:
     """A text file that grows by whole lines: each is handed to the kernel before `write` returns.
 
-    The file starts empty, or with the lines given, which replace what it held in one step. A killed process loses at
+    The file starts empty, or with the lines given, which replace its content in one step. A killed process loses at
     most the line it was writing. Raises OutputError where the disk refuses.
     """
 

@@ -1,4 +1,4 @@
-"""Records as JSON: numbers, text, arrays, dictionaries and dataclasses, with null for what is not finite."""
+"""Records as JSON: numbers, text, arrays, dictionaries and dataclasses, with null for a number that is not finite."""
 
 from typing import Any
 

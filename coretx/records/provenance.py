@@ -130,7 +130,7 @@ def _imported(path: Path, folder: Path) -> list[Path]:
 
 
 def _own_roots() -> list[Path]:
-    """Return the folders that Python imports from, without the standard library's and those of installed packages."""
+    """Return the folders that Python imports from, without the standard library and installed packages."""
     installed = {Path(folder).resolve() for folder in sysconfig.get_paths().values()}
     places = [Path(place).resolve() for place in sys.path]
     return [place for place in places if place.is_dir() and not installed & {place, place.parent}]
@@ -150,7 +150,7 @@ def _digest(values: Mapping[str, Any]) -> str:
 
 
 def _git(*args: str) -> str | None:
-    """Return what git says in the folder of this code, or None where it fails or is missing."""
+    """Return the output of git in the folder of this code, or None where it fails or is missing."""
     try:
         done = subprocess.run(("git", "-C", HOME, *args), capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):

@@ -23,11 +23,8 @@ from coretx.tasks.splits import SPLIT_NAMES, Overlap, SplitCounts
 class Code:
     """Digests of the code that made a cell: of the code that decides its weights, and of that for its scores."""
 
-    weights: str
-    scores: str
-
-
-UNKNOWN_CODE = Code("", "")
+    weights: str = ""
+    scores: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ class Provenance:
     versions: Mapping[str, str]
     seconds: Mapping[str, float]
     command: str = ""
-    code: Code = UNKNOWN_CODE
+    code: Code = field(default_factory=Code)
 
 
 def spread_text(values: Float[np.ndarray, " member"]) -> str:

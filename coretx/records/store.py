@@ -106,7 +106,7 @@ def unsealed(data: bytes) -> dict[str, Any]:
 
 
 def flattened(values: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Return the arrays of a mapping under their names, those of a mapping in it under `outer/inner`; no None."""
+    """Return the arrays of a mapping, and of the mappings in it under `outer/inner`; None is left out."""
     found = {}
     for name, value in values.items():
         inner = {f"{name}/{key}": part for key, part in value.items()} if isinstance(value, Mapping) else {name: value}

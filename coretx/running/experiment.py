@@ -27,7 +27,7 @@ from coretx.version import __version__
 
 @dataclass
 class Outcome:
-    """What a run leaves: results in the order of the plan, reused cells, and whether it was interrupted."""
+    """The outcome of a run: results in the order of the plan, reused cells, and whether it was interrupted."""
 
     results: list[ModelResult] = field(default_factory=list)
     reused: list[CellConfig] = field(default_factory=list)
@@ -252,7 +252,7 @@ class Experiment:
                 self.progress.note(line)
 
     def keep(self, run: OpenRun, prefix: str, cell: Cell, result: ModelResult) -> None:
-        """Write a finished cell's files, rows and log; its page follows with those of its task."""
+        """Write a finished cell's files, rows and log; its page follows with the other pages of its task."""
         save_result(result, self.plan.config.out)
         publish.publish_rows(result, self.tables)
         run.unpublished.append((cell, result))
@@ -273,7 +273,7 @@ class Experiment:
         return True
 
     def publish_splits(self, run: OpenRun) -> None:
-        """Write the counts of each split and the overlap; of a disjoint draw those of the original's draw as well."""
+        """Write the counts of each split and the overlap; beside a disjoint draw also those of the original's."""
         task_run = run.task_run
         publish.publish_splits(run.record.overlap, run.record.counts, self.tables)
         if run.record.overlap.split == "disjoint":

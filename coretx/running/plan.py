@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from coretx.config import RunConfig
 from coretx.errors import UsageError, choices
@@ -11,7 +11,7 @@ from coretx.models.spec import ModelSpec
 from coretx.records.cell_config import CellConfig
 from coretx.records.durable import check_writable
 from coretx.records.provenance import code_of
-from coretx.records.results import UNKNOWN_CODE, Code
+from coretx.records.results import Code
 from coretx.running.plugins import Catalogue, load_catalogue
 from coretx.tasks.base import Task
 from coretx.tasks.registry import get_task
@@ -31,10 +31,10 @@ class Cell:
     spec: ModelSpec
     backend: Backend
     config: CellConfig
-    point: GridPoint = field(default_factory=GridPoint)
-    code: Code = UNKNOWN_CODE
+    point: GridPoint
+    code: Code
     """Digests of the code that makes the cell today."""
-    command: str = ""
+    command: str
     """The command line that trains the cell again."""
 
 
@@ -72,7 +72,7 @@ class Plan:
 
 
 def make_plan(config: RunConfig) -> Plan:
-    """Return what to run. Raises UsageError for a bad request and OutputError where `config.out` cannot be written.
+    """Return the plan of a run. Raises UsageError for a bad request, OutputError where `config.out` cannot be written.
 
     Nothing is written, and nothing slow is imported before names, numbers and the output folder are found good.
     """

@@ -28,7 +28,7 @@ from coretx.training.backend import cores
 
 @dataclass(frozen=True)
 class RunData:
-    """The rows of one run and what is known of them: `splits` in every epoch, `scored` at the end (`scored_splits`).
+    """The rows of one run: `splits` for every epoch, `scored` for the final scores (see `scored_splits`).
 
     `lengths` has test rows of other lengths, `groups` the groups of the scored test rows, `ceilings` the best accuracy
     by view of the input.

@@ -44,8 +44,8 @@ NO_MEMORY = re.compile("RESOURCE_EXHAUSTED|out of memory|can't allocate memory",
 def train_cells(cells: Sequence[Cell], data: RunData, on_epoch: Sequence[OnEpoch]) -> list[ModelResult]:
     """Train cells that differ in their optimizer's rates alone, as one population, and return their results.
 
-    Seconds are those of the population, with all that its engine compiles and computes, in equal parts. UsageError
-    where the population does not fit into memory.
+    Each cell has an equal share of the population's seconds, compilation and explanations included. UsageError where
+    the population does not fit into memory.
     """
     begun, population = time.perf_counter(), population_of(cells)
     with fits_into_memory(cells), closing(open_population(cells, population)) as access:
@@ -85,7 +85,7 @@ def train_cells(cells: Sequence[Cell], data: RunData, on_epoch: Sequence[OnEpoch
 def score_cells(cells: Sequence[Cell], stored: Sequence[ModelResult], data: RunData) -> list[ModelResult]:
     """Return the stored results of a population's cells, scored again from their weights: nothing is trained.
 
-    The rows must be those of the stored results: the answers of the last epoch's weights are kept, and the provenance
+    `data` must have the rows of the stored results: the stored answers of the last epoch are kept, and the provenance
     of the training. UsageError where the population does not fit into memory.
     """
     population = population_of(cells)
@@ -156,7 +156,7 @@ def answers_of(
     predictions: Mapping[str, Predictions],
     at_lengths: Mapping[int, Float[np.ndarray, "member n"] | None],
 ) -> Answers:
-    """Return the answers of these members, from those of all members, with the explanation of the first."""
+    """Return the answers of these members, cut out of the answers of all, and the explanation of their first."""
     return Answers(
         {split: part.of_members(members) for split, part in predictions.items()},
         {length: None if logits is None else logits[members] for length, logits in at_lengths.items()},

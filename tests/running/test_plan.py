@@ -12,10 +12,11 @@ from coretx.models.architectures import MLP
 from coretx.models.registry import build_models
 from coretx.models.spec import ModelSpec, Optimizer
 from coretx.records.cell_config import CellConfig
-from coretx.running import plugins
-from coretx.running.plan import make_plan, task_runs
+from coretx.running import plan, plugins
+from coretx.running.plan import log_prefix, make_plan, task_runs
 from coretx.running.plugins import Catalogue, load_catalogue
 from coretx.tasks.registry import TASKS
+from coretx.training.grid import GridPoint
 
 LADDER = [spec.name for spec in build_models()]
 CONFIG = CellConfig(
@@ -76,10 +77,6 @@ def test_draw_of_data_has_the_cell_that_its_seed_alone_would_have():
     assert several[1].cells["mlp"].config.id == alone.cells["mlp"].config.id
 
 
-def test_title_names_its_task():
-    assert planned(tasks=("aa+bb=cc",))[0].task.name == "two_digit_sum"
-
-
 def test_backend_is_the_engine_of_models_that_name_none():
     assert cells(backend="torch", models=("mlp", "logreg:jax")) == [
         ("mlp", "mlp", "torch"),
@@ -92,27 +89,25 @@ def test_prefix_names_torch_only_where_both_engines_run():
     assert found == [("mlp", "mlp", "jax"), ("mlp-torch", "mlp", "torch"), ("logreg", "logreg", "torch")]
 
 
+def test_prefix_names_any_engine_but_the_first_of_the_model(monkeypatch):
+    monkeypatch.setattr(plan, "ENGINES", {"jax": "jaxtx", "torch": "torchtx", "numpy": "numpytx"})
+    point = GridPoint()
+    found = {engine: log_prefix("mlp", engine, ["numpy", "torch"], point) for engine in ("numpy", "torch")}
+    assert found == {"numpy": "mlp-numpy", "torch": "mlp"}
+
+
 def test_model_that_only_torch_has_runs_there_and_a_line_says_so():
     said = []
-    (run,) = planned(Catalogue(TASKS, (TORCH_ONLY,)), said.append, models=("mlp", "torch_only"))
-    assert [cell.backend.name for cell in run.cells.values()] == ["jax", "torch"]
+    (run,) = planned(Catalogue(TASKS, (TORCH_ONLY,)), said.append, models=("mlp", "torch_only", "logreg:torch"))
+    assert [cell.backend.name for cell in run.cells.values()] == ["jax", "torch", "torch"]
     assert said == ["torch_only runs in torch: the jax engine does not have it"]
 
 
-def test_nothing_is_said_where_every_engine_is_as_asked():
-    said = []
-    planned(say=said.append, models=("mlp", "logreg:torch"))
-    assert said == []
-
-
-def test_epochs_of_the_run_replace_those_of_every_model():
-    (run,) = planned(models=("mlp", "logreg"), epochs=7)
-    assert [(cell.config.epochs, cell.spec.optimizer.epochs) for cell in run.cells.values()] == [(7, 7)] * 2
-
-
-def test_epochs_of_a_model_are_its_own_where_none_are_asked():
+@pytest.mark.parametrize(("asked", "epochs"), [(None, 9), (7, 7)])
+def test_epochs_of_the_run_go_before_those_of_a_model(asked, epochs):
     own = ModelSpec("short", MLP(), "Brief.", Optimizer(epochs=9))
-    assert planned(Catalogue(TASKS, (own,)), models=("short",))[0].cells["short"].config.epochs == 9
+    (cell,) = planned(Catalogue(TASKS, (own,)), models=("short",), epochs=asked)[0].cells.values()
+    assert (cell.config.epochs, cell.spec.optimizer.epochs) == (epochs, epochs)
 
 
 def test_config_of_a_cell_is_resolved():
@@ -178,8 +173,7 @@ def test_plan_holds_what_was_said(tmp_path):
         "from coretx import ModelSpec\nfrom coretx.models.architectures import MLP\n"
         'MODELS = [ModelSpec("torch_only", MLP(3), "One engine is enough.", engines=("torch",))]\n'
     )
-    plan = make_plan(RunConfig(models=("torch_only",), plugin=(file,), out=tmp_path))
-    assert plan.notes == (
+    assert make_plan(RunConfig(models=("torch_only",), plugin=(file,), out=tmp_path)).notes == (
         "torch_only runs in torch: the jax engine does not have it",
         "torch on cpu, one population at a time",
     )
