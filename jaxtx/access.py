@@ -131,7 +131,7 @@ class JaxAccess:
 
     def state(self) -> dict[str, np.ndarray]:
         """Return parameters, moments and counts, under canonical names."""
-        carry: Carry = self._join(self._carries)
+        carry = self._join(self._carries)
         tensors = self._programs.layout.tensors
         sections = {
             "parameters": carry.parameters,

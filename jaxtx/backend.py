@@ -49,7 +49,7 @@ class JaxBackend:
         self.device = "gpu" if first.platform in ("cuda", "rocm") else first.platform
         self.device_name = first.device_kind if len(devices) == 1 else f"{len(devices)} x {first.device_kind}"
         self.versions = {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax", "optax")}
-        self.leads = jax.process_index() == 0
+        self.is_main_process = jax.process_index() == 0
         self._devices = devices
         self._models = models
         self._options = options
@@ -74,8 +74,8 @@ class JaxBackend:
             if len({np.asarray(model(x)).tobytes() for model in built}) > 1:
                 raise UsageError(drawing_model(own.__name__))
 
-    def side_by_side(self, members: int) -> int:
-        """Return how many populations of that many members train at once: a core, or some devices, for each."""
+    def max_concurrent_populations(self, members: int) -> int:
+        """Return how many populations of that many members train at once: one for each core, or for each mesh."""
         if jax.process_count() > 1:  # processes must agree on the order of all
             return 1
         if self._alone:

@@ -28,14 +28,14 @@ def rows_trained(model: Layout, x: Float[Array, "batch time feature"]) -> int:
     return next(rows for rows in range(min(most, len(x)), 0, -1) if len(x) % rows == 0)
 
 
-PASSED_ONCE = 2**22
-"""Numbers up to which a pass without LLVM's optimization takes less time than the optimization: 0.1 s and less."""
+SMALL_PASS = 2**22
+"""Numbers up to which a pass without LLVM's optimization takes less time than the optimization: at most 0.1 s."""
 
 
-def brief(model: Layout, parameters: Float[Array, "*member parameter"], x: Float[Array, "n time feature"]) -> bool:
-    """Return whether one pass of all members over these rows is not worth optimizing."""
+def is_small(model: Layout, parameters: Float[Array, "*member parameter"], x: Float[Array, "n time feature"]) -> bool:
+    """Return whether one pass of all members over these rows takes less time than its optimization."""
     members = math.prod(parameters.shape[:-1])
-    return members * len(x) * numbers(model, x) <= PASSED_ONCE
+    return members * len(x) * numbers(model, x) <= SMALL_PASS
 
 
 def numbers(model: Layout, x: Float[Array, "n time feature"]) -> int:

@@ -4,9 +4,10 @@ Each is a pure function of one member, built once per (model class, architecture
 argument shapes. Data, batches and the optimizer's numbers are arguments, never constants.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -17,8 +18,7 @@ from jaxtyping import Array, Float, Int
 
 from coretx import targets
 from coretx.models.spec import InputShape
-from coretx.training.threadsafe_cache import once
-from jaxtx.blocks import brief, gradient_in_blocks, in_blocks, join, pool, rows_measured, rows_trained
+from jaxtx.blocks import gradient_in_blocks, in_blocks, is_small, join, pool, rows_measured, rows_trained
 from jaxtx.compilation import Once, Program
 from jaxtx.kernels import cross_entropy
 from jaxtx.members import Adam, Best, Carry, Rows, Schedule
@@ -38,8 +38,17 @@ class Programs(NamedTuple):
     explain: Program
 
 
-@once
-def programs(
+BUILDING = threading.Lock()
+
+
+def programs(*definition: Any, **settings: Any) -> Programs:
+    """Return `build_programs` of these arguments: built once, for all threads."""
+    with BUILDING:
+        return build_programs(*definition, **settings)
+
+
+@cache
+def build_programs(
     model_class: type[nnx.Module],
     architecture: Any,
     shape: InputShape,
@@ -103,7 +112,7 @@ def programs(
     return Programs(
         model,
         train=member(train, own=2, shared=4, donate=(0,)),
-        logits=member(logits, own=1, shared=1, once=partial(brief, model)),
+        logits=member(logits, own=1, shared=1, once=partial(is_small, model)),
         intermediates=member(intermediates, own=1, shared=1),
         gradients=member(gradients, own=1, shared=3),
         input_gradients=member(input_gradients, own=1, shared=1),

@@ -181,7 +181,7 @@ MEMBER_MUTANTS = {
                ((T_ACCESS + "train", "learning_rate, weight_decay, strict",
                  f"learning_rate, {FIRST_MEMBERS.format('weight_decay')}, strict"),)),
         Mutant("best weights of the first member for all", "torch", "logreg", ("chosen/val", 1),
-               (("parity_tests.grids:take_best", 'state[f"best/{name}"]',
+               (("parity_tests.grids:restore_best", 'state[f"best/{name}"]',
                  'np.repeat(state[f"best/{name}"][:1], access.members, axis=0)'),)),
         Mutant("decays in the order of members, not of points", "torch", "logreg", ("history/loss_train", 1),
                ((TRAINING + "plan_chunk", "np.repeat(decays", "np.tile(decays"),)),

@@ -12,7 +12,7 @@ from coretx.models.spec import Optimizer
 from coretx.tasks.sampling import Dataset
 from coretx.training.backend import Backend, ModelAccess
 from coretx.training.batches import batch_order
-from coretx.training.loop import Population, epoch_metrics, learning_rates, start, take_best, train_chunk
+from coretx.training.loop import Population, epoch_metrics, learning_rates, restore_best, start, train_chunk
 from parity_tests.cases import Case
 from parity_tests.differences import Difference, relative_gap, size
 from parity_tests.populations import member_of
@@ -90,7 +90,7 @@ class Grid:
         slopes, weights = zip(*(access.explain(x, member) for member in range(access.members)), strict=True)
         found["explained"] = np.stack(slopes)
         found |= {f"explained/{name}": np.stack([member[name] for member in weights]) for name in weights[0]}
-        chosen = take_best(access)
+        chosen = restore_best(access)
         assert chosen is not None
         answers = {f"chosen/{split}": each.logits for split, each in predict(access, self.splits).items()}
         return found | answers | {"chosen": chosen}

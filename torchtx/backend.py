@@ -29,7 +29,7 @@ class TorchBackend:
         self.device = "gpu" if device.type == "cuda" else device.type
         self.device_name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
         self.versions = {"torch": importlib.metadata.version("torch")}
-        self.leads = True
+        self.is_main_process = True
         self._device = device
         self._models = models
         self._precision = precision
@@ -38,7 +38,7 @@ class TorchBackend:
         """Return whether a model class is registered for the spec's architecture."""
         return type(spec.architecture) in self._models
 
-    def side_by_side(self, members: int) -> int:
+    def max_concurrent_populations(self, members: int) -> int:
         """Return 1: one population after the other."""
         return 1
 

@@ -75,7 +75,7 @@ def engine(device: str) -> dict[str, Any]:
     """Return the JAX device's name and how many cells of one member train at once. Raises CannotRun without it."""
     code = (
         f"import json; from coretx.training.backend import load_backend; engine = load_backend('jax', {device!r}); "
-        "print(json.dumps({'device_name': engine.device_name, 'side_by_side': engine.side_by_side(1)}))"
+        "print(json.dumps({'device_name': engine.device_name, 'side_by_side': engine.max_concurrent_populations(1)}))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:

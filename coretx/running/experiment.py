@@ -51,7 +51,7 @@ def execute(plan: Plan) -> Outcome:
     in a cell keeps them too, and is raised then: UsageError where its population does not fit into memory. Of several
     processes that train together, the main one alone writes and shows.
     """
-    if not all(cell.backend.leads for cell in plan.cells):
+    if not all(cell.backend.is_main_process for cell in plan.cells):
         return follow(plan)
     out, planned = plan.config.out, [cell.config for cell in plan.cells]
     tables = Tables(out)

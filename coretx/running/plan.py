@@ -244,7 +244,7 @@ def without_default(values: Iterable[str]) -> list[str]:
 
 def concurrent_populations(populations: Iterable[Sequence[Cell]]) -> int:
     """Return how many of these populations train at once: the smallest number over their engines."""
-    asked = (cells[0].backend.side_by_side(len(cells) * cells[0].config.members) for cells in populations)
+    asked = (cells[0].backend.max_concurrent_populations(len(cells) * cells[0].config.members) for cells in populations)
     return min(asked, default=1)
 
 

@@ -31,8 +31,8 @@ from coretx.training.loop import (
     first_divergence,
     of_members,
     parameters_of,
+    restore_best,
     start,
-    take_best,
     train_groups,
 )
 from coretx.version import __version__
@@ -52,7 +52,7 @@ def train_cells(cells: Sequence[Cell], data: RunData, on_epoch: Sequence[OnEpoch
         start(access, population)
         groups = train_groups(access, population, data.splits, on_epoch)
         predictions, best_weights = predict(access, data.splits, data.scored), {}
-        best_epoch = take_best(access)
+        best_epoch = restore_best(access)
         if best_epoch is not None:
             last, best_weights = predictions, parameters_of(access)
             best = predict(access, data.splits, data.scored)

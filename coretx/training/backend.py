@@ -116,8 +116,8 @@ class Backend(Protocol):
     """The kind: cpu, gpu or tpu."""
     device_name: str
     versions: dict[str, str]
-    leads: bool
-    """Whether this process writes and shows: one of several that train together does, and one alone."""
+    is_main_process: bool
+    """Whether this process writes the results: the first of several that train together, or the only one."""
 
     def supports(self, spec: ModelSpec) -> bool:
         """Return whether this engine has a model class for the spec's architecture."""
@@ -127,8 +127,8 @@ class Backend(Protocol):
         """Raise UsageError where the model cannot be trained on rows like these few, or draws random numbers."""
         ...
 
-    def side_by_side(self, members: int) -> int:
-        """Return how many populations of that many members are best trained at once, each in a thread of its own."""
+    def max_concurrent_populations(self, members: int) -> int:
+        """Return how many populations of that many members should train at once, each in a thread of its own."""
         ...
 
     def strategy(self, spec: ModelSpec, members: int) -> str:

@@ -136,7 +136,7 @@ def train_groups(
     """Train for the epochs of the spec and return what is left of each group; each has its own on_epoch.
 
     `data` has the splits; `train` is trained on, every other one measured after each epoch; where there is a split for
-    selection, the weights of each member's best epoch on it are kept (see `take_best`). A group ends early, after
+    selection, the weights of each member's best epoch on it are kept (see `restore_best`). A group ends early, after
     the chunk in which a loss of any of its members was not finite: see `first_divergence`.
     """
     evaluate = {name: split for name, split in data.items() if name != "train"}
@@ -252,7 +252,7 @@ def first_divergence(history: History) -> tuple[int, int] | None:
     return int(np.flatnonzero(~finite[:, epoch])[0]), epoch
 
 
-def take_best(access: ModelAccess) -> Int[np.ndarray, " member"] | None:
+def restore_best(access: ModelAccess) -> Int[np.ndarray, " member"] | None:
     """Give every member the weights of its best epoch and return these epochs, counted from 0; None where none is kept.
 
     Nothing but the losses on the split for selection has decided which they are.

@@ -8,8 +8,8 @@ import pytest
 
 from coretx.models.registry import build_models
 from coretx.models.spec import InputShape, Optimizer
-from coretx.tasks import sampling as data
 from coretx.tasks.sampling import Dataset
+from coretx.training import batches
 from coretx.training.backend import load_backend
 from coretx.training.loop import Population, start, train
 
@@ -23,9 +23,9 @@ def opened_afresh(request):
 
     def open_population(name):
         if request.param == "jax":
-            from jaxtx.programs import programs
+            from jaxtx.programs import build_programs
 
-            programs.cache_clear()
+            build_programs.cache_clear()
         spec = replace(build_models([name])[0], optimizer=Optimizer(0.05, 0.01, epochs=3))
         access = engine.open(spec, InputShape(5, 2), 2, "float64")
         population = Population(spec, 0, "t", 2, "float64")
@@ -46,7 +46,7 @@ def test_blocks_measure_what_one_pass_measures(opened_afresh, monkeypatch, name,
     splits = {"train": rows(30, 0), "test": rows(20, 1)}  # in whole blocks of 10; of 8 with a rest in either split
     found = []
     for steps in (5 * 100, 5 * rows_per_block):
-        monkeypatch.setattr(data, "STEPS_PER_BLOCK", steps)
+        monkeypatch.setattr(batches, "STEPS_PER_BLOCK", steps)
         access, population = opened_afresh(name)
         history = train(access, population, splits, lambda record: None)
         found.append(history | {"logits": access.logits(splits["test"].x)})
@@ -56,7 +56,7 @@ def test_blocks_measure_what_one_pass_measures(opened_afresh, monkeypatch, name,
 
 
 def test_logits_of_blocks_stand_in_the_order_of_the_rows(opened_afresh, monkeypatch):
-    monkeypatch.setattr(data, "STEPS_PER_BLOCK", 5 * 4)
+    monkeypatch.setattr(batches, "STEPS_PER_BLOCK", 5 * 4)
     access, _ = opened_afresh("mlp")
     x = rows(10, 2).x
     one_by_one = np.concatenate([access.logits(x[i : i + 1]) for i in range(10)], axis=1)
@@ -67,11 +67,11 @@ def test_logits_of_blocks_stand_in_the_order_of_the_rows(opened_afresh, monkeypa
 def trained_in(monkeypatch):
     """Return a function that trains a model in JAX, its batches whole or in blocks that hold so many numbers."""
     from jaxtx import blocks
-    from jaxtx.programs import programs
+    from jaxtx.programs import build_programs
 
     def train_in(name, numbers, batch, strategy):
         monkeypatch.setattr(blocks, "TRAINED_AT_ONCE", numbers)
-        programs.cache_clear()
+        build_programs.cache_clear()
         spec = replace(build_models([name])[0], optimizer=Optimizer(0.002, 0.001, epochs=3, batch_size=batch))
         access = load_backend("jax", "cpu").open(spec, InputShape(5, 2), 2, "float64", strategy)
         population = Population(spec, 0, "t", 2, "float64")
@@ -83,7 +83,7 @@ def trained_in(monkeypatch):
         return blocks.rows_trained(access._programs.layout, jnp.zeros((batch, 5, 2))), history, tensors
 
     yield train_in
-    programs.cache_clear()
+    build_programs.cache_clear()
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -1,10 +1,8 @@
 """One program per model and shapes: counted in traces, since a program that is traced again is compiled again."""
 
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 
 import chex
 import numpy as np
@@ -13,7 +11,6 @@ import pytest
 from coretx.models.registry import build_models
 from coretx.models.spec import InputShape, Optimizer
 from coretx.tasks.sampling import Dataset
-from coretx.training import orders
 from coretx.training.backend import load_backend
 from coretx.training.loop import Population, start, train
 from jaxtx import compilation, programs
@@ -25,10 +22,10 @@ EPOCHS = 27  # a chunk of 25, and one of 2
 def traced_once(monkeypatch):
     """Empty the cache of programs and let the next one of training be traced once, no more."""
     chex.clear_trace_counter()
-    programs.programs.cache_clear()
+    programs.build_programs.cache_clear()
     monkeypatch.setattr(programs, "train_chunk", chex.assert_max_traces(programs.train_chunk, n=1))
     yield
-    programs.programs.cache_clear()
+    programs.build_programs.cache_clear()
 
 
 def train_task(task, *, members=1, strategy="loop", n=20, time=5, rate=0.1):
@@ -57,33 +54,23 @@ def test_another_shape_is_another_trace(traced_once, other):
         train_task("a", **other)
 
 
-def open_mlp():
-    return load_backend("jax", "cpu").open(build_models(["mlp"])[0], InputShape(5, 2), 1)._programs
-
-
-@pytest.mark.parametrize(
-    ("kept", "make", "part"),
-    [
-        (programs.programs, open_mlp, "jaxtx.programs.layout"),
-        (orders.helpers, partial(orders.helpers, 2), "coretx.training.orders.ThreadPoolExecutor"),
-    ],
-    ids=["programs", "helpers"],
-)
-def test_what_two_threads_want_at_once_is_made_once(kept, make, part, monkeypatch):
-    """The first waits inside for a second to come, which must not."""
-    module, _, name = part.rpartition(".")
-    original, calls, met = getattr(sys.modules[module], name), [], threading.Event()
+def test_programs_that_two_threads_want_at_once_are_built_once(monkeypatch):
+    """The first thread waits inside for the second to come, which must not."""
+    original, calls, met = programs.layout, [], threading.Event()
 
     def waiting(*args):
         calls.append(args)
         met.set() if len(calls) > 1 else met.wait(1)
         return original(*args)
 
-    monkeypatch.setattr(part, waiting)
-    kept.cache_clear()
+    def open_mlp(_):
+        return load_backend("jax", "cpu").open(build_models(["mlp"])[0], InputShape(5, 2), 1)._programs
+
+    monkeypatch.setattr(programs, "layout", waiting)
+    programs.build_programs.cache_clear()
     with ThreadPoolExecutor(2) as threads:
-        first, second = (future.result() for future in [threads.submit(make) for _ in range(2)])
-    kept.cache_clear()
+        first, second = threads.map(open_mlp, range(2))
+    programs.build_programs.cache_clear()
     assert len(calls) == 1
     assert first is second
 

@@ -140,7 +140,7 @@ for population in opened[1:3]:
     population.close()
 after = [backend.open(spec, InputShape(5, 2), members) for members in (2, 4)]
 devices = [[device.id for device in population._placement.mesh.devices.flat] for population in after]
-wanted = [backend.side_by_side(members) for members in (1, 4)]
+wanted = [backend.max_concurrent_populations(members) for members in (1, 4)]
 strategy = backend.strategy(spec, 1)
 json.dump({"alone": alone, "found": found, "after": devices, "wanted": wanted, "strategy": strategy}, sys.stdout)
 """

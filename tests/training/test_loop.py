@@ -11,7 +11,7 @@ from coretx.models.spec import InputShape, Optimizer
 from coretx.tasks.sampling import Dataset
 from coretx.training import loop as training
 from coretx.training.batches import LONGEST_CHUNK
-from coretx.training.loop import Population, first_divergence, learning_rates, start, take_best, train
+from coretx.training.loop import Population, first_divergence, learning_rates, restore_best, start, train
 
 BASE_KEYS = {
     *("loss_train", "accuracy_train", "loss_test", "accuracy_test"),
@@ -118,7 +118,7 @@ def with_val(rows):
 def test_best_epoch_is_that_of_the_lowest_validation_loss(engine, with_val):
     access, history = trained(engine, with_val, population(epochs=6))
     assert {"loss_val", "accuracy_val"} <= history.keys()
-    best = take_best(access)
+    best = restore_best(access)
     assert best.tolist() == history["loss_val"].argmin(axis=1).tolist()
     assert (best < 5).all()
     chosen = score(predict(access, with_val))
@@ -135,14 +135,14 @@ def test_choice_does_not_hear_of_the_test_labels(engine, with_val):
     found = []
     for data in (with_val, with_val | {"test": noise}):
         access, history = trained(engine, data, population(epochs=6))
-        found.append((take_best(access).tobytes(), as_bytes(access.state()), history["loss_val"].tobytes()))
+        found.append((restore_best(access).tobytes(), as_bytes(access.state()), history["loss_val"].tobytes()))
     assert found[0] == found[1]
 
 
 def test_without_validation_there_is_no_choice(engine, rows):
     access, _ = trained(engine, rows)
     before = as_bytes(access.state())
-    assert take_best(access) is None
+    assert restore_best(access) is None
     assert as_bytes(access.state()) == before
 
 
