@@ -6,7 +6,6 @@ product with ones 5. Most sums here are such products. See docs/performance.md f
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float
 
 EPSILON = 1e-5
@@ -95,28 +94,6 @@ layer_norm.defvjp(layer_norm_forward, layer_norm_backward)
 
 
 @jax.custom_vjp
-def gelu(x: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Return x P(X <= x) for a standard normal X (Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016)."""
-    return gelu_forward(x)[0]
-
-
-def gelu_forward(x: Array) -> tuple[Array, tuple[Array, Array]]:
-    """Return the value, and what its gradient needs: x and P(X <= x)."""
-    below = 0.5 * (1 + jax.lax.erf(x * 0.5**0.5))
-    return x * below, (x, below)
-
-
-def gelu_backward(kept: tuple[Array, Array], slope: Array) -> tuple[Array]:
-    """Return the gradient by x: P(X <= x) + x times the density at x."""
-    x, below = kept
-    density = jnp.exp(-0.5 * x * x) * (2 * jnp.pi) ** -0.5
-    return (slope * (below + x * density),)
-
-
-gelu.defvjp(gelu_forward, gelu_backward)
-
-
-@jax.custom_vjp
 def tanh(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """Return the hyperbolic tangent, in float32 to 2e-7 of itself.
 
@@ -143,47 +120,6 @@ def tanh_backward(value: Array, slope: Array) -> tuple[Array]:
 
 
 tanh.defvjp(tanh_forward, tanh_backward)
-
-
-def cross_entropy(logits: Float[Array, "*row"], labels: Float[Array, "*row"]) -> Float[Array, "*row"]:
-    """Return the binary cross-entropy of each row in nats, in float32 to 4e-7 of itself.
-
-    XLA's CPU compiler makes a loop over single numbers of log(1 + e), 20 ns a row, which is most of what a small rung's
-    losses cost.
-    """
-    if logits.dtype != jnp.float32:
-        return optax.sigmoid_binary_cross_entropy(logits, labels)
-    return cross_entropy_by_series(logits, labels)
-
-
-@jax.custom_vjp
-def cross_entropy_by_series(logits: Float[Array, "*row"], labels: Float[Array, "*row"]) -> Float[Array, "*row"]:
-    """Return max(z, 0) - y z + log(1 + e) with e = exp(-|z|)."""
-    return cross_entropy_forward(logits, labels)[0]
-
-
-def cross_entropy_forward(logits: Array, labels: Array) -> tuple[Array, tuple[Array, Array, Array]]:
-    """Return the value, and what its gradient needs.
-
-    log(1 + e) is 2 artanh(e / (2 + e)), as its series (Abramowitz and Stegun, "Handbook of Mathematical Functions",
-    1964, 4.1.27): of a third at most, eight terms are right to 1e-9.
-    """
-    decay = jnp.exp(-jnp.abs(logits))
-    ratio = decay / (2 + decay)
-    square, series = ratio * ratio, jnp.full_like(ratio, 1 / 15)
-    for odd in (13, 11, 9, 7, 5, 3, 1):
-        series = series * square + 1 / odd
-    return jnp.maximum(logits, 0) - labels * logits + 2 * ratio * series, (logits, labels, decay)
-
-
-def cross_entropy_backward(kept: tuple[Array, Array, Array], slope: Array) -> tuple[Array, Array]:
-    """Return the gradients by logits and labels: of the one, probability less label."""
-    logits, labels, decay = kept
-    probability = jnp.where(logits > 0, 1, decay) / (1 + decay)
-    return slope * (probability - labels), -slope * logits
-
-
-cross_entropy_by_series.defvjp(cross_entropy_forward, cross_entropy_backward)
 
 
 @jax.custom_vjp

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
@@ -20,7 +21,6 @@ from coretx import targets
 from coretx.models.spec import InputShape
 from jaxtx.blocks import gradient_in_blocks, in_blocks, is_small, join, pool, rows_measured, rows_trained
 from jaxtx.compilation import Once, Program
-from jaxtx.kernels import cross_entropy
 from jaxtx.members import Adam, Best, Carry, Rows, Schedule
 from jaxtx.parameters import Layout, attention_names, forward, layout
 from jaxtx.settings import JaxCache
@@ -137,7 +137,7 @@ def loss_and_correct(
     logits: Float[Array, " batch"], y: Float[Array, " batch"], weight: Float[Array, " batch"]
 ) -> dict[str, Float[Array, ""]]:
     """Return weighted sums over rows: binary cross-entropy in nats, right answers (class 1 when logit > 0), weight."""
-    losses = cross_entropy(logits, y)
+    losses = optax.sigmoid_binary_cross_entropy(logits, y)
     correct = targets.right(logits, y).astype(weight.dtype)
     return {"loss_sum": (weight * losses).sum(), "correct": (weight * correct).sum(), "count": weight.sum()}
 

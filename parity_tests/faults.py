@@ -23,9 +23,9 @@ MULTI, SINGLE, SELF, BAHDANAU = (
     "self_attention",
     "bahdanau_attention",
 )
-J_NORM = "gradients.layer_norm(x, self.scale[...], self.bias[...])"
+J_NORM = "kernels.layer_norm(x, self.scale[...], self.bias[...])"
 OWN_NORM = "(x - x.mean(-1, keepdims=True)) / jnp.sqrt({} + {}) * self.scale[...] + self.bias[...]"
-J_MIX, J_WEIGHTS = "gradients.mix(logits, value)", "jax.nn.softmax(logits, axis={})"
+J_MIX, J_WEIGHTS = "kernels.mix(logits, value)", "jax.nn.softmax(logits, axis={})"
 OWN_MIX = 'jnp.einsum("bhqk,bkhd->bqhd", {}, value)'
 UNBIASED_NORM = (
     "self.attention_norm.bias + self.attention_norm.weight * (x - x.mean(-1, keepdim=True)) "
@@ -47,7 +47,7 @@ FORWARD_MUTANTS = (
     Mutant("LayerNorm variance over n - 1", "torch", MULTI, ("forward/blocks.0.attention.logits", 0),
            ((T_MULTI + "Block.forward", "self.attention_norm(x)", UNBIASED_NORM),)),
     Mutant("tanh GELU for exact", "jax", MULTI, ("forward/blocks.0.output", 0),
-           ((J_MULTI + "Block.__call__", "gelu(", "nnx.gelu("),)),
+           ((J_MULTI + "Block.__call__", "approximate=False", "approximate=True"),)),
     Mutant("tanh GELU for exact", "torch", MULTI, ("forward/blocks.0.output", 0),
            ((T_MULTI + "Block.forward", 'approximate="none"', 'approximate="tanh"'),)),
     Mutant("residual path left out", "jax", MULTI, ("forward/blocks.0.output", 0),

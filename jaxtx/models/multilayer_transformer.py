@@ -1,12 +1,12 @@
 """Pre-norm transformer blocks, read at a CLS step."""
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
 from coretx.models import architectures
 from coretx.models.spec import InputShape
-from jaxtx.kernels import gelu
 from jaxtx.layers import Attention, LayerNorm, Linear, Note, add_positions, prepend, silent, within
 
 
@@ -27,7 +27,7 @@ class Block(nnx.Module):
         normed = self.attention_norm(x)
         x = x[:, :asking] + self.attention(normed[:, :asking], normed, note)
         note("attended", x)
-        x = x + self.contract(gelu(self.expand(self.feedforward_norm(x))))
+        x = x + self.contract(jax.nn.gelu(self.expand(self.feedforward_norm(x)), approximate=False))
         note("output", x)
         return x
 
