@@ -33,7 +33,7 @@ def test_tanh_of_the_copies_is_as_rough_as_that_of_xla(dtype):
     assert smooth.dtype == rough.dtype == dtype
     assert 0.75 * TANH_ULPS < ulps(smooth, exact, dtype) < TANH_ULPS
     assert 0.75 * TANH_ULPS < ulps(rough, smooth, dtype) < TANH_ULPS + 1
-    assert (own == smooth).all() if dtype == "float64" else 1 < ulps(own, exact, dtype) < TANH_ULPS / 2
+    assert 1 < ulps(own, exact, dtype) < {"float32": 3, "float64": 3.5}[dtype]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
