@@ -5,28 +5,45 @@ from jaxtyping import Float, Int
 
 from coretx.seeds import stream
 
+JUMP = 210306068529402873165736369884012333109
+"""Draws between two epochs of a stream: 2^128 over the golden ratio, as in numpy's PCG64.jumped."""
+
+
+def batch_orders(
+    n: int, batch_size: int, epochs: range, *, seed: int, task: str, model: str, members: int
+) -> tuple[Int[np.ndarray, "member epoch step batch"], Float[np.ndarray, "member epoch step batch"]]:
+    """Return the rows of every batch of these epochs, and their weights, for members 0, 1, ...: see `batch_order`."""
+    orders = [
+        batch_order(n, batch_size, epochs, seed=seed, task=task, model=model, member=member)
+        for member in range(members)
+    ]
+    rows, weights = zip(*orders, strict=True)
+    return np.stack(rows), np.stack(weights)
+
 
 def batch_order(
     n: int, batch_size: int, epochs: range, *, seed: int, task: str, model: str, member: int
 ) -> tuple[Int[np.ndarray, "epoch step batch"], Float[np.ndarray, "epoch step batch"]]:
     """Return the rows of every batch of these epochs, and their weights.
 
-    Each epoch is a permutation of its own stream, so any epoch can be made without those before it. The last batch
-    is filled up with row 0 at weight 0, that one shape may serve every n.
+    Each epoch is a permutation from its own place in the member's stream, so any epoch can be made without those
+    before it. The last batch is filled up with row 0 at weight 0, that one shape may serve every n.
     """
-    weights = batch_weights(n, batch_size)
-    rows = np.zeros((len(epochs), weights.size), np.int32)
-    for place, epoch in enumerate(epochs):
-        rows[place, :n] = stream(seed, task, model, member, f"batches of epoch {epoch}").permutation(n)
-    return rows.reshape(len(epochs), *weights.shape), np.tile(weights, (len(epochs), 1, 1))
-
-
-def batch_weights(n: int, batch_size: int) -> Float[np.ndarray, "step batch"]:
-    """Return the weight of each row of an epoch's batches: 1, and 0 where the last one is filled up."""
     batch = min(batch_size, n)
-    weights = np.zeros((-(-n // batch), batch), np.float32)
-    weights.reshape(-1)[:n] = 1.0
-    return weights
+    steps = -(-n // batch)
+    generator = stream(seed, task, model, member, "batches")
+    bits = generator.bit_generator
+    assert isinstance(bits, np.random.PCG64), "what stream returns"
+    start = bits.state
+    rows = np.zeros((len(epochs), steps * batch), np.int32)
+    for place, epoch in enumerate(epochs):
+        bits.state = start
+        bits.advance(epoch * JUMP)
+        rows[place, :n] = generator.permutation(n)
+    weights = np.zeros_like(rows, np.float32)
+    weights[:, :n] = 1.0
+    shape = (len(epochs), steps, batch)
+    return rows.reshape(shape), weights.reshape(shape)
 
 
 LONGEST_CHUNK = 25

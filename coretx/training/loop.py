@@ -13,8 +13,7 @@ from coretx.models.init import initial_parameters
 from coretx.models.spec import ModelSpec, Optimizer
 from coretx.tasks.sampling import Dataset
 from coretx.training.backend import ModelAccess
-from coretx.training.batches import epochs_per_chunk
-from coretx.training.orders import batch_orders
+from coretx.training.batches import batch_orders, epochs_per_chunk
 
 
 @dataclass(frozen=True)
