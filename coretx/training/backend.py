@@ -1,4 +1,4 @@
-"""The border between core and engines: two protocols, NumPy in and NumPy out, and the one door to an engine."""
+"""The contract between core and engines: two protocols with NumPy arrays, and the loader of an engine."""
 
 import importlib
 import importlib.util
@@ -23,7 +23,7 @@ State = Mapping[str, np.ndarray]
 `best_epoch`. What one engine writes, the other reads."""
 
 SECTIONS = ("parameters", "first_moment", "second_moment")
-"""The tensors of a state: what is trained, and AdamW's two moments of its gradient."""
+"""The tensors of a state: the parameters, and AdamW's two moments of their gradient."""
 
 ENGINES = {"jax": "jaxtx", "torch": "torchtx"}
 DEVICES = {"jax": ("cpu", "gpu", "tpu"), "torch": ("cpu", "gpu")}
@@ -32,7 +32,7 @@ INSTALL = {"torch": "pip install 'torch>=2.13,<2.14'", "jax": "pip install 'jax>
 
 @runtime_checkable
 class ModelAccess(Protocol):
-    """One live population: R members of one spec on one input shape in one engine. No engine's tensor leaves it."""
+    """One live population: the members of one spec on one input shape in one engine. It takes and returns NumPy."""
 
     members: int
     manifest: Manifest
@@ -103,7 +103,7 @@ class ModelAccess(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back what it has of the devices, for another population: when nothing more is asked. Twice is once."""
+        """Return the devices for other populations. A second call does nothing."""
         ...
 
 
@@ -140,7 +140,7 @@ class Backend(Protocol):
     ) -> ModelAccess:
         """Return a population whose parameters are unset until `load_state`; `strategy` None is the engine's choice.
 
-        Which of equal devices it gets changes nothing of what it computes. Close it when it is over.
+        The results do not depend on which of several equal devices it gets. Close it after use.
         """
         ...
 
@@ -151,11 +151,11 @@ def load_backend(
     plugin_models: Sequence[Callable[[], Mapping[type, Any]]] = (),
     options: EngineOptions = DEFAULT_OPTIONS,
 ) -> Backend:
-    """Return the engine of this name; the only place where an engine is imported, since each costs a second or more.
+    """Return the engine of this name. Only this function imports an engine, which takes a second or more.
 
     `device` is cpu, gpu or tpu, or None for the engine's own choice. `plugin_models` are functions that return
     further architectures as {architecture type: model class}. Raises UsageError for an engine that is unknown or
-    not installed and for a device that is not there.
+    not installed, and for a device that this machine lacks.
     """
     if name not in ENGINES:
         raise UsageError(f"unknown backend {name!r}; choose from: {choices(ENGINES)}")
@@ -175,9 +175,9 @@ def drawing_model(name: str) -> str:
 
 
 def complete_state(state: State, manifest: Manifest, members: int, dtype: str) -> dict[str, np.ndarray]:
-    """Return the state with fresh optimizer entries where it holds parameters alone, every array checked and cast.
+    """Return the state, every array checked and cast; parameters alone get fresh optimizer entries.
 
-    Raises UsageError that names the entry that is missing, unknown or of another shape.
+    UsageError names an entry that is missing, unknown or of another shape.
     """
     only_parameters = all(name.startswith("parameters/") for name in state)
     full = dict(state)
@@ -205,5 +205,5 @@ def _state_shapes(manifest: Manifest, members: int, with_best: bool) -> dict[str
 
 
 def cores() -> int:
-    """Return how many cores this process may use: all, where a system does not tell."""
+    """Return how many cores this process may use: all of them if the system does not say."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -20,7 +20,7 @@ class GridPoint:
 
     @property
     def name(self) -> str:
-        """What tells the point from others in names of files and logs; empty for the recipe itself.
+        """The suffix of the point in names of files and logs; empty for the recipe itself.
 
         >>> GridPoint("0.5x", "1x").name, GridPoint("0.5x", "0").name, GridPoint().name
         ('lr0.5x', 'lr0.5x-wd0', '')
@@ -29,10 +29,9 @@ class GridPoint:
         return "-".join(short + value for short, value in parts if value != "1x")
 
     def apply(self, optimizer: Optimizer) -> Optimizer:
-        """Return the optimizer at this point. A value is the rate's start; its end keeps the recipe's ratio to it.
+        """Return the optimizer at this point. A value sets the initial rate; the final rate keeps the recipe's ratio.
 
-        A rate that starts at 0 goes on doing so, and a value is its end.
-        UsageError where a number of the recipe is no longer finite at this point.
+        If the recipe's rate starts at 0, a value sets the final rate. UsageError for a number that is not finite.
 
         >>> GridPoint("0.1", "2x").apply(Optimizer(0.4, 0.2, weight_decay=0.01)).learning_rate_end
         0.05
@@ -60,7 +59,7 @@ def scaled(value: float, factor: str) -> float:
 
 
 def canonical(flag: str, text: str) -> str:
-    """Return the value as the shortest text of its number, so that `1.0x` and `1x` are one point; UsageError for none.
+    """Return the value as the shortest text of its number, so that `1.0x` and `1x` are one point.
 
     >>> [canonical("--learning-rates", text) for text in ("1.0x", "1e-2", "1e+20")]
     ['1x', '0.01', '1e20']
@@ -73,7 +72,7 @@ def canonical(flag: str, text: str) -> str:
 
 
 def grid_points(learning_rates: tuple[str, ...], weight_decays: tuple[str, ...]) -> tuple[GridPoint, ...]:
-    """Return every combination in order. UsageError for a value that is none, or given twice."""
+    """Return every combination in order. UsageError for a value that is no number, or given twice."""
     axes = []
     for flag, values in (("--learning-rates", learning_rates), ("--weight-decays", weight_decays)):
         axes.append([canonical(flag, value) for value in values])

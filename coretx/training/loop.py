@@ -1,4 +1,4 @@
-"""The training loop, once, for every engine: chunks of epochs, their metrics, the final scores."""
+"""The training loop of every engine: chunks of epochs and their metrics."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,11 +18,11 @@ from coretx.training.batches import batch_orders, epochs_per_chunk
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What one epoch of one population measured: metric key -> value per member. `epoch` counts from 0.
+    """The metrics of one epoch of one group: metric key -> value per member. `epoch` counts from 0.
 
-    Keys as logged: loss_train, accuracy_train (running, over the epoch's batches), loss_val, accuracy_val, loss_test,
-    accuracy_test (after the epoch; val where there is that split), grad_norm, weight_norm, learning_rate, and for
-    attention models attn_logits_mean, _std, _maxabs.
+    Keys: loss_train, accuracy_train (running, over the epoch's batches), loss_val, accuracy_val (if there is that
+    split), loss_test, accuracy_test (after the epoch), grad_norm, weight_norm, learning_rate, and for attention models
+    attn_logits_mean, _std, _maxabs.
     """
 
     epoch: int
@@ -33,22 +33,22 @@ Sums = Mapping[str, Float[np.ndarray, "member epoch"]]
 History = dict[str, Float[np.ndarray, "member epoch"]]
 OnEpoch = Callable[[EpochRecord], None]
 SELECTION = "val"
-"""The split whose lowest loss decides which epoch's weights are reported; where there is none, the last one's are."""
+"""The split whose lowest loss selects the epoch of the reported weights; without it, that is the last epoch."""
 
 
 @dataclass(frozen=True)
 class Population:
-    """What trains together: groups of members that differ in their optimizer's rates alone.
+    """Groups of members that train together and differ only in the rates of their optimizers.
 
-    Member i of every group has the streams of member i, its weights and batches are the same: a group trains as it
-    would alone. Without a grid there is one group, with the optimizer of the spec.
+    Member i has the same initial weights and batches in every group, so a group trains as it would alone. Without a
+    grid there is one group, with the optimizer of the spec.
     """
 
     spec: ModelSpec
     seed: int
     task: str
     members: int
-    """Of each group."""
+    """Members of each group."""
     dtype: str = "float32"
     grid: tuple[Optimizer, ...] = ()
 
@@ -59,18 +59,18 @@ class Population:
 
     @property
     def size(self) -> int:
-        """The number of members of all groups, which stand group after group."""
+        """The number of members of all groups."""
         return self.members * len(self.optimizers)
 
     @property
     def groups(self) -> list[slice]:
-        """The places of each group's members."""
+        """The places of each group's members: group after group."""
         return [slice(first, first + self.members) for first in range(0, self.size, self.members)]
 
 
 @dataclass
 class Group:
-    """What training leaves of one group: its metrics up to its end, and its weights there."""
+    """A group's metrics up to its last epoch, and its weights after that epoch."""
 
     chunks: list[History] = field(default_factory=list)
     weights: dict[str, np.ndarray] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class Group:
 
 
 def epoch_metrics(sums: Sums) -> dict[str, Float[np.ndarray, "member epoch"]]:
-    """Return the metrics of each epoch from an engine's sums and counts, under the keys that are logged."""
+    """Return the metrics of each epoch from an engine's sums and counts: see `EpochRecord`."""
     sums = {name: np.asarray(values, np.float64) for name, values in sums.items()}
     splits = [name.removesuffix("/loss_sum") for name in sums if name.endswith("/loss_sum")]
     metrics = {}
@@ -99,7 +99,7 @@ def epoch_metrics(sums: Sums) -> dict[str, Float[np.ndarray, "member epoch"]]:
 
 
 def learning_rates(optimizer: Optimizer, epochs: range) -> Float[np.ndarray, " epoch"]:
-    """Return the rate of each of these epochs: linear from start, in epoch 0, to end, in the last of all.
+    """Return the rate of each of these epochs: linear from start, in epoch 0, to end, in the last epoch of training.
 
     >>> learning_rates(Optimizer(0.4, 0.2, epochs=3), range(3))
     array([0.4, 0.3, 0.2])
@@ -132,30 +132,29 @@ def train(access: ModelAccess, population: Population, data: Mapping[str, Datase
 def train_groups(
     access: ModelAccess, population: Population, data: Mapping[str, Dataset], on_epoch: Sequence[OnEpoch]
 ) -> list[Group]:
-    """Train for the epochs of the spec and return what is left of each group; each has its own on_epoch.
+    """Train for the epochs of the spec and return every group; each group has its own on_epoch.
 
-    `data` has the splits; `train` is trained on, every other one measured after each epoch; where there is a split for
-    selection, the weights of each member's best epoch on it are kept (see `restore_best`). A group ends early, after
-    the chunk in which a loss of any of its members was not finite: see `first_divergence`.
+    The model trains on the split `train`; every other split is measured after each epoch. If there is a split for
+    selection, each member's weights at its best epoch are kept (see `restore_best`). A group ends early, after the
+    chunk in which a loss of any of its members was not finite (see `first_divergence`).
     """
     evaluate = {name: split for name, split in data.items() if name != "train"}
     epochs, length = population.spec.optimizer.epochs, epochs_per_chunk(len(data["train"]))
+    chunks = [range(first, min(first + length, epochs)) for first in range(0, epochs, length)]
     groups = [Group() for _ in population.optimizers]
     training = dict(enumerate(population.groups))
-    chunks = [range(first, min(first + length, epochs)) for first in range(0, epochs, length)]
     for plan in one_ahead(partial(plan_chunk, population, len(data["train"])), chunks):
         metrics = train_plan(access, data["train"], evaluate, plan)
-        diverged = []
+        ended = []
         for i, members in training.items():
-            part = {name: values[members] for name, values in metrics.items()}
+            part = of_members(metrics, members)
             groups[i].chunks.append(part)
             for place, epoch in enumerate(plan.epochs):
                 on_epoch[i](EpochRecord(epoch, {name: values[:, place] for name, values in part.items()}))
-            if first_divergence(part) is not None:
-                diverged.append(i)
-        over = list(training) if plan.epochs.stop == epochs else diverged
-        weights = parameters_of(access) if over else {}
-        for i in over:
+            if plan.epochs.stop == epochs or first_divergence(part) is not None:
+                ended.append(i)
+        weights = parameters_of(access) if ended else {}
+        for i in ended:
             groups[i].weights = of_members(weights, training.pop(i))
         if not training:
             break
@@ -163,18 +162,18 @@ def train_groups(
 
 
 def parameters_of(access: ModelAccess) -> dict[str, np.ndarray]:
-    """Return the weights that all members have now. The whole state is fetched: once for all groups is enough."""
+    """Return the current weights of all members. This fetches the whole state, so call it once for all groups."""
     state = access.state()
     return {name: state[f"parameters/{name}"] for name in access.manifest}
 
 
-def of_members(weights: Mapping[str, np.ndarray], members: slice) -> dict[str, np.ndarray]:
-    """Return the part of the weights that these members have."""
-    return {name: values[members] for name, values in weights.items()}
+def of_members(arrays: Mapping[str, np.ndarray], members: slice) -> dict[str, np.ndarray]:
+    """Return the part of these members of arrays with a leading member axis."""
+    return {name: values[members] for name, values in arrays.items()}
 
 
 class ChunkPlan(NamedTuple):
-    """What every member does in a chunk of epochs."""
+    """The batches and rates of every member in a chunk of epochs."""
 
     epochs: range
     rows: Int[np.ndarray, "member epoch step batch"]
@@ -184,7 +183,7 @@ class ChunkPlan(NamedTuple):
 
 
 def plan_chunk(population: Population, n: int, epochs: range) -> ChunkPlan:
-    """Return what every member does in these epochs of n rows."""
+    """Return the batches and rates of every member in these epochs of n rows."""
     spec, groups = population.spec, len(population.optimizers)
     rows, weights = batch_orders(
         n,
@@ -207,10 +206,9 @@ def plan_chunk(population: Population, n: int, epochs: range) -> ChunkPlan:
 
 
 def one_ahead(plan: Callable[[range], ChunkPlan], chunks: Sequence[range]) -> Iterator[ChunkPlan]:
-    """Yield the plan of every chunk, each made in a thread while the one before it trains.
+    """Yield the plan of every chunk, each made in a thread while the chunk before it trains.
 
-    An order of batches takes 20 us a member and epoch: a third of what a small rung needs to train it, and more than
-    that on an accelerator.
+    A batch order takes 20 us per member and epoch: a third of the training time of a small rung.
     """
     with ThreadPoolExecutor(1, "plan") as planner:
         coming = planner.submit(plan, chunks[0])
@@ -252,9 +250,9 @@ def first_divergence(history: History) -> tuple[int, int] | None:
 
 
 def restore_best(access: ModelAccess) -> Int[np.ndarray, " member"] | None:
-    """Give every member the weights of its best epoch and return these epochs, counted from 0; None where none is kept.
+    """Give every member the weights of its best epoch and return these epochs, from 0; None if none are kept.
 
-    Nothing but the losses on the split for selection has decided which they are.
+    The best epoch is that of the lowest loss on the split for selection.
     """
     state = access.state()
     if "best_epoch" not in state:
