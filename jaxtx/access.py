@@ -82,7 +82,7 @@ class JaxAccess:
             def train_member(carry: Carry, schedule: Schedule) -> tuple[Carry, jax.Array]:
                 return jax.block_until_ready(compiled(carry, schedule, *shared))
 
-            with self._placement.turn, timed(self.seconds, "train"):
+            with self._placement.turn(), timed(self.seconds, "train"):
                 with ThreadPoolExecutor(min(len(own), cores()), "member") as threads:
                     trained = list(threads.map(train_member, self._carries, own))
                 self._carries = [carry for carry, _ in trained]
@@ -125,7 +125,7 @@ class JaxAccess:
             shared = self._put(self._placement.put_shared, (np.int32(member), x))
             arguments = carry.parameters, *shared
             compiled = self._programs.explain.ready(self.seconds, *arguments)
-            with self._placement.turn:
+            with self._placement.turn():
                 attribution, weights = self._placement.fetch(compiled(*arguments))
         return attribution, dict(zip(names, weights, strict=True))
 
@@ -178,19 +178,19 @@ class JaxAccess:
         )
 
     def _look(self, program: str, *arrays: np.ndarray) -> Any:
-        """Run one of the programs that look at the parameters, for every member."""
+        """Run a program on the parameters of every member and these arrays."""
         with self._width():
             shared = self._put(self._placement.put_shared, arrays)
             run: Program = getattr(self._programs, program)
             compiled = run.ready(self.seconds, self._carries[0].parameters, *shared)
-            with self._placement.turn:
+            with self._placement.turn():
                 return self._join([compiled(carry.parameters, *shared) for carry in self._carries])
 
     def _width(self) -> AbstractContextManager[Any]:
         return jax.enable_x64(True) if self._dtype == "float64" else nullcontext()
 
     def _put(self, put: Callable[..., Any], tree: Any, *axes: tuple[str | None, ...]) -> Any:
-        """Return the arrays on their devices, numbers and floats in the population's dtype."""
+        """Return the arrays on their devices, floats in the population's dtype."""
 
         def cast(leaf: Any) -> np.ndarray:
             array = np.asarray(leaf)
@@ -199,7 +199,7 @@ class JaxAccess:
         return put(jax.tree.map(cast, tree), *axes)
 
     def _schedule(self, arrays: tuple[Any, ...]) -> Schedule:
-        """Return a schedule on its devices, each batch parted along `data`, filled up to come out even."""
+        """Return a schedule on its devices, each batch padded and divided evenly along `data`."""
         rows, weights, *rates = arrays
         parts = self._placement.mesh.shape["data"]
         even = -(-rows.shape[-1] // parts) * parts
@@ -208,7 +208,7 @@ class JaxAccess:
         return Schedule(*self._put(self._placement.put_each, arrays, batches, batches, (), ()))
 
     def _rows(self, data: Dataset, *, whole: bool) -> tuple[jax.Array, jax.Array]:
-        """Return a dataset, whole on every device or parted along `data`: put there once, then remembered."""
+        """Return a dataset on its devices, whole or divided along `data`; it is moved once."""
         key = id(data), whole
         if key not in self._placed:
             put = self._placement.put_shared if whole else self._placement.put_rows
@@ -222,13 +222,13 @@ class JaxAccess:
         return [jax.tree.map(itemgetter(member), tree) for member in range(self.members)]
 
     def _join(self, parts: Any) -> Any:
-        """Return what `_split` took apart, as NumPy arrays."""
+        """Return the parts of `_split` as NumPy arrays with a leading member axis."""
         parts = self._placement.fetch(list(parts))
         return parts[0] if self._placement.stacked else jax.tree.map(lambda *arrays: np.stack(arrays), *parts)
 
 
 def filled(array: np.ndarray, length: int, axis: int) -> np.ndarray:
-    """Return the array with this axis filled up with zeros to a length: row 0, which weighs nothing."""
+    """Return the array padded along an axis with zeros: row 0 with weight 0."""
     if array.shape[axis] == length:
         return array
     widths = [(0, 0)] * array.ndim

@@ -1,4 +1,4 @@
-"""The JAX engine: which devices, which model classes, how members run."""
+"""The JAX engine: its devices, its model classes, and its strategy for members."""
 
 # pyright: reportInvalidTypeForm=false
 # (jax.Device is a class that jax re-exports as a plain variable)
@@ -105,7 +105,7 @@ class JaxBackend:
         parted = strategy.startswith("shard")
         lying = mesh_shape(members, len(self._devices), self._options.mesh) if parted else MeshShape()
         loan = self._pool.lend(lying.members * lying.data)
-        turn = nullcontext() if self._alone else loan.turn
+        turn = nullcontext if self._alone else loan.turn
         try:
             return JaxAccess(
                 self._models[type(spec.architecture)],
@@ -134,11 +134,11 @@ def load(device: str | None, plugin_models: PluginModels, options: EngineOptions
 
 
 NO_DEVICES = RuntimeError, AssertionError
-"""What jax raises where there are none: the second where JAX_PLATFORMS names a kind that its build lacks."""
+"""Errors of jax without devices: the second if JAX_PLATFORMS names a kind that its build lacks."""
 
 
 def find_devices(kind: str | None) -> list[jax.Device]:
-    """Return the devices of a kind, or of jax's default kind; UsageError names what is there instead."""
+    """Return the devices of a kind, or of jax's default kind. UsageError lists the available kinds."""
     try:
         return jax.devices(kind)
     except NO_DEVICES as error:
@@ -175,7 +175,7 @@ def join_processes() -> None:
 
 
 def whole_number(variable: str) -> int:
-    """Return what an environment variable holds; UsageError where that is no whole number."""
+    """Return the value of an environment variable. UsageError if it is no whole number."""
     value = os.environ[variable]
     if not value.strip().isdecimal():
         raise UsageError(f"{variable} must be a whole number, as --distributed reads it; got {value!r}: set it anew")

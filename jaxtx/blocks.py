@@ -1,4 +1,4 @@
-"""Passes over many rows, a block of them at a time: memory does not grow with n, and a CPU works in its cache."""
+"""Passes over blocks of rows: memory does not grow with n, and a CPU stays within its cache."""
 
 import math
 from collections.abc import Callable
@@ -17,7 +17,7 @@ gradient. Measured with multilayer_transformer at 64 to 512 steps and widths 32 
 
 
 def rows_measured(model: Layout, x: Float[Array, "n time feature"]) -> int:
-    """Return how many rows like these a pass without gradients takes at a time, at most."""
+    """Return the most rows of this shape that a pass without gradients takes at a time."""
     most = rows_per_block(x.shape[1])
     return min(most, max(1, MEASURED_AT_ONCE // numbers(model, x))) if model.one_cpu else most
 
@@ -46,7 +46,7 @@ def numbers(model: Layout, x: Float[Array, "n time feature"]) -> int:
 def in_blocks(
     function: Callable[..., Any], rows: tuple[Float[Array, "n ..."], ...], merge: Callable[[list[Any]], Any], size: int
 ) -> Any:
-    """Return the function of all rows: at once where they are one block, else what `merge` makes of the blocks'.
+    """Return the function of all rows: at once if they fit one block, else merged from the results of blocks.
 
     A block has `size` rows, the last one fewer. `merge` takes stacks of blocks of equal size.
     """

@@ -1,35 +1,12 @@
-"""Which devices a population gets: those that fewest others have, and a turn on each of them."""
+"""Which devices a population gets: the least used ones, and a turn on each of them."""
 
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 Device = TypeVar("Device")
-
-
-class Turn:
-    """Entered where a program runs on some devices; waits until none of them runs another's.
-
-    The locks of the devices are taken in one order by all, so that nobody waits in a circle.
-    """
-
-    def __init__(self, locks: Sequence[threading.Lock]) -> None:
-        self._locks = locks
-
-    def __enter__(self) -> None:
-        """Wait for every device."""
-        for lock in self._locks:
-            lock.acquire()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Leave the devices to others."""
-        for lock in self._locks:
-            lock.release()
 
 
 @dataclass(frozen=True)
@@ -37,16 +14,27 @@ class Loan(Generic[Device]):
     """Devices that a population has until it gives them back."""
 
     devices: list[Device]
-    turn: AbstractContextManager[Any]
+    locks: list[threading.Lock]
     give_back: Callable[[], None]
     """May be called again, which does nothing."""
 
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait until no other population runs a program on these devices.
+
+        Every population takes the locks in the order of the devices, so none waits in a circle.
+        """
+        with ExitStack() as held:
+            for lock in self.locks:
+                held.enter_context(lock)
+            yield
+
 
 class DevicePool(Generic[Device]):
-    """Lends devices to populations: free ones while there are enough, else those that fewest others have.
+    """Lends devices to populations, those with the fewest populations first.
 
-    Nobody waits here: a population whose devices are another's too waits for its turn, chunk by chunk, and compiles
-    while the other trains. With `fixed` all get the first devices, where processes must agree without a word.
+    Populations on the same device take turns chunk by chunk, so one compiles while another trains. With `fixed` every
+    population gets the first devices, for processes that must agree without communication.
     """
 
     def __init__(self, devices: Sequence[Device], *, fixed: bool = False) -> None:
@@ -70,8 +58,7 @@ class DevicePool(Generic[Device]):
                 if left:
                     self._count(left.pop(), -1)
 
-        turn = Turn([self._locks[place] for place in places])
-        return Loan([self._devices[place] for place in places], turn, give_back)
+        return Loan([self._devices[place] for place in places], [self._locks[place] for place in places], give_back)
 
     def _count(self, places: Sequence[int], change: int) -> None:
         for place in places:

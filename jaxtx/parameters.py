@@ -1,4 +1,4 @@
-"""Between NNX's tree of parameters, one flat vector per member, and canonical names.
+"""Conversion between NNX's tree of parameters, one flat vector per member, and canonical names.
 
 Training carries all parameters of a member as one vector: AdamW and the gradient norm are then one operation each,
 where XLA's CPU runtime pays for every operation. The canonical name and layout of a parameter are torch's.
@@ -25,7 +25,7 @@ from coretx.training.backend import drawing_model
 
 @dataclass(frozen=True)
 class Parameter:
-    """One tensor: where NNX keeps it, how the core calls it, where it lies in the vector."""
+    """One tensor: its path in NNX, its canonical name, its place in the vector."""
 
     path: tuple[Any, ...]
     name: str
@@ -76,7 +76,7 @@ class Layout:
         return tuple(vector[p.span].reshape(p.shape) for p in self.parameters)
 
     def join(self, tensors: tuple[Array, ...]) -> Float[Array, " parameter"]:
-        """Return what `split` took apart as one vector."""
+        """Return the tensors of `split` as one vector."""
         return jnp.concatenate([tensor.ravel() for tensor in tensors])
 
     def model(self, tensors: tuple[Array, ...]) -> nnx.Module:
@@ -112,7 +112,7 @@ def split_model(model_class: type[nnx.Module], architecture: Any, shape: InputSh
 
 @cache
 def layout(model_class: type[nnx.Module], architecture: Any, shape: InputShape) -> Layout:
-    """Return the layout of a model. UsageError where it holds what the core cannot name."""
+    """Return the layout of a model. UsageError for a parameter without a canonical name."""
     _, state = split_model(model_class, architecture, shape)
     flat = sorted((canonical_name(path), path, value.shape) for path, value in nnx.to_flat_state(state))
     if "head.weight" not in {name for name, _, _ in flat}:
@@ -139,7 +139,7 @@ def canonical_name(path: tuple[Any, ...]) -> str:
 def forward(
     model: Layout, tensors: tuple[Array, ...], x: Float[Array, "batch time feature"]
 ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
-    """Return the logits and every intermediate; what is not used costs nothing once compiled."""
+    """Return the logits and every intermediate; XLA drops unused ones."""
     notes: dict[str, Array] = {}
     logits = model.model(tensors)(x, notes.__setitem__)
     return logits, notes

@@ -1,11 +1,11 @@
-"""Where members run: one program each, one program for all, or one program over a mesh of devices."""
+"""Placement of members: one program each, one program for all, or one program over a mesh of devices."""
 
 # pyright: reportInvalidTypeForm=false
 # (jax.Device is a class that jax re-exports as a plain variable)
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -36,7 +36,7 @@ class Placement:
     strategy: str
     mesh: Mesh
     precision: str = "highest"
-    turn: AbstractContextManager[Any] = field(default_factory=nullcontext)
+    turn: Callable[[], AbstractContextManager[Any]] = nullcontext
     """Held while a program runs, where programs of two populations must not mix on the devices."""
 
     @property
@@ -46,10 +46,7 @@ class Placement:
 
     @property
     def one_cpu(self) -> bool:
-        """Whether all is done by one CPU: its programs can run beside each other, and large blocks leave its cache.
-
-        On an accelerator one program waits for the other; on a mesh two could wait for each other.
-        """
+        """Whether one CPU does all the work: blocks of rows should then fit its cache."""
         return self.mesh.size == 1 and self.mesh.devices.flat[0].platform == "cpu"
 
     def put_members(self, tree: Any) -> Any:
@@ -57,7 +54,7 @@ class Placement:
         return self._put(tree, self._members())
 
     def put_each(self, arrays: tuple[Any, ...], *axes: tuple[str | None, ...]) -> Any:
-        """Return arrays of members, each parted further along its own axes of the mesh, from one transfer."""
+        """Return arrays of members, each divided further along its own axes of the mesh, in one transfer."""
         return self._put(arrays, tuple(self._members(*own) for own in axes))
 
     def put_shared(self, tree: Any) -> Any:
@@ -65,14 +62,14 @@ class Placement:
         return self._put(tree, self._place())
 
     def put_rows(self, tree: Any) -> Any:
-        """Return arrays with a leading axis of rows, parted along `data` where that comes out even."""
+        """Return arrays with a leading axis of rows, divided along `data` if that is even."""
         parts = self.mesh.shape["data"]
         even = all(len(leaf) % parts == 0 for leaf in jax.tree.leaves(tree))
         return self._put(tree, self._place("data") if even else self._place())
 
     @property
     def results(self) -> NamedSharding:
-        """Where a program leaves what it returns: each member's part where the member is."""
+        """The sharding of results: each member's part on the devices of the member."""
         return self._members()
 
     def fetch(self, tree: Any) -> Any:
@@ -117,7 +114,7 @@ def mesh_shape(members: int, devices: int, asked: MeshShape | None) -> MeshShape
 
 
 def pick_strategy(kind: str, spec: ModelSpec, members: int, shape: MeshShape) -> str:
-    """Return how to run that many members: measured where one device holds them all (jaxtx/strategies.json)."""
+    """Return how to run that many members: on one device the fastest measured way (jaxtx/strategies.json)."""
     if shape != MeshShape():
         return f"shard {shape}"
     if members == 1:
@@ -130,7 +127,7 @@ def pick_strategy(kind: str, spec: ModelSpec, members: int, shape: MeshShape) ->
 
 @cache
 def measured_strategies() -> dict[str, dict[str, dict[str, Any]]]:
-    """Return kind of device -> architecture -> number of members -> what was measured and taken.
+    """Return kind of device -> architecture -> number of members -> the measured strategies and the choice.
 
     Made by `python -m benchmarks.strategies`.
     """

@@ -1,4 +1,4 @@
-"""The compiled programs: a chunk of training, and the passes that look at a trained model.
+"""The compiled programs: a chunk of training, and the passes over a trained model.
 
 Each is a pure function of one member, built once per (model class, architecture, input shape) and compiled once per
 argument shapes. Data, batches and the optimizer's numbers are arguments, never constants.
@@ -60,13 +60,13 @@ def build_programs(
     keep_best: str | None = None,
     cache: JaxCache | None = None,
 ) -> Programs:
-    """Return the programs of a model; `stacked` ones take and return a leading member axis on all but the data."""
+    """Return the programs of a model; if `stacked`, all arrays but the data have a leading member axis."""
     model = replace(layout(model_class, architecture, shape), one_cpu=one_cpu)
 
     def member(
         function: Callable[..., Any], own: int, shared: int, donate: tuple[int, ...] = (), once: Once = False
     ) -> Program:
-        """One member's function of its own arguments, then of those that all members share, as a program."""
+        """Return a function of `own` arguments of one member, then of `shared` arguments, as a program."""
         axes = (0,) * own + (None,) * shared if stacked else ()
         return Program(function, donate, precision, results, once=once, stacked=axes, cache=cache)
 
@@ -127,7 +127,7 @@ def weighted_loss(
     y: Float[Array, " batch"],
     weight: Float[Array, " batch"],
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
-    """Return the weighted mean of the binary cross-entropy, and the sums it is made of."""
+    """Return the weighted mean of the binary cross-entropy, and the sums behind it."""
     logits = model.model(tensors)(x)
     sums = loss_and_correct(logits, y, weight)
     return sums["loss_sum"] / sums["count"], sums
@@ -234,7 +234,7 @@ def batch_gradient(
     y: Float[Array, " batch"],
     weight: Float[Array, " batch"],
 ) -> tuple[tuple[Array, ...], dict[str, Float[Array, ""]]]:
-    """Return the gradient of the weighted mean loss, and its sums: in blocks where a CPU's cache holds no batch."""
+    """Return the gradient of the weighted mean loss, and its sums: in blocks if the batch exceeds a CPU's cache."""
     size = rows_trained(model, x)
     if size == len(x):
         (_, sums), gradient = jax.value_and_grad(weighted_loss, argnums=1, has_aux=True)(model, tensors, x, y, weight)

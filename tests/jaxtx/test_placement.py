@@ -180,11 +180,11 @@ def test_population_wider_than_what_is_free_waits_for_all_its_devices():
     order = []
 
     def run_wide():
-        with wide.turn:
+        with wide.turn():
             order.append("wide")
 
     thread = threading.Thread(target=run_wide)
-    with small.turn:
+    with small.turn():
         thread.start()
         thread.join(0.2)
         order.append("small")
@@ -202,7 +202,7 @@ def test_populations_that_share_some_devices_never_wait_in_a_circle():
 
     def run(loan):
         for _ in range(300):
-            with loan.turn:
+            with loan.turn():
                 turns.append(loan)
 
     threads = [threading.Thread(target=run, args=(loan,), daemon=True) for loan in loans]
