@@ -1,4 +1,4 @@
-"""Named streams of randomness: every draw is a pure function of its name, never of what was drawn before."""
+"""Named streams of randomness: every draw depends on its name alone, never on earlier draws."""
 
 import hashlib
 import json
@@ -13,10 +13,10 @@ from coretx.errors import UsageError
 
 
 def stream(seed: int, task: str = "", model: str = "", member: int = 0, purpose: str = "") -> np.random.Generator:
-    """Return the generator that belongs to this name, the same in every process and on every machine.
+    """Return the generator of this name, the same in every process and on every machine.
 
-    The name is hashed with SHA-256 and the first 128 bits seed a PCG64, so that neighbouring seeds and members
-    give unrelated streams, and no stream depends on which others were opened.
+    The first 128 bits of the name's SHA-256 seed a PCG64: neighbouring seeds and members give unrelated streams, and no
+    stream depends on another.
 
     >>> stream(0, "t", purpose="data").integers(100) == stream(0, "t", purpose="data").integers(100)
     np.True_
@@ -28,7 +28,7 @@ def stream(seed: int, task: str = "", model: str = "", member: int = 0, purpose:
 
 @contextmanager
 def put_back() -> Iterator[None]:
-    """Put the states of both back in the end."""
+    """Restore the states of Python's and NumPy's global generators at the end."""
     python, numpy = random.getstate(), np.random.get_state(legacy=False)
     try:
         yield
@@ -39,17 +39,12 @@ def put_back() -> Iterator[None]:
 
 @contextmanager
 def no_draws(complaint: str) -> Iterator[None]:
-    """Raise UsageError with this complaint if the code inside draws from NumPy's generator; both states are restored.
+    """Raise UsageError with this complaint if the code inside draws from NumPy's global generator; restore both states.
 
     Draws from Python's generator are not detected here: beartype makes some when it checks types.
     """
     with put_back():
-        before = numpy_state()
+        before = pickle.dumps(np.random.get_state(legacy=False))
         yield
-        if numpy_state() != before:
+        if pickle.dumps(np.random.get_state(legacy=False)) != before:
             raise UsageError(complaint)
-
-
-def numpy_state() -> bytes:
-    """Return the state of NumPy's generator."""
-    return pickle.dumps(np.random.get_state(legacy=False))

@@ -1,4 +1,4 @@
-"""Initial weights, made in NumPy and handed to every engine: parity by construction, and nothing to compile."""
+"""Initial weights, made in NumPy and handed to both engines."""
 
 from collections.abc import Callable, Mapping
 
@@ -9,7 +9,7 @@ from coretx.seeds import stream
 
 
 def xavier_uniform(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Return the initial values of one parameter, by its canonical name and its shape (torch's layout).
+    """Return the initial values of one parameter from its canonical name and its shape (torch's layout).
 
     Matrices [out, in]: uniform in +-sqrt(6 / (in + out)) (Glorot and Bengio, "Understanding the difficulty of training
     deep feedforward neural networks", 2010, eq. 16). Biases and the CLS vector: 0. Scales of a norm: 1.
@@ -38,9 +38,9 @@ def initial_parameters(
     members: int,
     dtype: str = "float32",
 ) -> dict[str, np.ndarray]:
-    """Return {canonical name: values [member, *shape]}; each parameter of each member has a stream of its own.
+    """Return {canonical name: values [member, *shape]}; each parameter of each member has its own stream.
 
-    Raises UsageError for an initializer that gives other values for an equal stream.
+    Raises UsageError for an initializer that gives different values for equal streams.
     """
 
     def values(name: str, member: int) -> np.ndarray:

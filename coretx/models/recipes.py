@@ -1,4 +1,4 @@
-"""Whose learning rates and weight decays the ladder is trained with: the one place where these numbers stand."""
+"""Recipes: the learning rates and weight decays of the ladder."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ ORIGINAL: Mapping[str, Optimizer] = {
     "bahdanau_attention": Optimizer(0.5, 0.1),
     "multilayer_transformer": Optimizer(0.004, 0.002),
 }
-"""Those of the original."""
+"""The values of the original."""
 TUNED: Mapping[str, Optimizer] = {
     "logreg": Optimizer(0.037, 0.037, weight_decay=0.1),
     "mlp": Optimizer(0.0333, 0.0333, weight_decay=0.1),
@@ -23,5 +23,5 @@ TUNED: Mapping[str, Optimizer] = {
     "bahdanau_attention": Optimizer(0.1665, 0.0333, weight_decay=0.01),
     "multilayer_transformer": Optimizer(0.012, 0.006, weight_decay=0.1),
 }
-"""Those with the lowest loss on validation, one for all tasks: the lines that `python -m benchmarks.tuning` prints."""
+"""The lowest validation loss, one recipe for all tasks; `python -m benchmarks.tuning` prints these lines."""
 RECIPES: Mapping[str, Mapping[str, Optimizer]] = {"original": ORIGINAL, "tuned": TUNED}

@@ -1,4 +1,4 @@
-"""The ladder: which models are trained, in which order, with which hyperparameters."""
+"""The ladder: the models to train, in order, with their hyperparameters."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,66 +7,44 @@ from coretx.models import architectures
 from coretx.models.recipes import RECIPES
 from coretx.models.spec import ModelSpec
 
+LADDER = (
+    ("logreg", architectures.LogisticRegression(), "linear", "A weighted sum of all features is enough."),
+    ("mlp", architectures.MLP(), "full", "Features of different steps must be combined, at fixed places."),
+    (
+        *("temporal", architectures.Temporal(), "additive"),
+        "Each step can be judged alone, with the same eyes; the verdicts are added up.",
+    ),
+    (
+        *("self_attention", architectures.SelfAttention(), "order-blind"),
+        "Steps must be compared with each other; their order does not matter.",
+    ),
+    (
+        *("singlelayer_transformer", architectures.SingleLayerTransformer(), "full"),
+        "One step asks, the others answer: separate queries, keys and values, and a sense of position.",
+    ),
+    (
+        *("bahdanau_attention", architectures.BahdanauAttention(), "order-blind"),
+        "Steps compete for attention by their own content; their order does not matter.",
+    ),
+    (
+        *("multilayer_transformer", architectures.MultiLayerTransformer(), "full"),
+        "Several heads, residual paths, LayerNorm and feed-forward blocks in depth.",
+    ),
+)
+"""Name, architecture, view and claim of each rung."""
+
 
 def build_models(
     names: Iterable[str] | None = None, *, recipe: str = "original", extra: Sequence[ModelSpec] = ()
 ) -> tuple[ModelSpec, ...]:
-    """Return the specs of these names, in the order given; all of the ladder, then `extra`, where names is None.
+    """Return the specs of these names in order; the whole ladder, then `extra`, if names is None.
 
-    The ladder's learning rates and weight decays are those of the recipe (see `coretx.models.recipes`); no later step
-    changes them. Models in `extra` keep their own. Raises UsageError that lists the valid names for an unknown one.
+    The recipe gives the ladder's learning rates and weight decays (see `coretx.models.recipes`); models in `extra` keep
+    their own. Raises UsageError that lists the valid names for an unknown one.
     """
     if recipe not in RECIPES:
         raise UsageError(f"unknown recipe {recipe!r}; choose from: {choices(RECIPES)}")
-    optimizers = RECIPES[recipe]
-    ladder = (
-        ModelSpec(
-            "logreg",
-            architectures.LogisticRegression(),
-            "A weighted sum of all features is enough.",
-            optimizers["logreg"],
-            view="linear",
-        ),
-        ModelSpec(
-            "mlp",
-            architectures.MLP(),
-            "Features of different steps must be combined, at fixed places.",
-            optimizers["mlp"],
-        ),
-        ModelSpec(
-            "temporal",
-            architectures.Temporal(),
-            "Each step can be judged alone, with the same eyes; the verdicts are added up.",
-            optimizers["temporal"],
-            view="additive",
-        ),
-        ModelSpec(
-            "self_attention",
-            architectures.SelfAttention(),
-            "Steps must be compared with each other; their order does not matter.",
-            optimizers["self_attention"],
-            view="order-blind",
-        ),
-        ModelSpec(
-            "singlelayer_transformer",
-            architectures.SingleLayerTransformer(),
-            "One step asks, the others answer: separate queries, keys and values, and a sense of position.",
-            optimizers["singlelayer_transformer"],
-        ),
-        ModelSpec(
-            "bahdanau_attention",
-            architectures.BahdanauAttention(),
-            "Steps compete for attention by their own content; their order does not matter.",
-            optimizers["bahdanau_attention"],
-            view="order-blind",
-        ),
-        ModelSpec(
-            "multilayer_transformer",
-            architectures.MultiLayerTransformer(),
-            "Several heads, residual paths, LayerNorm and feed-forward blocks in depth.",
-            optimizers["multilayer_transformer"],
-        ),
-    )
+    ladder = [ModelSpec(name, form, claim, RECIPES[recipe][name], view=view) for name, form, view, claim in LADDER]
     by_name = {spec.name: spec for spec in (*ladder, *extra)}
     if len(by_name) < len(ladder) + len(extra):
         raise UsageError(

@@ -1,15 +1,16 @@
-"""What a model is, before any engine builds it: architecture, optimizer, and the claim its rung tests."""
+"""A model as data, before any engine builds it: architecture, optimizer, claim; and as plain values for records."""
 
+import inspect
+import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from coretx.errors import UsageError, choices
 from coretx.models.init import xavier_uniform
-from coretx.models.plain import at_default, check_initializer, check_plain, plain, plain_initializer
 from coretx.tasks.base import check_name
 
 VIEWS = {
@@ -20,7 +21,7 @@ VIEWS = {
     "answer-only": "the answer alone",
     "majority": "nothing",
 }
-"""What a model or rule of each view answers by."""
+"""The part of an input that a model of each view can use."""
 
 
 class InputShape(NamedTuple):
@@ -48,18 +49,15 @@ class Optimizer:
     eps: float = 1e-8
 
 
-COUNTS = ("batch_size", "epochs")
-MOMENTS = ("b1", "b2")
-
-
 def check_optimizer(model: str, optimizer: Optimizer) -> None:
-    """Raise UsageError for a number that nothing can be trained with."""
+    """Raise UsageError for a number out of its range."""
     for name, value in asdict(optimizer).items():
-        if name in COUNTS:
+        if name in ("batch_size", "epochs"):
             wanted, good = "a whole number, at least 1", isinstance(value, int) and value >= 1
+        elif name in ("b1", "b2"):
+            wanted, good = "a number, at least 0 and below 1", isinstance(value, int | float) and 0 <= value < 1
         else:
-            good = isinstance(value, int | float) and 0 <= value < (1 if name in MOMENTS else math.inf)
-            wanted = "a number, at least 0 and below 1" if name in MOMENTS else "a finite number, at least 0"
+            wanted, good = "a finite number, at least 0", isinstance(value, int | float) and 0 <= value < math.inf
         if not good:
             raise UsageError(f"model {model}: {name} of its optimizer must be {wanted}; got {value!r}")
 
@@ -71,10 +69,9 @@ Initializer = Callable[[str, tuple[int, ...], np.random.Generator], np.ndarray]
 class ModelSpec:
     """One rung of the ladder. Hashable; equal specs train equally.
 
-    `architecture` is a frozen dataclass; each engine's registry maps its type to a model class, and `engines` names
-    the engines that do. `initializer` fills one parameter from its canonical name, its shape and its own stream: a
-    function at the top of a module, or an instance of a frozen dataclass with `__call__`.
-    UsageError for what cannot be trained or written down.
+    `architecture` is a frozen dataclass; each of the `engines` maps its type to a model class. `initializer` fills one
+    parameter from its canonical name, its shape and its own stream: a function at the top of a module, or an instance
+    of a frozen dataclass with `__call__`. Raises UsageError for a spec that cannot be trained or recorded.
     """
 
     name: str
@@ -84,7 +81,7 @@ class ModelSpec:
     engines: tuple[str, ...] = ("jax", "torch")
     initializer: Initializer = xavier_uniform
     view: str = "full"
-    """What the architecture can see of an input (see `VIEWS`): its ceiling stands beside its scores."""
+    """The part of an input that the architecture can use (see `VIEWS`); the ceiling of the view is shown."""
 
     def __post_init__(self) -> None:
         check_name("model", self.name)
@@ -95,19 +92,88 @@ class ModelSpec:
         check_optimizer(self.name, self.optimizer)
 
     def hyperparameters(self) -> dict[str, Any]:
-        """Return the spec in plain values, for configs and logs: nested, so that no part's field hides another's.
+        """Return the spec as nested plain values, for configs and logs.
 
         `architecture` has `class` and its fields, `optimizer` its fields, `initializer` the `function` or, for a
         dataclass, `class` and its fields.
         """
+        function: Any = self.initializer
         return {
             "architecture": plain(self.architecture),
             "optimizer": asdict(self.optimizer),
-            "initializer": plain_initializer(self.initializer),
+            "initializer": plain(function)
+            if is_dataclass(function)
+            else {"function": f"{function.__module__}.{function.__qualname__}"},
         }
 
     def at_default(self) -> tuple[str, ...]:
-        """Return the places in `hyperparameters` that have their default: they do not enter the id of a cell."""
+        """Return the places in `hyperparameters` that have their default; they do not enter the id of a cell."""
         parts = {"architecture": self.architecture, "optimizer": self.optimizer, "initializer": self.initializer}
         found = [place for name, part in parts.items() if is_dataclass(part) for place in at_default(part, name)]
         return (*found, *(["initializer"] if self.initializer is xavier_uniform else []))
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it: a dataclass as its class and fields, to any depth; a tuple as a list.
+
+    >>> from coretx.models.architectures import MLP
+    >>> plain(MLP(3))
+    {'class': 'MLP', 'width': 3}
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        return {"class": type(value).__name__} | {part.name: plain(getattr(value, part.name)) for part in fields(value)}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def at_default(value: Any, place: str) -> list[str]:
+    """Return the places of a dataclass's fields that have their default, as in `optimizer.b1`; nested ones too.
+
+    >>> from coretx.models.architectures import MultiLayerTransformer
+    >>> at_default(MultiLayerTransformer(width=8, depth=3), "architecture")
+    ['architecture.heads', 'architecture.feedforward', 'architecture.position_scale']
+    """
+    found = []
+    for part in fields(value):
+        own, name = getattr(value, part.name), f"{place}.{part.name}"
+        default = part.default if part.default_factory is MISSING else part.default_factory()
+        if default is not MISSING and json.dumps(plain(own)) == json.dumps(plain(default)):
+            found.append(name)
+        elif is_dataclass(own):
+            found += at_default(own, name)
+    return found
+
+
+def check_plain(model: str, what: str, value: Any) -> None:
+    """Raise UsageError unless the value is an instance of a frozen dataclass whose fields a record can hold."""
+    kind: Any = type(value)
+    if not is_dataclass(value) or isinstance(value, type) or not kind.__dataclass_params__.frozen:
+        raise UsageError(
+            f"model {model}: the {what} must be an instance of a frozen dataclass, got {value}: write "
+            "@dataclass(frozen=True) above its class"
+        )
+    try:
+        json.dumps(plain(value), allow_nan=False)
+        hash(value)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"model {model}: the {what}'s fields must be numbers, text, or tuples of them, which a record in JSON can "
+            f"hold and which cannot change; got {value} ({error})"
+        ) from error
+
+
+def check_initializer(model: str, initializer: Any) -> None:
+    """Raise UsageError for an initializer that a record cannot name: a lambda, a closure, a partial, a method."""
+    if is_dataclass(initializer) and callable(initializer):
+        check_plain(model, "initializer", initializer)
+        return
+    function: Any = initializer
+    first, *rest = getattr(initializer, "__qualname__", "<nameless>").split(".")
+    found: Any = getattr(inspect.unwrap(function), "__globals__", {}).get(first)
+    for name in rest:
+        found = getattr(found, name, None)
+    if found is not initializer:
+        raise UsageError(
+            f"model {model}: the initializer must be a function that stands by its name in its module, or an instance "
+            f"of a frozen dataclass with __call__; got {initializer}: a record cannot name a lambda, a nested "
+            "function or a partial"
+        )
