@@ -1,4 +1,4 @@
-"""What a trained member looks at: attention and gradient x input, captured once on test rows."""
+"""Explanations of one trained member on test rows: attention weights and gradient x input."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from coretx.training.backend import ModelAccess
 
 @dataclass(frozen=True)
 class Explanation:
-    """What the first member looks at: for a few test rows one by one, and summed by class over many of them.
+    """Explanations of the first member: for a few test rows, and summed by class over many rows.
 
     `attention` maps each layer to its weights, which sum to 1 over keys. `attribution` is the gradient of the logit by
     the input times the input, in logits (Shrikumar et al., "Not just a black box", 2016): what each feature of each
@@ -26,9 +26,9 @@ class Explanation:
     attribution: Float[np.ndarray, "example time feature"]
     attention: Mapping[str, Float[np.ndarray, "example head query key"]]
     rows: Int[np.ndarray, "2"]
-    """How many rows of class 0 and of class 1 the sums are over."""
+    """The number of summed rows of class 0 and of class 1."""
     present: Int[np.ndarray, "2 time feature"]
-    """In how many of them a feature is not 0."""
+    """The number of these rows in which a feature is not 0."""
     attribution_sums: Float[np.ndarray, "2 time feature"]
     attribution_sizes: Float[np.ndarray, "2 time feature"]
     """Sums of absolute values."""
@@ -42,9 +42,9 @@ EXAMPLES = 2
 
 
 def explain(access: ModelAccess, test: Predictions, member: int = 0) -> Explanation:
-    """Return what this member looks at in the test rows, which it has answered.
+    """Return the explanations of this member on the test rows.
 
-    The examples are the first rows of each class, so that every model on the same data is shown the same ones.
+    The examples are the first rows of each class: the same for every model on the same data.
     """
     spread = np.linspace(0, len(test.y) - 1, min(len(test.y), MOST_ROWS)).astype(int)
     x, y, logits = test.x[spread], test.y[spread], test.logits[member, spread]

@@ -1,4 +1,4 @@
-"""Accuracy on test by groups of rows that a task names: by number of carries, by kind of wrong answer, by digit."""
+"""Test accuracy by groups of rows that a task names, such as the number of carries or the kind of wrong answer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +14,7 @@ from coretx.tasks.sampling import Dataset
 
 @dataclass(frozen=True)
 class GroupScore:
-    """How many test rows of one group each member gets right; `grouping` says by what the rows are parted.
-
-    `keys` counts the distinct problems among them.
-    """
+    """The number of right answers of each member on the test rows of one group; `keys` counts distinct problems."""
 
     grouping: str
     group: str
@@ -32,8 +29,8 @@ class GroupScore:
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
-    """Some rows of a split: those that a grouping gives this name."""
+class RowGroup:
+    """The rows of a split that a grouping gives one name."""
 
     grouping: str
     name: str
@@ -42,10 +39,10 @@ class Group:
     """Distinct problems among them."""
 
 
-def find_groups(task: Task, data: Dataset) -> list[Group]:
-    """Return the groups of these rows, in the order of the groupings, in each by name (numbers by size).
+def find_groups(task: Task, data: Dataset) -> list[RowGroup]:
+    """Return the groups of these rows in the order of the groupings, within each sorted by name (numbers by size).
 
-    Raises UsageError where a grouping does not name one group per row on one line.
+    Raises UsageError if a grouping does not give each row one printable name.
     """
     keys = task.canonical_key(data.x)
     found = []
@@ -62,12 +59,12 @@ def find_groups(task: Task, data: Dataset) -> list[Group]:
                 raise UsageError(f"task {task.name}: groupings and groups must have printable names, got {text!r}")
         for name in sorted(set(names.tolist()), key=by_size):
             rows = names == name
-            found.append(Group(grouping, name, rows, len(np.unique(keys[rows]))))
+            found.append(RowGroup(grouping, name, rows, len(np.unique(keys[rows]))))
     return found
 
 
 def by_size(name: str) -> tuple[bool, int, str]:
-    """Return what to sort names by: whole numbers first, by their size.
+    """Return a sort key for names: whole numbers first, by size.
 
     >>> sorted(["true", "10", "9"], key=by_size)
     ['9', '10', 'true']
@@ -76,9 +73,9 @@ def by_size(name: str) -> tuple[bool, int, str]:
 
 
 def score_groups(
-    groups: Sequence[Group], logits: Float[np.ndarray, "member n"], y: Float[np.ndarray, " n"]
+    groups: Sequence[RowGroup], logits: Float[np.ndarray, "member n"], y: Float[np.ndarray, " n"]
 ) -> tuple[GroupScore, ...]:
-    """Return how many rows of each group every member gets right: class 1 where its logit is above 0."""
+    """Return the number of right answers of each member in each group."""
     right = targets.right(logits, y)
     return tuple(
         GroupScore(group.grouping, group.name, int(group.rows.sum()), group.keys, right[:, group.rows].sum(axis=1))

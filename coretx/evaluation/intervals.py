@@ -1,4 +1,4 @@
-"""How sure a score is: its mean, deviation and 95 % interval over members, and its 95 % interval over rows."""
+"""Intervals of scores: mean, deviation and 95 % interval over members, and 95 % interval over rows."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import stdtrit
 
-from coretx.evaluation.scores import Predictions, SplitScores, wilson_interval
+from coretx.evaluation.scores import Predictions, SplitScores, row_losses, wilson_interval
 from coretx.tasks.splits import SplitCounts
 
 Interval = tuple[float, float]
@@ -18,10 +18,10 @@ BOUNDS = {"accuracy": (0.0, 1.0), "loss": (0.0, math.inf), "auc": (0.0, 1.0), "a
 
 @dataclass(frozen=True)
 class Summary:
-    """A score over members, None where it has no finite value; and what it would be with others, at 95 %.
+    """The mean of a score over members (None if it is not finite), with two 95 % intervals.
 
-    `std` is the sample standard deviation (n - 1) over members, `members` the interval for the mean of other members on
-    the same rows; both are None for a single member. `rows` is the interval for the same members on other rows.
+    `std` is the sample standard deviation (n - 1) over members. `members` is the interval for the mean of other members
+    on the same rows; both are None for a single member. `rows` is the interval for the same members on other rows.
     """
 
     mean: float | None
@@ -33,16 +33,15 @@ class Summary:
 def summaries(
     scores: SplitScores, predictions: Predictions | None, counts: SplitCounts | None, *, last: bool = False
 ) -> dict[str, Summary]:
-    """Return each score of a split by its name; with `last`, `scores` are of the last epoch.
+    """Return the summary of each score of a split by name; with `last`, `scores` are of the last epoch.
 
-    Over members: Student, "The probable error of a mean", 1908. Over rows: Wilson's interval for the accuracy; for the
-    area under ROC the same with n the rarer class, since no classifier of this area varies more than A (1 - A) / n
-    (Birnbaum and Klose, "Bounds for the variance of the Mann-Whitney statistic", 1957); for average precision with n
-    the rows of class 1 (Boyd, Eng and Page, "Area under the precision-recall curve", 2013); Student's for the loss,
-    which is a mean over rows. Where the side of the task's space is small the units are its problems in place of rows:
-    as wide as if rows of one problem were all alike.
+    Over members: Student, "The probable error of a mean", 1908. Over rows: Student's interval for the loss, Wilson's
+    for the others, with the sample size of `effective_sizes`. For the area under ROC that is the rarer class: no
+    classifier of area A varies more than A (1 - A) / n (Birnbaum and Klose, "Bounds for the variance of the
+    Mann-Whitney statistic", 1957). For average precision it is class 1 (Boyd, Eng and Page, "Area under the
+    precision-recall curve", 2013).
     """
-    units = _units(scores, counts)
+    sizes = effective_sizes(scores, counts)
     found = {}
     for name, bounds in BOUNDS.items():
         values = getattr(scores, name)
@@ -52,9 +51,9 @@ def summaries(
         mean, std = float(np.mean(values, dtype=np.float64)), deviation(values)
         over_members = None if std is None else student_interval(mean, std, len(values), bounds)
         if name == "loss":
-            over_rows = None if predictions is None else _loss_interval(mean, predictions, last, units[name])
+            over_rows = None if predictions is None else _loss_interval(mean, predictions, last, sizes[name])
         else:
-            over_rows = wilson_interval(mean, units[name])
+            over_rows = wilson_interval(mean, sizes[name])
         found[name] = Summary(mean, std, over_members, over_rows)
     return found
 
@@ -74,18 +73,17 @@ def student_interval(mean: float, std: float, n: int, bounds: tuple[float, float
     return max(mean - half, bounds[0]), min(mean + half, bounds[1])
 
 
-def _units(scores: SplitScores, counts: SplitCounts | None) -> dict[str, int]:
-    """Return on how many independent units each score stands at least."""
+def effective_sizes(scores: SplitScores, counts: SplitCounts | None) -> dict[str, int]:
+    """Return the effective sample size of each score: rows, or distinct problems on a small side."""
     positives, negatives, n = scores.positives, scores.n - scores.positives, scores.n
     if counts is not None and counts.small_space:
         (negatives, positives), n = counts.distinct_keys, counts.keys
     return {"accuracy": n, "loss": n, "auc": min(negatives, positives), "average_precision": positives}
 
 
-def _loss_interval(mean: float, predictions: Predictions, last: bool, units: int) -> Interval | None:
+def _loss_interval(mean: float, predictions: Predictions, last: bool, n: int) -> Interval | None:
     logits = predictions.last_logits if last else predictions.logits
-    if logits is None or units < 2:
+    if logits is None or n < 2:
         return None
-    logits = logits.astype(np.float64)
-    rows = (np.logaddexp(0, logits) - predictions.y * logits).mean(axis=0)
-    return student_interval(mean, deviation(rows) or 0.0, units, BOUNDS["loss"])
+    rows = row_losses(logits.astype(np.float64), predictions.y).mean(axis=0)
+    return student_interval(mean, deviation(rows) or 0.0, n, BOUNDS["loss"])

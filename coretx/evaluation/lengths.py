@@ -1,4 +1,4 @@
-"""Evaluation at other lengths: what a model that was trained on inputs of one length answers on longer ones."""
+"""Evaluation of the selected weights at other sequence lengths."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -19,9 +19,9 @@ from coretx.training.backend import Backend, ModelAccess
 
 @dataclass(frozen=True)
 class LengthScore:
-    """How members that were trained on inputs of `trained` steps do on test rows of `length` steps, `keys` problems.
+    """Scores of members trained on inputs of `trained` steps, on test rows of `length` steps with `keys` problems.
 
-    `accuracy` and `loss` (nats) are None where the model's shape fixes the length, so that it is not applicable.
+    `accuracy` and `loss` (nats) are None if the model's shape fixes the length.
     """
 
     length: int
@@ -33,11 +33,11 @@ class LengthScore:
 
 
 LISTED = 64
-"""Lengths up to this are tried to say which a task has."""
+"""Lengths up to this are tried, to list the lengths of a task."""
 
 
 def variant(task: Task, length: int) -> Task:
-    """Return the task at this length; UsageError that lists the lengths it has where there is none."""
+    """Return the task at this length; UsageError that lists its lengths if it has no such length."""
     found = task.at_length(length)
     if found is not None:
         return found
@@ -54,7 +54,7 @@ def variant(task: Task, length: int) -> Task:
 def draw_lengths(
     task: Task, lengths: Sequence[int], n_samples: int, seed: int, protocol: Protocol
 ) -> dict[int, Dataset]:
-    """Draw rows of every length as test is drawn; UsageError as `prepare_data`, or where features change too."""
+    """Draw rows of every length as test rows are drawn; UsageError as `prepare_data`, or if features change."""
     data = {}
     for length in lengths:
         other = variant(task, length)
@@ -73,9 +73,9 @@ def draw_lengths(
 def answer_lengths(
     backend: Backend, spec: ModelSpec, trained: ModelAccess, data: Mapping[int, Dataset], dtype: str, strategy: str
 ) -> dict[int, Float[np.ndarray, "member n"] | None]:
-    """Return the logits of the trained population on the rows of each length, each by a program of its own shape.
+    """Return the logits of the trained population on the rows of each length.
 
-    None where the parameters have other shapes at that length: then the model's shape fixes the length.
+    None if the parameters have other shapes at that length: the model's shape fixes its length.
     """
     state = trained.state() if data else {}
     answers = {}
@@ -94,7 +94,7 @@ def score_lengths(
     data: Mapping[int, Dataset],
     answers: Mapping[int, Float[np.ndarray, "member n"] | None],
 ) -> tuple[LengthScore, ...]:
-    """Return what members with these answers score at each length."""
+    """Return the scores of these answers at each length."""
     scores = []
     for length, rows in data.items():
         keys = len(np.unique(variant(task, length).canonical_key(rows.x)))

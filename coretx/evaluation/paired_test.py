@@ -1,4 +1,4 @@
-"""Whether two models of one task differ, or are equal: for these runs and for this recipe, corrected over a family."""
+"""Paired tests of two models of one task: for these runs and for this recipe, corrected over a family."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -17,15 +17,15 @@ MARGIN = 0.02
 """Differences below 2 points are too small to matter: models this close are equal."""
 
 FEWEST_MEMBERS = 3
-"""With fewer members nothing is said about a recipe: the variance of two is known with one degree of freedom."""
+"""Fewer members give no verdict on a recipe: the variance of two has one degree of freedom."""
 
 LEAST = 1e-12
-"""Smaller p-values are given as this: no approximation holds so far out."""
+"""Smaller p-values are reported as this: no approximation holds so far out."""
 
 BETTER, WORSE, EQUAL, UNCLEAR = "better", "worse", "equal", "unclear"
 NEEDS_MEMBERS = f"needs {FEWEST_MEMBERS} members"
 UNDER_MARGIN = ", under 2 points"
-"""What follows `better` and `worse` where the difference is proved to be below MARGIN."""
+"""Added to `better` and `worse` if the difference is proved to be below MARGIN."""
 
 Part = tuple[float, int]
 """A part of the variance of a mean difference, with its degrees of freedom."""

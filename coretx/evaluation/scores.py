@@ -1,4 +1,4 @@
-"""Scores from logits: all of a split from the same ones."""
+"""Scores of a split, all from the same logits."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -48,16 +48,16 @@ class SplitScores:
 
 @dataclass(frozen=True)
 class Predictions:
-    """One split with what each member answered on it."""
+    """One split with the logits of each member."""
 
     x: Float[np.ndarray, "n time feature"]
     y: Float[np.ndarray, " n"]
     logits: Float[np.ndarray, "member n"]
     last_logits: Float[np.ndarray, "member n"] | None = None
-    """What the weights of the last epoch answer, where others were chosen."""
+    """The logits of the last epoch's weights, if other weights were selected."""
 
     def of_members(self, members: slice) -> "Predictions":
-        """Return the same rows with what these members answered."""
+        """Return the same rows with the logits of these members."""
         last = None if self.last_logits is None else self.last_logits[members]
         return Predictions(self.x, self.y, self.logits[members], last)
 
@@ -68,7 +68,12 @@ def cross_entropy(logits: Float[np.ndarray, "member n"], y: Float[np.ndarray, " 
     >>> cross_entropy(np.array([[0.0, 0.0]]), np.array([0.0, 1.0])).round(4)
     array([0.6931])
     """
-    return (np.logaddexp(0, logits) - y * logits).mean(axis=1)
+    return row_losses(logits, y).mean(axis=1)
+
+
+def row_losses(logits: Float[np.ndarray, "member n"], y: Float[np.ndarray, " n"]) -> Float[np.ndarray, "member n"]:
+    """Return the binary cross-entropy of each row in nats."""
+    return np.logaddexp(0, logits) - y * logits
 
 
 def confusion_matrix(logits: Float[np.ndarray, "member n"], y: Float[np.ndarray, " n"]) -> Int[np.ndarray, "2 2"]:
@@ -95,12 +100,12 @@ def probabilities(logits: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Answers by the probability that they give class 1, in bins of equal width over [0, 1]: counts and sums."""
+    """Rows by predicted probability of class 1, in bins of equal width over [0, 1]: counts and sums."""
 
     count: Int[np.ndarray, " bin"]
     probability: Float[np.ndarray, " bin"]
     positives: Float[np.ndarray, " bin"]
-    """How many of the answers' rows are of class 1."""
+    """The number of rows of class 1."""
     brier: float
     """The mean squared distance of the probability from the label (Brier, 1950)."""
 
@@ -111,7 +116,7 @@ class Calibration:
 
 
 def calibration(logits: Float[np.ndarray, "member n"], y: Float[np.ndarray, " n"], bins: int = 10) -> Calibration:
-    """Return how the members' probabilities go with the labels, all members' answers together.
+    """Return the calibration of all members' predictions together.
 
     >>> found = calibration(np.array([[-9.0, 9.0, 9.0]]), np.array([0.0, 1.0, 0.0]), bins=2)
     >>> found.count.tolist(), found.positives.tolist(), round(found.error, 3)
@@ -171,8 +176,8 @@ def average_precision(curve: Curve) -> float:
 def wilson_interval(share: float, n: int, z: float = 1.959964) -> tuple[float, float]:
     """Return the 95 % interval for a share observed on n independent units, within [0, 1].
 
-    Wilson, "Probable inference, the law of succession, and statistical inference", 1927. Where the units are groups of
-    unequal rows, it is at least as wide as theirs: no mean of values in [0, 1] varies more than the all-or-none one.
+    Wilson, "Probable inference, the law of succession, and statistical inference", 1927. For units with values between
+    0 and 1 it is conservative: no mean of such values varies more than a mean of zeros and ones.
 
     >>> [round(end, 3) for end in wilson_interval(1.0, 6)]
     [0.61, 1.0]
@@ -217,10 +222,10 @@ def _precision_at(grid: Float[np.ndarray, " recall"], curve: Curve) -> Float[np.
 def predict(
     access: ModelAccess, data: Mapping[str, Dataset], scored: Mapping[str, Dataset] | None = None
 ) -> dict[str, Predictions]:
-    """Return what the trained members answer on every split of `scored`, whose first rows are those of `data`.
+    """Return the predictions of the trained members on every split of `scored`, whose first rows are those of `data`.
 
-    One pass takes all rows of `data`, further passes of as many rows take the rest: so no program of another shape is
-    compiled, and no bit of an answer depends on how many rows are scored. Where `scored` is None there is no rest.
+    One pass takes all rows of `data`; further passes of as many rows take the rest. So no program of another shape is
+    compiled, and no bit of a logit depends on the number of scored rows. If `scored` is None there is no rest.
     """
     scored = data if scored is None else scored
     x = np.concatenate([split.x for split in data.values()])

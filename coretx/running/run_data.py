@@ -7,7 +7,7 @@ from functools import partial
 
 from coretx.config import RunConfig
 from coretx.evaluation.ceilings import Ceiling, ceilings
-from coretx.evaluation.groups import Group, find_groups
+from coretx.evaluation.groups import RowGroup, find_groups
 from coretx.evaluation.lengths import draw_lengths
 from coretx.running.plan import TaskRun
 from coretx.tasks.base import Task
@@ -39,7 +39,7 @@ class RunData:
     lengths: Mapping[int, Dataset]
     counts: Mapping[str, SplitCounts]
     overlap: Overlap
-    groups: Sequence[Group]
+    groups: Sequence[RowGroup]
     ceilings: Mapping[str, Ceiling] = field(default_factory=dict)
 
 

@@ -68,11 +68,6 @@ def test_rows_come_from_the_candidates_of_the_seed(task):
     assert set(row_keys(prepare_data(100, 3, task=task).x).tolist()) <= set(row_keys(pool).tolist())
 
 
-def test_rows_are_float32(task):
-    data = prepare_data(10, 0, task=task)
-    assert (data.x.dtype, data.y.dtype) == (np.float32, np.float32)
-
-
 def test_same_seed_draws_the_same_bytes(task):
     first, second = (prepare_data(50, 0, task=task) for _ in range(2))
     assert (first.x.tobytes(), first.y.tobytes()) == (second.x.tobytes(), second.y.tobytes())
