@@ -41,8 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def compare(first: str, second: str, out: Path, page: Path, plugins: Sequence[Path] = ()) -> Path:
     """Compare two runs, write the page and return its path; UsageError for runs that cannot be compared."""
-    from coretx.reports.pages.comparison_page import render_comparison  # late: it brings jinja2
-    from coretx.reports.pages.run_comparison import compare_cells
+    from coretx.reports.pages.comparison_page import compare_cells, render_comparison  # late: it brings jinja2
 
     if page.is_dir() or page.suffix != ".html":
         raise UsageError(f"--page must name a file that ends in .html, got {page}: choose another")

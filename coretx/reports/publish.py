@@ -1,7 +1,7 @@
 """Write the reports: the only part of the package that touches the disk, always through `coretx.records.durable`."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +10,18 @@ from coretx.errors import UsageError
 from coretx.evaluation.scores import Predictions
 from coretx.models.spec import ModelSpec
 from coretx.records import durable
+from coretx.records.cell_config import CellConfig
 from coretx.records.results import ModelResult
-from coretx.records.store import load_ceilings, load_predictions
-from coretx.reports.pages.dashboard import page_name, render_dashboard
+from coretx.records.store import load_ceilings, load_predictions, load_result
+from coretx.reports.pages.dashboard import render_dashboard
 from coretx.reports.pages.generalisation import render_generalisation
-from coretx.reports.pages.ladder_neighbours import neighbours, render_rungs, with_rungs
-from coretx.reports.pages.model_page import render_model_page
+from coretx.reports.pages.model_page import Neighbour, neighbours, render_model_page
+from coretx.reports.pages.score_context import page_name
 from coretx.reports.pages.task_page import render_task_page
 from coretx.reports.pages.verdicts import pairs_of
 from coretx.reports.tables.benchmark import SCORES, BenchmarkRow, score_rows
 from coretx.reports.tables.comparisons import COMPARISONS, comparison_rows
-from coretx.reports.tables.configurations import Configuration, configurations, grouped, ordered
+from coretx.reports.tables.configurations import Configuration, configurations, ordered
 from coretx.reports.tables.draws import OVERLAPS, SPLIT_COUNTS, split_rows
 from coretx.reports.tables.files import Tables
 from coretx.reports.tables.groups import GROUPS, LENGTHS, group_rows, length_rows
@@ -60,19 +61,33 @@ def is_published(result: ModelResult, tables: Tables) -> bool:
     return row is not None and has_page(row, tables.out)
 
 
-def publish_pages(cells: Iterable[tuple[ModelResult, Task, str]], tables: Tables) -> None:
-    """Write the pages of finished cells, each with its task and its claim; of cells with one page, the last.
+def publish_pages(results: Sequence[ModelResult], task: Task, specs: Sequence[ModelSpec], tables: Tables) -> None:
+    """Write the pages of finished cells of a task, and the pages of the stored cells of their configurations.
 
-    A page names the scores of other cells: write it when their rows are in the tables, and it is the same in any order.
+    Of cells with one page, the last has it. A page names scores of other cells, its neighbours on the ladder and how
+    they compare: put rows and comparisons into the tables before. A cell that is not stored keeps its page as it is.
     """
-    pages = {}
-    for result, task, claim in cells:
-        config = result.config
-        pages[page_path(tables.out, config.task, config.model, config.backend, config.recipe)] = result, task, claim
-    published = grouped(tables[SCORES].rows, lambda row: row.task)
-    for path, (result, task, claim) in pages.items():
-        rows = published.get(result.config.task, [])
-        durable.write_text(path, render_model_page(result, task, claim=claim, published=rows))
+    claims = {spec.name: spec.claim for spec in specs}
+    last = {_page_of(result.config, tables.out): result for result in results}
+    fresh = {result.config.id: result for result in last.values()}
+    stored, pairs = stored_cells(tables.out, task), pairs_of(tables[COMPARISONS].rows)
+    around: dict[str, list[Neighbour]] = {cell: [] for cell in fresh}
+
+    def shown(row: BenchmarkRow) -> bool:
+        return row.id in fresh or (has_page(row, tables.out) and _page_of(row, tables.out) not in last)
+
+    for configuration in _of_task(tables, task, fresh):
+        for (_, model), cell in configuration.cells.items():
+            row = next(iter(cell.values()))
+            if shown(row):
+                around[row.id] = neighbours(configuration, task.name, model, specs, pairs, shown)
+    rows = [row for row in tables[SCORES].rows if row.task == task.name]
+    for cell, found in around.items():
+        result = fresh.get(cell) or (load_result(stored[cell]) if cell in stored else None)
+        if result is not None:
+            claim = claims.get(result.config.model, "")
+            html = render_model_page(result, task, claim=claim, published=rows, neighbours=found)
+            durable.write_text(_page_of(result.config, tables.out), html)
 
 
 def withdraw_outdated(tables: Tables, task: Task) -> dict[str, str]:
@@ -86,7 +101,7 @@ def withdraw_outdated(tables: Tables, task: Task) -> dict[str, str]:
         return {}
     for row in tables[SCORES].rows:
         if row.id in outdated and has_page(row, tables.out):
-            page_path(tables.out, row.task, row.model, row.backend, row.recipe).unlink()
+            _page_of(row, tables.out).unlink()
     tables.remove(outdated)
     why = f"{task.name} gives its test rows other labels today, or has inputs of another shape: train it again"
     return {id: f"left out of tables and pages: {stored[id]}: {why}" for id in stored if id in outdated}
@@ -112,25 +127,6 @@ def publish_comparisons(tables: Tables, task: Task, model_order: Sequence[str], 
         ]
         tables[COMPARISONS].put(comparison_rows(configuration, task, alike))
     return notes
-
-
-def publish_rungs(tables: Tables, task: Task, specs: Sequence[ModelSpec], ids: Collection[str] = ()) -> None:
-    """Write its neighbours on the ladder, and what each rung bought, into the page of every cell of a task.
-
-    Of all configurations, or of those that one of these cells is of. Made from the tables (see `publish_comparisons`).
-    """
-    pairs = pairs_of(tables[COMPARISONS].rows)
-
-    def has(row: BenchmarkRow) -> bool:
-        return has_page(row, tables.out)
-
-    for configuration in _of_task(tables, task, ids):
-        for (_, model), cell in configuration.cells.items():
-            row = next(iter(cell.values()))
-            if has(row):
-                path = page_path(tables.out, row.task, row.model, row.backend, row.recipe)
-                part = render_rungs(neighbours(configuration, task.name, model, specs, pairs, has))
-                durable.write_text(path, with_rungs(path.read_text(encoding="utf-8"), part))
 
 
 def publish_task(tables: Tables, task: Task, model_order: Sequence[str]) -> Path | None:
@@ -200,10 +196,14 @@ def page_path(out: Path, task: str, model: str, backend: str, recipe: str = "") 
     return out / "artifacts" / check_name("task", task) / page_name(check_name("model", model), backend, recipe)
 
 
+def _page_of(cell: BenchmarkRow | CellConfig, out: Path) -> Path:
+    return page_path(out, cell.task, cell.model, cell.backend, cell.recipe)
+
+
 def has_page(row: BenchmarkRow, out: Path) -> bool:
     """Return whether the page of this row's cell is there and shows this cell, not another one of the same name."""
     try:
-        with page_path(out, row.task, row.model, row.backend, row.recipe).open("rb") as page:
+        with _page_of(row, out).open("rb") as page:
             found = CELL_ID.search(page.read(HEAD_BYTES))
     except (OSError, UsageError):
         return False

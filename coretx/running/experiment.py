@@ -89,7 +89,7 @@ class OpenRun:
     """Cells that are not finished."""
     started: bool = False
     failed: bool = False
-    unpublished: list[tuple[Cell, ModelResult]] = field(default_factory=list)
+    unpublished: list[ModelResult] = field(default_factory=list)
     """Finished cells whose pages wait for the other cells of their task."""
 
 
@@ -190,7 +190,7 @@ class Experiment:
         if not publish.is_published(result, self.tables):  # a run was killed, or the cell was brought here
             self.publish_splits(run)
             publish.publish_rows(result, self.tables)
-            run.unpublished.append((cell, result))
+            run.unpublished.append(result)
 
     def train(self, job: Job, tell: Callable[[PrefixedEpoch], None]) -> list[ModelResult]:
         """Train a job's cells, or score them again, in a worker's thread."""
@@ -255,7 +255,7 @@ class Experiment:
         """Write a finished cell's files, rows and log; its page follows with the other pages of its task."""
         save_result(result, self.plan.config.out)
         publish.publish_rows(result, self.tables)
-        run.unpublished.append((cell, result))
+        run.unpublished.append(result)
         run.log.model_done(prefix, result)
         self.outcome.results.append(result)
         self.progress.cell_done(result)
@@ -282,21 +282,20 @@ class Experiment:
             publish.publish_splits(overlap, counts, self.tables)
 
     def publish(self, runs: Sequence[OpenRun]) -> None:
-        """Write the pages of a task's finished cells, the comparisons of its models, and its own page.
+        """Write the comparisons of a task's models, the pages of its finished cells, and its own page.
 
         Models are compared with those of earlier runs in the same configuration, too.
         """
         tables, catalogue = self.tables, self.plan.catalogue
         tables.flush()
-        finished = [(result, cell.task, cell.spec.claim) for run in runs for cell, result in run.unpublished]
-        publish.publish_pages(finished, tables)
         task, order = runs[0].task_run.task, catalogue.order()["model_order"]
         ids = [cell.config.id for run in runs for cell in run.task_run.cells.values()]
         outdated = publish.withdraw_outdated(tables, task).values()
         for note in (*outdated, *publish.publish_comparisons(tables, task, order, ids)):
             self.progress.note(note)
+        results = [result for run in runs for result in run.unpublished]
+        publish.publish_pages(results, task, catalogue.models(), tables)
         publish.publish_task(tables, task, order)
-        publish.publish_rungs(tables, task, catalogue.models(), ids)
 
 
 def chosen_point(results: Sequence[ModelResult]) -> str | None:

@@ -19,7 +19,6 @@ def rebuild_reports(out: Path, catalogue: Catalogue, say: Callable[[str], None])
     """
     durable.check_writable(out)
     tables, tasks, models = Tables(out), catalogue.tasks, catalogue.models()
-    claims = {spec.name: spec.claim for spec in models}
     loaded = {path: load_result(path) for path in sorted((out / "artifacts").glob("*/cells/*.json"))}
     results = sorted(filter(None, loaded.values()), key=lambda result: result.provenance.date)
     outdated: dict[str, str] = {}
@@ -36,14 +35,13 @@ def rebuild_reports(out: Path, catalogue: Catalogue, say: Callable[[str], None])
     known = [result for result in results if result.config.task in tasks and result.config.id not in outdated]
     for result in known:
         publish.publish_rows(result, tables)
-    pages = [(result, tasks[result.config.task], claims.get(result.config.model, "")) for result in known]
-    publish.publish_pages(pages, tables)
     order = catalogue.order()
     for task in tasks.values():
         for note in publish.publish_comparisons(tables, task, order["model_order"]):
             say(note)
+        own = [result for result in known if result.config.task == task.name]
+        publish.publish_pages(own, task, models, tables)
         publish.publish_task(tables, task, order["model_order"])
-        publish.publish_rungs(tables, task, models)
     page = publish.publish_dashboard(tables, **order)
     say(f"{len(known)} cells published again: {page}")
     return int(bool(left_out or outdated))

@@ -15,19 +15,17 @@ from coretx.records.store import load_result
 from coretx.reports import publish
 from coretx.reports.figures import plots as figures
 from coretx.reports.figures import svg
-from coretx.reports.pages.comparison_page import render_comparison
+from coretx.reports.pages.comparison_page import compare_cells, render_comparison
 from coretx.reports.pages.dashboard import render_dashboard
 from coretx.reports.pages.generalisation import render_generalisation
-from coretx.reports.pages.ladder_neighbours import Neighbours, Rung, render_rungs
-from coretx.reports.pages.model_page import render_model_page
-from coretx.reports.pages.run_comparison import compare_cells
+from coretx.reports.pages.model_page import Neighbour, render_model_page
 from coretx.reports.pages.task_page import render_task_page
-from coretx.reports.pages.verdicts import Gain, Said
 from coretx.reports.tables.benchmark import SCORES
-from coretx.reports.tables.comparisons import COMPARISONS, QUESTIONS
+from coretx.reports.tables.comparisons import COMPARISONS
 from coretx.reports.tables.draws import OVERLAPS, SPLIT_COUNTS
 from coretx.reports.tables.files import Tables
 from coretx.reports.tables.groups import LENGTHS
+from coretx.reports.tables.training import COSTS, CURVES
 from coretx.tasks.base import Task
 from parity_tests import certificate
 from parity_tests.differences import Difference
@@ -154,7 +152,7 @@ def renamed(mapping, text):
     return {text + name: text + value if isinstance(value, str) else value for name, value in mapping.items()}
 
 
-def hostile_task(text):
+def hostile_task(text, *, kinds=False):
     class Hostile(Task):
         name = f"{text}parted"
         title = rule = text
@@ -171,6 +169,9 @@ def hostile_task(text):
         def step_names(self, row):
             return [text] * len(row)
 
+        def kinds(self, x):
+            return {f"{text}kind": x[:, 0, 0] > 0} if kinds else {}
+
         def feature_names(self):
             return [f"{text}{number}" for number in range(self.feature_dim)]
 
@@ -178,16 +179,20 @@ def hostile_task(text):
 
 
 def model_page(out, text, monkeypatch):
-    """The page of a cell that is done, with an alarm; figures are their alternative text alone."""
-    with monkeypatch.context() as patch:
-        patch.setattr(figures, "to_svg", lambda figure, prefix, alt: svg.embed(TINY, prefix, alt, {}))
-        return render_model_page(_result(out, "self_attention", text), hostile_task(text), claim=text)
+    """The page of a cell that is done, with an alarm and neighbours; figures are their alternative text alone."""
+    row, gain = _rows(out, text)[0], _tables(out, text)[3][0]
+    around = [Neighbour(place, row, f"{place}.html", text, text, text, gain) for place in ("Before", "After")]
+    return _model_page(out, "self_attention", text, monkeypatch, neighbours=around)
 
 
 def diverged_page(out, text, monkeypatch):
+    return _model_page(out, "diverging", text, monkeypatch)
+
+
+def _model_page(out, model, text, monkeypatch, **more):
     with monkeypatch.context() as patch:
         patch.setattr(figures, "to_svg", lambda figure, prefix, alt: svg.embed(TINY, prefix, alt, {}))
-        return render_model_page(_result(out, "diverging", text), hostile_task(text), claim=text)
+        return render_model_page(_result(out, model, text), hostile_task(text, kinds=True), claim=text, **more)
 
 
 def _result(out, model, text):
@@ -232,8 +237,13 @@ def _tables(out, text):
 
 
 def dashboard(out, text, monkeypatch):
+    tables, kept = Tables(out), ("id", "epochs", "accuracy_train", "accuracy_test")
+    curves = [filled(row, text, kept) for row in tables[CURVES].rows]
+    costs = [filled(row, text, ("id",)) for row in tables[COSTS].rows]
     return render_dashboard(
         *_tables(out, text),
+        curves,
+        costs,
         **_order(out),
         has_page=lambda row: publish.has_page(row, out),
     )
@@ -279,16 +289,6 @@ def _no_page(result):
     return None
 
 
-def rungs(out, text, monkeypatch):
-    """What a model page says of its neighbours, in the page of a cell."""
-    said = tuple(Said(name, "better", "-1 to 2", "p = 0.01", "more") for name in QUESTIONS.values())
-    gained = Gain(points="+1.0", said=said, family="exploratory")
-    before, after = (Rung(f"{text}{place}", text, "50 %", f"{place}.html", gained) for place in ("before", "after"))
-    part = render_rungs(Neighbours(own=text, claim=text, before=before, after=after))
-    assert part.count("<dd>") == 4
-    return model_page(out, text, monkeypatch).replace("</main>", f"{part}</main>")
-
-
 KINDS = {
     "model page": model_page,
     "diverged": diverged_page,
@@ -297,7 +297,6 @@ KINDS = {
     "generalisation": generalisation,
     "certificate": parity_certificate,
     "comparison": comparison,
-    "rungs": rungs,
 }
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from coretx.evaluation.explanations import Explanation
-from coretx.reports.pages.attention_tables import attention_layers, axes, looks
+from coretx.reports.pages.attention_tables import attention_layers, attention_tables, axes
 from coretx.tasks.registry import TASKS
 
 
@@ -69,22 +69,23 @@ def test_a_read_out_over_the_steps_asks_under_that_name():
 
 def test_averages_are_the_sums_over_the_rows_of_the_class(equation, rng):
     weights = softmax(rng.normal(size=(1, 5, 5)))
-    found = looks(explanation(equation, {"attention": weights}, rng, rows=(3, 7)), equation)
+    found = attention_tables(explanation(equation, {"attention": weights}, rng, rows=(3, 7)), equation)
     assert found["rows"] == "3 of label 0 and 7 of label 1"
-    for part in found["attention"]:
-        (layer,) = part["layers"]
+    for (layer,) in found["attention"]:
         shown = [[int(cell.text) for cell in row] for _, row in layer.maps[0].rows]
         assert np.abs(np.array(shown) - 100 * weights[0]).max() <= 0.5 + 1e-9
 
 
 def test_a_class_without_rows_is_not_shown(equation, rng):
-    found = looks(explanation(equation, {"attention": softmax(rng.normal(size=(1, 5, 5)))}, rng, rows=(4, 0)), equation)
-    assert [part["label"] for part in found["attention"]] == [0]
+    found = attention_tables(
+        explanation(equation, {"attention": softmax(rng.normal(size=(1, 5, 5)))}, rng, rows=(4, 0)), equation
+    )
+    assert [layer.maps[0].title for (layer,) in found["attention"]] == ["label 0"]
     assert [name for name, _ in found["sizes"].rows] == ["label 0"]
 
 
 def test_a_model_without_attention_still_says_what_it_looks_at(equation, rng):
-    found = looks(explanation(equation, {}, rng), equation)
+    found = attention_tables(explanation(equation, {}, rng), equation)
     assert found["attention"] == []
     assert len(found["averages"]) == 2
     assert all(example["layers"] == [] for example in found["examples"])
@@ -92,7 +93,7 @@ def test_a_model_without_attention_still_says_what_it_looks_at(equation, rng):
 
 def test_gradient_times_input_of_an_example_stands_under_its_tokens(equation, rng):
     known = explanation(equation, {}, rng)
-    example = looks(known, equation)["examples"][0]
+    example = attention_tables(known, equation)["examples"][0]
     assert list(example["adds"].columns) == equation.step_names(known.x[0])
     ((name, cells),) = example["adds"].rows
     assert name == "adds"
@@ -100,21 +101,21 @@ def test_gradient_times_input_of_an_example_stands_under_its_tokens(equation, rn
     assert [cell.less for cell in cells] == [bool(value < 0) for value in values]
     largest = int(np.argmax(np.abs(values)))
     assert [cell.tint for cell in cells].index(100) == largest
-    assert [example["right"] for example in looks(known, equation)["examples"]] == [False, True]
+    assert [example["right"] for example in attention_tables(known, equation)["examples"]] == [False, True]
 
 
 def test_features_of_a_numeric_step_stand_one_by_one_and_together(rng):
     task = TASKS["sign_of_winner"]
     known = explanation(task, {}, rng)
     known = Explanation(**{**known.__dict__, "x": np.ones_like(known.x)})
-    names = [name for name, _ in looks(known, task)["examples"][0]["adds"].rows]
+    names = [name for name, _ in attention_tables(known, task)["examples"][0]["adds"].rows]
     assert names == [*task.feature_names(), "together"]
 
 
 def test_a_number_that_is_none_has_no_tint(equation, rng):
     known = explanation(equation, {}, rng)
     known.present[0] = 0
-    tints = {cell.tint for _, row in looks(known, equation)["averages"][0].rows for cell in row}
+    tints = {cell.tint for _, row in attention_tables(known, equation)["averages"][0].rows for cell in row}
     assert tints == {0}
 
 
@@ -129,5 +130,5 @@ def test_where_maps_are_large_one_example_of_each_label_is_shown(equation, rng):
         known = explanation(equation, {"attention": softmax(rng.normal(size=(heads, 6, 6)))}, rng)
         twice = {name: np.concatenate([known.__dict__[name]] * 2) for name in ("x", "y", "logits", "attribution")}
         twice["attention"] = {name: np.concatenate([values] * 2) for name, values in known.attention.items()}
-        examples = looks(Explanation(**{**known.__dict__, **twice}), equation)["examples"]
+        examples = attention_tables(Explanation(**{**known.__dict__, **twice}), equation)["examples"]
         assert [example["label"] for example in examples] == [0, 1, 0, 1][:shown]

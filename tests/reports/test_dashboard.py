@@ -1,32 +1,26 @@
 import base64
+import dataclasses
 import hashlib
 import re
 
 import pytest
 
-from coretx.reports.pages.dashboard import render_dashboard
-from coretx.reports.tables.benchmark import BenchmarkRow
+from coretx.reports.pages.dashboard import cost_line, render_dashboard, welch_half_width
 from coretx.reports.tables.configurations import configurations
 from coretx.reports.tables.draws import OverlapRow, SplitRow
+from coretx.reports.tables.training import CostRow, CurveRow
 
 TASKS = ("easy", "hard")
 MODELS = ("logreg", "mlp")
+TASK = "sum_is_positive"
 
 
 @pytest.fixture
 def render():
-    def dashboard(
-        rows, overlaps=(), splits=(), compared=(), has_page=lambda row: False, titles=None, tasks=TASKS, models=MODELS
-    ):
+    def dashboard(rows, overlaps=(), splits=(), compared=(), curves=(), costs=(), **changes):
+        order = {"task_titles": {}, "task_order": TASKS, "model_order": MODELS, "has_page": lambda row: False}
         return render_dashboard(
-            list(rows),
-            list(overlaps),
-            list(splits),
-            list(compared),
-            task_titles=titles or {},
-            task_order=tasks,
-            model_order=models,
-            has_page=has_page,
+            list(rows), list(overlaps), list(splits), list(compared), list(curves), list(costs), **order | changes
         )
 
     return dashboard
@@ -110,13 +104,16 @@ def test_links_stand_only_where_a_page_is(render, ladder, parse):
     assert len(page.all("a")) == 2
 
 
-def test_the_torch_engine_links_to_its_own_page(render, make_row, parse):
-    page = parse(render([make_row(backend="torch")], has_page=lambda row: True))
-    assert page.all("a")[0]["href"] == "../artifacts/sum_is_positive/mlp.torch.html"
-
-
 @pytest.mark.parametrize(
-    "change", [{"backend": "torch"}, {"recipe": "new"}, {"n_samples": 300}, {"seed": 1}, {"members": 3}]
+    "change",
+    [
+        {"backend": "torch"},
+        {"protocol": "disjoint"},
+        {"recipe": "new"},
+        {"n_samples": 300},
+        {"seed": 1},
+        {"members": 3},
+    ],
 )
 def test_configurations_never_mix(render, make_row, change):
     html = render([make_row(id="a", accuracy=0.5), make_row(id="b", accuracy=0.6, **change)])
@@ -159,7 +156,7 @@ def test_provenance_counts_each_cell_once(render, ladder, parse):
 
 def test_overlap_is_shown_with_the_draws_of_the_configuration(render, ladder, parse):
     overlaps = [OverlapRow("easy", "original", seed, 1000, 250, 1000, 0.25, "natural", 300) for seed in (0, 1)]
-    text = parse(render(ladder, overlaps, titles={"easy": "Easy task"})).text
+    text = parse(render(ladder, overlaps, task_titles={"easy": "Easy task"})).text
     assert text.count("Easy task test 1,000 — — 250 (25.0%)") == 1
 
 
@@ -226,19 +223,13 @@ def test_best_reached_stands_where_no_ceiling_is_known_never_as_a_ceiling(render
     assert "reached" not in parse(render([full])).text
 
 
-def test_protocols_are_configurations_of_their_own(render, make_row, parse):
-    rows = [make_row(id="a"), make_row(id="b", protocol="disjoint"), make_row(id="c", protocol="disjoint", task="z")]
-    text = parse(render(rows)).text
-    assert text.index("JAX · disjoint splits · ") < text.index("JAX · original splits · ")
-
-
 def test_rules_for_negatives_are_configurations_of_their_own_with_the_tasks_that_have_none(render, make_row):
     rows = [
         make_row(id="a", task="numeric"),
         make_row(id="b", task="sums", negatives="balanced", accuracy=0.7),
         make_row(id="c", task="sums", negatives="original", accuracy=0.8),
     ]
-    found = [texts for _, texts in lines(render(rows, tasks=("numeric", "sums")))]
+    found = [texts for _, texts in lines(render(rows, task_order=("numeric", "sums")))]
     assert [[text[:5] for text in texts[:2]] for texts in found] == [["98.8%", "70.0%"], ["98.8%", "80.0%"]]
 
 
@@ -264,28 +255,131 @@ def test_the_policy_allows_exactly_the_page_s_script(render, ladder, parse):
     assert html.count("<script") == 1
 
 
-def test_the_same_rows_give_the_same_bytes(render, ladder):
-    assert render(ladder) == render(ladder)
+@pytest.fixture
+def make_cost():
+    def make(**changes):
+        return dataclasses.replace(CostRow("a", TASK, "mlp", "jax", 193, 1, 1000, 1.5, 4.0, 9.0, "cpu"), **changes)
+
+    return make
 
 
-def test_hostile_text_stays_text(render, make_row, make_comparison, payload, parse, assert_harmless):
-    shown = [field for field, kind in BenchmarkRow.__annotations__.items() if kind is str]
-    rows = [make_row(**dict.fromkeys(shown, payload)), make_row(task=payload), make_row(id="x", model=payload)]
-    overlaps = [OverlapRow(payload, payload, 0, 1000, 1, 2, 0.5, "natural", 1)]
-    compared = [make_comparison(id="x", against_id=payload, runs_verdict=payload, task=payload)]
-    titles = {payload: payload}
-    html = render(
-        rows, overlaps, compared=compared, has_page=lambda row: "\ud800" not in row.model + row.task, titles=titles
-    )
-    assert_harmless(html, scripts=1)
-    assert " ".join(payload.replace("\ud800", "?").split()) in parse(html).text.replace("_ ", "_")
+def section(html, engine):
+    return re.search(rf'<section [^>]*data-engine="{engine}".*?</section>', html, re.S)[0]
 
 
-def test_a_full_dashboard_stays_under_600_kb(render, make_row):
-    tasks, models = [f"a_task_of_nine_{i}" for i in range(9)], [f"a_model_of_seven_{i}" for i in range(7)]
+def test_engines_stand_beside_each_other_and_their_difference_is_a_table(render, make_row, parse):
+    spread = {"members": 5, "accuracy_std": 0.01, "loss_std": 0.02}
     rows = [
-        make_row(id=f"{backend}{task}{model}", task=task, model=model, backend=backend, split=split, members=5,
-                 accuracy_std=0.01, loss_std=0.01)
-        for backend in ("jax", "torch") for task in tasks for model in models for split in ("train", "test")
-    ]  # fmt: skip
-    assert len(render(rows, has_page=lambda row: True, tasks=tasks, models=models).encode()) < 600_000
+        make_row(id="a", accuracy=0.9, loss=0.3, **spread),
+        make_row(id="b", backend="torch", accuracy=0.8, loss=0.35, **spread),
+    ]
+    html = render(rows)
+    assert re.findall('data-pick="([^"]*)"', html) == ["jax", "torch", "jax-torch"]
+    text = parse(section(html, "jax-torch")).text
+    assert "mlp +10.0 +8.5 to +11.5 loss -0.050 -0.079 to -0.021" in text
+    assert 'class="more"' in section(html, "jax-torch")
+
+
+def test_engines_that_are_not_told_apart_are_not_coloured(render, make_row):
+    spread = {"members": 5, "accuracy_std": 0.1, "loss_std": 0.2}
+    rows = [make_row(id="a", accuracy=0.9, **spread), make_row(id="b", backend="torch", accuracy=0.85, **spread)]
+    assert 'class="even"' in section(render(rows), "jax-torch")
+
+
+def test_of_one_member_there_is_a_difference_without_an_interval(render, make_row, parse):
+    text = parse(section(render([make_row(id="a"), make_row(id="b", backend="torch", accuracy=0.9)]), "jax-torch")).text
+    assert "mlp +8.8 loss +0.000" in text
+    assert " to " not in text.split("Model")[1]
+
+
+def test_every_two_engines_have_a_difference(render, make_row):
+    html = render([make_row(id=engine, backend=engine) for engine in ("a_new", "torch", "jax")])
+    names = ["jax", "torch", "a_new", "jax-torch", "jax-a_new", "torch-a_new"]
+    assert re.findall('data-pick="([^"]*)"', html) == names
+    assert "PyTorch less a_new" in html
+
+
+def test_another_setting_of_the_other_engine_is_no_counterpart(render, make_row):
+    html = render([make_row(id="a"), make_row(id="b", backend="torch", seed=3)])
+    assert 'data-engine="jax-torch"' not in html
+    assert 'data-pick="jax-torch"' not in html
+
+
+def test_welch_interval_is_that_of_scipy():
+    from scipy.stats import ttest_ind_from_stats
+
+    result = ttest_ind_from_stats(0.9, 0.02, 5, 0.8, 0.05, 4, equal_var=False)
+    half = welch_half_width(0.02, 5, 0.05, 4)
+    shifted = ttest_ind_from_stats(half, 0.02, 5, 0.0, 0.05, 4, equal_var=False)
+    assert result.pvalue < 0.05
+    assert shifted.pvalue == pytest.approx(0.05)
+
+
+def test_chance_and_ceilings_stand_under_the_test_scores(render, make_row, parse):
+    rows = [
+        make_row(id="a", view="order-blind", ceiling=0.8836),
+        make_row(id="b", model="logreg"),
+        make_row(id="c", task="another"),
+    ]
+    splits = [SplitRow(TASK, "original", "natural", 0, 1000, "test", 40, 60, 40, 60, 40, 60, 100, 0)]
+    html = render(rows, splits=splits)
+    (foot,) = re.findall("<tfoot>(.*?)</tfoot>", html, re.S)
+    assert parse(f"<table>{foot}</table>").text == "Chance \N{EM DASH} 60.0% Ceiling, order-blind \N{EM DASH} 88.4%"
+
+
+def test_cost_is_summed_over_tasks_and_speed_is_of_training_alone(make_row, make_cost):
+    rows = [make_row(id="a", accuracy=0.9, seconds=9.0), make_row(id="b", task="z", accuracy=0.8, seconds=6.0)]
+    costs = {"a": make_cost(), "b": make_cost(id="b", task="z", steps=2000, seconds_train=2.0, parameters=300)}
+    texts = [text for _, text in cost_line([{"test": row} for row in rows], costs)]
+    assert texts == ["85.0%", "193", "3,000", "15.0 s", "6.0 s", "3.0 s", "500"]
+    bare = make_row(id="c", model="logreg", parameters=11, seconds=None)
+    texts = [text for _, text in cost_line([{"test": bare}, {}], costs)]
+    assert texts == ["\N{EM DASH}", "11", *["\N{EM DASH}"] * 5]
+
+
+def test_what_ran_is_listed_by_commit_and_device(render, make_row, make_cost, parse):
+    rows = [make_row(id="a", commit="aaa"), make_row(id="b", model="logreg", commit="bbb", date="2026-04-01T10:00:00Z")]
+    text = parse(render(rows, costs=[make_cost(device_name="A Chip")])).text
+    assert f"2026-03-01 12:00 2026-03-01 12:00 cpu: A Chip aaa 0.1.0 1 cell {TASK.replace('_', '_ ')} 3.5 s" in text
+    assert "2026-04-01 10:00 2026-04-01 10:00 cpu bbb 0.1.0 1 cell" in text
+
+
+def test_curves_are_drawn_with_words_and_a_table(render, make_row, parse):
+    curves = [CurveRow("0123456789ab", TASK, "mlp", "jax", "1 10", "0 0", "0.5 0.75")]
+    page = parse(render([make_row()], curves=curves))
+    (figure,) = [svg for svg in page.all("svg") if svg.get("role") == "img"]
+    assert figure["aria-label"] == f"{TASK}: accuracy on test by epoch, after the last one mlp 75.0%."
+    assert len(page.all("polyline")) == 1
+    assert "Epoch 1 10 sum_ is_ positive mlp 50.0% 75.0%" in page.text
+
+
+def test_pick_of_a_task_names_every_task(render, make_row):
+    html = render([make_row(id=task, task=task) for task in ("a", "b")], task_titles={"b": "B title"})
+    picker = re.search('<select id="task">(.*?)</select>', html, re.S)[1]
+    assert re.findall('<option value="([^"]*)">([^<]*)', picker) == [("", "all"), ("a", "a"), ("b", "B title")]
+
+
+def test_a_full_dashboard_with_everything_stays_under_600_kb(render, make_row, make_comparison):
+    tasks, models = [f"a_task_of_nine_{i}" for i in range(9)], [f"a_model_of_seven_{i}" for i in range(7)]
+    ends = {
+        f"{score}{over}_{end}": 0.95
+        for score in ("accuracy", "loss")
+        for over in ("", "_rows")
+        for end in ("low", "high")
+    }
+    wide = {"members": 5, "accuracy_std": 0.01, "loss_std": 0.01, **ends}
+    rows, curves, compared = [], [], []
+    for backend in ("jax", "torch"):
+        for task in tasks:
+            for place, model in enumerate(models):
+                cell = f"{backend}{task}{model}"
+                rows += [make_row(id=cell, task=task, model=model, backend=backend, split=split, **wide)
+                         for split in ("train", "val", "test")]  # fmt: skip
+                epochs = " ".join(str(epoch) for epoch in range(941, 1001))
+                curves.append(CurveRow(cell, task, model, backend, epochs, "", " ".join(["0.9876"] * 60)))
+                compared += [make_comparison(id=cell, against_id=f"{backend}{task}{before}", task=task)
+                             for before in models[:place]]  # fmt: skip
+    everything = {"has_page": lambda row: True, "has_task_page": lambda task: True}
+    html = render(rows, curves=curves, compared=compared, task_order=tasks, **everything)
+    assert html.count("<polyline") == 126
+    assert len(html.encode()) < 600_000

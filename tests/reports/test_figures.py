@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from coretx.evaluation.scores import Curve, calibration, mean_pr, mean_roc
+from coretx.evaluation.scores import calibration
 from coretx.reports.figures import plots as figures
 from coretx.reports.figures.curves import envelope, finite_part, thin
 from coretx.reports.figures.style import DASHED, LINES
@@ -80,26 +80,6 @@ def test_all_quantities_end_before_the_first_value_that_is_not_finite():
     assert parts["accuracy"].shape == (2, 2)
 
 
-def test_mean_roc_of_equal_members_is_theirs():
-    curve = Curve(np.array([0.0, 0.0, 0.5, 1.0]), np.array([0.0, 0.4, 0.8, 1.0]))
-    mean = mean_roc([curve, curve])
-    assert np.interp([0.25, 0.5, 0.75], mean.x, mean.y) == pytest.approx([0.6, 0.8, 0.9])
-
-
-def test_mean_roc_averages_vertically():
-    perfect = Curve(np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 1.0]))
-    chance = Curve(np.array([0.0, 1.0]), np.array([0.0, 1.0]))
-    mean = mean_roc([perfect, chance])
-    assert np.interp(0.5, mean.x[1:], mean.y[1:]) == pytest.approx(0.75)
-
-
-def test_mean_pr_steps_instead_of_interpolating():
-    # Recall 0.5 is reached at precision 1, recall 1 at 0.5: between them precision is 0.5, not a straight line.
-    curve = Curve(np.array([1.0, 0.5, 0.0]), np.array([0.5, 1.0, 1.0]))
-    mean = mean_pr([curve], points=5)
-    assert mean.y.tolist() == [1, 1, 1, 0.5, 0.5]
-
-
 def test_no_path_has_more_than_400_points(drawn):
     for name, svg in drawn.items():
         for path in re.findall(r' d="([^"]*)"', svg):
@@ -145,11 +125,6 @@ def test_a_figure_brings_no_style_rule_and_no_date(drawn):
         assert "<style" not in svg
         assert "metadata" not in svg
         assert "date" not in svg.lower()
-
-
-def test_a_hostile_alternative_text_stays_an_attribute(payload, long_history):
-    svg = figures.to_svg(figures.loss_curves(long_history), "a", payload.replace("\ud800", ""))
-    assert ElementTree.fromstring(str(svg)).attrib["aria-label"] == payload.replace("\ud800", "")
 
 
 def test_one_line_per_member_and_their_mean(make_result):

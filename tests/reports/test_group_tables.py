@@ -23,7 +23,8 @@ def grouped(make_result):
 
 
 def test_a_group_has_a_row_with_its_interval_over_problems(grouped, publish_cell, tmp_path):
-    publish_cell(grouped)
+    for _ in range(2):  # a second time replaces them
+        publish_cell(grouped)
     rows = Tables(tmp_path)[GROUPS].rows
     assert [(row.id, row.grouping, row.group, row.rows, row.keys) for row in rows] == [
         (grouped.config.id, "number of carries", "0", 60, 50),
@@ -31,12 +32,6 @@ def test_a_group_has_a_row_with_its_interval_over_problems(grouped, publish_cell
     ]
     assert (rows[0].accuracy, rows[0].accuracy_std) == pytest.approx((0.95, 0.05), abs=1e-12)
     assert (rows[1].low, rows[1].high) == wilson_interval(0.5, 20)
-
-
-def test_publishing_again_keeps_one_row_per_group(grouped, publish_cell, tmp_path):
-    for _ in range(2):
-        publish_cell(grouped)
-    assert len(Tables(tmp_path)[GROUPS].rows) == 2
 
 
 def test_one_member_has_no_spread(make_result):
@@ -56,12 +51,6 @@ def test_a_task_without_groups_has_no_table_and_no_rows(make_result, publish_cel
     page = publish_cell(make_result())
     assert "Accuracy on test by group" not in parse(page.read_text()).text
     assert not (tmp_path / "benchmarks" / "groups.csv").exists()
-
-
-def test_names_of_groups_do_no_harm(make_result, task, payload, assert_harmless):
-    groups = (GroupScore(payload, payload, 4, 4, np.array([3])),)
-    result = dataclasses.replace(make_result(members=1), groups=groups)
-    assert_harmless(render_model_page(result, task, claim="claim"), scripts=0)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from coretx.evaluation.ceilings import Ceiling
 from coretx.evaluation.intervals import Summary
-from coretx.reports.pages.headline import question, scale, side_used_up, verdict
+from coretx.reports.pages.model_page import question, scale, side_used_up, verdict
 from coretx.tasks.splits import SplitCounts
 
 
@@ -79,9 +79,7 @@ def test_an_example_of_each_class_is_shown_class_1_first(make_result, task):
     result = make_result()
     test = result.predictions["test"]
     found = question(result, task)
-    assert [example["label"] for example in found] == [1, 0]
-    for example in found:
-        assert example["input"] == task.render(test.x[np.flatnonzero(test.y == example["label"])[0]])
+    assert found == [(label, task.render(test.x[np.flatnonzero(test.y == label)[0]])) for label in (1, 0)]
 
 
 def test_a_class_that_test_lacks_has_no_example(make_result, task):
@@ -89,6 +87,4 @@ def test_a_class_that_test_lacks_has_no_example(make_result, task):
     test = result.predictions["test"]
     ones = test.y == 1
     part = dataclasses.replace(test, x=test.x[ones], y=test.y[ones], logits=test.logits[:, ones])
-    assert [
-        example["label"] for example in question(dataclasses.replace(result, predictions={"test": part}), task)
-    ] == [1]
+    assert [label for label, _ in question(dataclasses.replace(result, predictions={"test": part}), task)] == [1]

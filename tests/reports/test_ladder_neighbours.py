@@ -4,25 +4,24 @@ import pytest
 
 from coretx.models.registry import build_models
 from coretx.records.store import save_result
-from coretx.reports.pages.ladder_neighbours import with_rungs
-from coretx.reports.publish import page_path, publish_comparisons, publish_rungs
+from coretx.reports.publish import page_path, publish_comparisons, publish_pages, publish_rows
 from coretx.reports.tables.files import Tables
 
 NAMES = [spec.name for spec in build_models()]
 
 
 @pytest.fixture
-def publish(make_result, publish_cell, task, tmp_path):
+def publish(make_result, task, tmp_path):
     """A function that stores cells of these models, publishes them, and returns the text of each one's page."""
 
     def pages(*models, parse, **noises):
-        results = [make_result(model=model, noise=noises.get(model, 4.0)) for model in models]
+        results, tables = [make_result(model=model, noise=noises.get(model, 4.0)) for model in models], Tables(tmp_path)
         for result in results:
             save_result(result, tmp_path)
-            publish_cell(result)
-        tables = Tables(tmp_path)
+            publish_rows(result, tables)
         publish_comparisons(tables, task, NAMES)
-        publish_rungs(tables, task, build_models())
+        publish_pages(results, task, build_models(), tables)
+        tables.flush()
         found = tmp_path.glob("artifacts/*/*.html")
         return {path.stem: parse(path.read_text(encoding="utf-8")) for path in found}
 
@@ -42,7 +41,7 @@ def test_neighbours_are_the_nearest_rungs_that_were_trained(publish, parse):
 def test_what_a_rung_bought_is_the_paired_difference(publish, parse):
     text = publish("logreg", "mlp", parse=parse, logreg=30.0, mlp=0.0)["mlp"].text
     assert "mlp adds:" in text
-    assert "What that bought: +" in text
+    assert "Effect: +" in text
     assert "These runs: better , 95 % interval +" in text
     assert "This recipe: better , 95 % interval +" in text
     assert "points of accuracy on test, one of 6 steps of the ladder (Holm)." in text
@@ -59,13 +58,18 @@ def test_a_model_that_comes_later_is_found_by_the_pages_that_are_there(publish, 
     assert "After: mlp" in publish("mlp", parse=parse)["logreg"].text
 
 
-def test_two_cells_that_were_not_compared_say_so(make_result, publish_cell, task, parse, tmp_path):
-    for model in ("logreg", "mlp"):
-        publish_cell(make_result(model=model))  # not stored: no answers to compare
-    publish_rungs(Tables(tmp_path), task, build_models())
+def test_of_cells_with_one_page_the_last_has_it(make_result, task, tmp_path):
+    results = [make_result(model="mlp", seed=seed) for seed in (0, 3)]
+    publish_pages(results, task, build_models(), Tables(tmp_path))
+    (page,) = tmp_path.glob("artifacts/*/*.html")
+    assert results[1].config.id in page.read_text(encoding="utf-8")
+
+
+def test_two_cells_that_were_not_compared_say_so(make_result, task, parse, tmp_path):
+    results = [make_result(model=model) for model in ("logreg", "mlp")]  # not stored: no answers to compare
+    tables = Tables(tmp_path)
+    for result in results:
+        publish_rows(result, tables)
+    publish_pages(results, task, build_models(), tables)
     page = parse(page_path(tmp_path, task.name, "mlp", "jax").read_text(encoding="utf-8"))
     assert "mlp and logreg were not compared" in page.text
-
-
-def test_a_page_without_the_place_stays_as_it_is():
-    assert with_rungs("<p>no place</p>", "part") == "<p>no place</p>"

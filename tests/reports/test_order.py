@@ -2,15 +2,10 @@
 
 import pytest
 
-from coretx.reports.pages.costs import run_lines
-from coretx.reports.pages.dashboard import render_dashboard
-from coretx.reports.pages.data_seeds import data_spread, draws_of
-from coretx.reports.pages.engine_difference import difference_lines
-from coretx.reports.pages.generalisation import render_generalisation
-from coretx.reports.pages.learning_curves import learning_curves
+from coretx.reports.pages.dashboard import difference_lines, render_dashboard, run_lines
+from coretx.reports.pages.generalisation import learning_curves, length_curves, render_generalisation
 from coretx.reports.pages.learning_panels import learning_panels
-from coretx.reports.pages.length_curves import length_curves
-from coretx.reports.pages.score_tables import score_lines
+from coretx.reports.pages.score_context import Score, data_spread, draws_of
 from coretx.reports.tables.configurations import chosen, configurations
 from coretx.reports.tables.draws import OverlapRow
 from coretx.reports.tables.groups import LengthRow
@@ -40,9 +35,9 @@ def test_of_equal_dates_the_id_decides_in_curves(twins, make_row, turn):
     rows = [*twins, make_row(id="c", n_samples=10)][::turn]
     lengths = [LengthRow(row.id, row.task, "mlp", "jax", 2, 3, 9, 9, 0, None, None, None, None, None) for row in twins]
     (curves,) = learning_curves(rows)
-    assert [point.test.id for point in curves.models["mlp"].values()] == ["c", "b"]
+    assert [point.row.id for point in curves.models["mlp"].values()] == ["c", "b"]
     (by_length,) = length_curves(rows, lengths[::turn])
-    assert by_length.cells["mlp"].id == "b"
+    assert by_length.models["mlp"][2].row.id == "b"
 
 
 @pytest.mark.parametrize("turn", [1, -1])
@@ -72,9 +67,7 @@ def test_pages_do_not_depend_on_the_order_of_rows(twins, make_row, make_comparis
 
 
 def test_a_ceiling_of_one_is_one_but_for_its_last_bit(make_row):
-    (configuration,) = configurations([make_row(ceiling=1 - NOISE)])
-    (line,) = score_lines(configuration, "test", ["mlp"], ["sum_is_positive"], lambda row: False, {}, {})
-    assert line.scores[0].ceiling == ""
+    assert Score(make_row(ceiling=1 - NOISE)).ceiling == ""
 
 
 def test_engines_that_are_equal_but_for_the_last_bit_do_not_differ(make_row):
@@ -83,7 +76,7 @@ def test_engines_that_are_equal_but_for_the_last_bit_do_not_differ(make_row):
         for engine, accuracy in (("jax", 0.95 - NOISE), ("torch", 0.95))
     )
     ((_, (cell,)),) = difference_lines(jax, torch, ["sum_is_positive"], ["mlp"])
-    assert (cell["accuracy"].text, cell["accuracy"].sign) == ("+0.0", "even")
+    assert (cell["accuracy"].number, cell["accuracy"].sign) == (0.0, "even")
 
 
 def test_an_axis_begins_at_the_accuracy_and_not_a_step_below(make_row):

@@ -87,7 +87,7 @@ def test_the_dashboard_links_the_page_of_the_last_cell_only(make_result, task, t
     tables, results = Tables(tmp_path), [make_result(seed=seed) for seed in (0, 1)]
     for result in results:
         publish_rows(result, tables)
-    publish_pages([(result, task, "claim") for result in results], tables)
+    publish_pages(results, task, [], tables)
     tables.flush()
     sections = dashboard().split('<section class="configuration"')[1:]
     assert sorted(f'href="../artifacts/{task.name}/mlp.html"' in section for section in sections) == [False, True]

@@ -1,4 +1,4 @@
-"""What is drawn of a curve: few points that keep its shape."""
+"""Curves with few points that keep their shape."""
 
 from collections.abc import Mapping
 
@@ -6,15 +6,15 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 POINTS = 300
-"""No path of a figure has more points than this; 400 is what a page promises at most."""
+"""The most points of a path in a figure; pages promise at most 400."""
 
 
 def thin(
     x: Shaped[np.ndarray, " point"], y: Float[np.ndarray, " point"], limit: int = POINTS
 ) -> tuple[Shaped[np.ndarray, " kept"], Float[np.ndarray, " kept"]]:
-    """Return at most limit points: the first, the last, and of each stretch between them the lowest and the highest.
+    """Return at most limit points: the first, the last, and the lowest and highest of each stretch between them.
 
-    A peak of one epoch stays in the picture, which it would not if every k-th point were taken.
+    So a peak of one epoch stays in the picture; with every k-th point it could be lost.
     """
     n = len(x)
     if n <= limit:
@@ -33,7 +33,7 @@ def thin(
 def envelope(
     x: Shaped[np.ndarray, " point"], values: Float[np.ndarray, "member point"], limit: int = POINTS
 ) -> tuple[Shaped[np.ndarray, " kept"], Float[np.ndarray, " kept"], Float[np.ndarray, " kept"]]:
-    """Return x with the lowest and the highest value over members, and over stretches where points exceed the limit."""
+    """Return x with the lowest and the highest value over members, and over stretches if there are too many points."""
     starts = _starts(len(x), min(len(x), limit // 2 - 2))
     low = np.minimum.reduceat(values, starts, axis=1).min(axis=0)
     high = np.maximum.reduceat(values, starts, axis=1).max(axis=0)
@@ -43,14 +43,14 @@ def envelope(
 
 
 def _starts(n: int, parts: int) -> Int[np.ndarray, " part"]:
-    """Return where each of so many stretches of n points begins; none is longer than another by more than a point."""
+    """Return the first point of each of `parts` stretches of n points; their lengths differ by at most one point."""
     return -(-np.arange(parts) * n // parts)
 
 
 def finite_part(history: Mapping[str, Float[np.ndarray, "member epoch"]]) -> dict[str, np.ndarray]:
-    """Return the epochs before the first one in which any value of any member is not finite, in float64.
+    """Return the epochs before the first one with a value that is not finite, in float64.
 
-    All quantities end there, since an accuracy counted from logits that are not numbers is a number all the same.
+    All quantities end there: an accuracy counted from logits that are not finite is finite all the same.
     """
     broken = ~np.all([np.isfinite(values).all(axis=0) for values in history.values()], axis=0)
     end = int(np.argmax(broken)) if broken.any() else len(broken)

@@ -1,4 +1,4 @@
-"""The figures of the reports: functions that return a matplotlib figure. None but `frame` too imports matplotlib."""
+"""The figures of the reports: functions that return a matplotlib figure."""
 
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,19 +16,19 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocat
 
 from coretx.evaluation.scores import Calibration, Curve, SplitScores, mean_pr, mean_roc, wilson_interval
 from coretx.reports.figures.curves import POINTS, envelope, thin
-from coretx.reports.figures.frame import FIFTHS, draw_frame, new_axes, unit_square, with_legend, with_legend_beside
-from coretx.reports.figures.style import CHANCE, COLOUR, DASHED, INK, LINES, PAGE_COLOURS, SERIES, STYLE
+from coretx.reports.figures.frame import FIFTHS, draw_frame, new_axes, unit_square, with_legend
+from coretx.reports.figures.style import CHANCE, COLOUR, DASHED, LINES, PAGE_COLOURS, STYLE
 from coretx.reports.figures.svg import embed
 from coretx.tasks.splits import SPLIT_NAMES
 
 MEMBER_LINES = 50
-"""At most so many members are drawn one by one; their mean is over all."""
+"""The most members drawn one by one; their mean is over all."""
 
 
 def loss_curves(history: Mapping[str, Float[np.ndarray, "member epoch"]]) -> Figure:
     """Return the loss per epoch: train while training, test after the epoch; mean of the members and their range.
 
-    The values must be finite (see `curves.finite_part`); no epoch at all gives empty axes.
+    The values must be finite (see `curves.finite_part`). Without an epoch the axes are empty.
     """
     with matplotlib.rc_context(STYLE):
         figure, axes = new_axes("Epoch", "Loss (nats)")
@@ -44,7 +44,7 @@ def loss_curves(history: Mapping[str, Float[np.ndarray, "member epoch"]]) -> Fig
 
 
 def accuracy_curves(history: Mapping[str, Float[np.ndarray, "member epoch"]], chance: float) -> Figure:
-    """Return the accuracy per epoch, as `loss_curves`, with the line of always answering the more frequent class."""
+    """Return the accuracy per epoch, as `loss_curves`, with a line for always answering the more frequent class."""
     with matplotlib.rc_context(STYLE):
         figure, axes = new_axes("Epoch", "Accuracy")
         drawn = _draw_history(axes, history, "accuracy")
@@ -56,7 +56,7 @@ def accuracy_curves(history: Mapping[str, Float[np.ndarray, "member epoch"]], ch
 
 
 def roc_curves(scores: Mapping[str, SplitScores]) -> Figure:
-    """Return the ROC curve of each split: a thin line per member and their mean where there are several."""
+    """Return the ROC curve of each split: a thin line per member, and the mean of several members."""
     with matplotlib.rc_context(STYLE):
         figure, axes = new_axes("False positive rate", "True positive rate")
         for split, score in scores.items():
@@ -104,7 +104,7 @@ def confusion_matrix(confusion: Int[np.ndarray, "2 2"], split: str) -> Figure:
 
 
 def reliability(found: Calibration, members: int) -> Figure:
-    """Return the share of class 1 among answers against the mean probability given, by bin, over the bins' counts.
+    """Return the share of class 1 against the mean probability given, by bin, above the number of answers by bin.
 
     DeGroot and Fienberg, "The comparison and evaluation of forecasters", 1983. Intervals count each row once.
     """
@@ -130,7 +130,7 @@ def reliability(found: Calibration, members: int) -> Figure:
 def to_svg(figure: Figure, prefix: str, alt: str) -> Markup:
     """Return the figure as inline SVG for a page: see `svg.embed`. The same figure gives the same bytes.
 
-    Its axes are framed by `draw_frame` for it, and stay so.
+    The figure keeps the frame that `draw_frame` gives its axes for this.
     """
     file = io.StringIO()
     with matplotlib.rc_context(STYLE):
@@ -140,62 +140,13 @@ def to_svg(figure: Figure, prefix: str, alt: str) -> Markup:
     return embed(file.getvalue(), prefix, alt, PAGE_COLOURS)
 
 
-def speed_ratios(ratios: Mapping[str, Mapping[str, tuple[float, float, float]]], baseline: str) -> Figure:
-    """Return bars of how many times as fast as the baseline each contestant is, by model, on a logarithmic axis.
-
-    `ratios` maps a contestant to {model: (median, low, high)}; the line over a bar goes from low to high. A contestant
-    without a model has no bar there.
-    """
-    with matplotlib.rc_context(STYLE):
-        figure, axes = new_axes("", f"Rate / that of {baseline}")
-        figure.set_size_inches(8.4, 3.4)
-        models = list(dict.fromkeys(model for found in ratios.values() for model in found))
-        width = 0.84 / max(len(ratios), 1)
-        for place, (contestant, found) in enumerate(ratios.items()):
-            x = np.array([models.index(model) for model in found]) + width * (place - (len(ratios) - 1) / 2)
-            median, low, high = np.array(list(found.values())).T
-            axes.bar(x, median - 1, width, bottom=1, color=SERIES[place % len(SERIES)], label=contestant)
-            axes.vlines(x, low, high, color=INK, linewidth=0.8)
-        axes.axhline(1, **CHANCE)
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.set_xticks(range(len(models)), [model.replace("_", "\n", 1) for model in models])
-        axes.grid(visible=False, axis="x")
-        figure.subplots_adjust(left=0.075, right=0.965, top=0.89, bottom=0.16)
-        handles, labels = axes.get_legend_handles_labels()
-        order = [place for column in range(5) for place in range(column, len(labels), 5)]  # matplotlib fills columns
-        named = [handles[place] for place in order], [labels[place] for place in order]
-        figure.legend(*named, loc="upper left", bbox_to_anchor=(0.075, 0.99), ncols=5)
-        return figure
-
-
-def scaling_curves(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], wanted: float) -> Figure:
-    """Return lines of the cost of an operation over that at the middle size, by size over the middle one.
-
-    `curves` maps what grows to (sizes, costs), each divided by its middle; `wanted` is the cost that the largest size
-    should stay below.
-    """
-    with matplotlib.rc_context(STYLE):
-        figure, axes = new_axes("Size / middle size", "Time per operation / middle's")
-        figure.set_size_inches(8.4, 3.4)
-        for place, (name, (sizes, costs)) in enumerate(curves.items()):
-            axes.plot(sizes, costs, color=SERIES[place % len(SERIES)], marker="o", markersize=3, label=name)
-        axes.axhline(wanted, label=f"{wanted:g}", **CHANCE)
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.set_ylim(bottom=0)
-        return with_legend_beside(figure, axes)
-
-
 def accuracy_by_size(
     series: Mapping[str, Sequence[tuple[float, float, float, float]]], x_label: str, *, log: bool
 ) -> Figure:
-    """Return the accuracy against a size, on a logarithmic axis or not, with a line for each point's interval.
+    """Return the accuracy against a size, on a logarithmic or linear axis, with a line for each point's interval.
 
-    `series` maps a name to its points (size, accuracy, low, high), side by side where sizes are equal; a name without
-    points is not drawn, and the others keep their colours. The dashed line is chance at even odds.
+    `series` maps a name to its points (size, accuracy, low, high); points of equal size are drawn side by side. A name
+    without points is not drawn, and the others keep their colours. The dashed line is chance at even odds.
     """
     with matplotlib.rc_context(STYLE):
         figure, axes = new_axes(x_label, "Accuracy")

@@ -1,4 +1,4 @@
-"""How the figures look: their colours, and matplotlib's settings."""
+"""The colours of the figures, and matplotlib's settings."""
 
 from typing import Any
 
@@ -7,13 +7,13 @@ COLOUR = {"train": "#d55e00", "val": "#009e73", "test": "#0072b2"}
 """Vermillion, bluish green and blue of Okabe and Ito, "Color universal design", 2008, safe for the colour-blind."""
 
 SERIES = ("#0072b2", "#56b4e9", "#009e73", "#d55e00", "#e69f00", "#cc79a7", "#6b7280", "#000000")
-"""For what is neither train nor test, of the same palette."""
+"""For series that are no splits, of the same palette."""
 
 LINES = ("#1f2328", "#7a828e", "#c24f00", "#b3428c", "#00795a", "#0072b2", "#8a6a00", "#5b3fb5")
 """The colours of models' lines: those of `--l0` to `--l7` in style.css, on light."""
 
 DASHED = (1, 3, 6)
-"""Which of them are dashed, as in style.css, so that no two differ in colour alone that are easily confused."""
+"""The dashed ones, as in style.css: no two lines that are easily confused differ in colour alone."""
 
 PAGE_COLOURS = {
     **{colour: f"var(--l{place})" for place, colour in enumerate(LINES)},
@@ -24,7 +24,7 @@ PAGE_COLOURS = {
     COLOUR["val"]: "var(--val)",
     COLOUR["test"]: "var(--test)",
 }
-"""What a page puts in the place of each colour, so that a figure is legible on light and on dark."""
+"""The page's variable for each colour, so that a figure is legible on light and on dark."""
 
 CHANCE: dict[str, Any] = {"color": QUIET, "linewidth": 1, "linestyle": (0, (4, 3))}
 

@@ -1,4 +1,4 @@
-"""Turn a figure's SVG file into a part of a page: it scales, takes the page's colours and collides with nothing."""
+"""Turn a figure's SVG file into inline SVG, which scales, has the page's colours and ids of its own."""
 
 import re
 from collections.abc import Mapping
@@ -7,15 +7,15 @@ from xml.etree import ElementTree
 from markupsafe import Markup
 
 _DROPPED = ("metadata", "style")
-"""`style` holds a rule for `*` that, inlined, would hold for the whole page; style.css has it for figures alone."""
+"""`style` has a rule for `*`: inline, it would change the whole page. style.css has it for figures alone."""
 
 
 def embed(file: str, prefix: str, alt: str, colours: Mapping[str, str]) -> Markup:
     """Return the file as inline SVG.
 
-    Ids begin with prefix, so that several figures stand in one page; width and height give way to the viewBox; the
-    colours named are replaced; fonts are left to the page; coordinates are cut off after two decimals, a hundredth of
-    a point; alt is what a screen reader says.
+    Ids begin with prefix, so that a page can have several figures. The viewBox replaces width and height. The colours
+    named are replaced, and the page chooses the fonts. Coordinates keep two decimals, a hundredth of a point. A screen
+    reader says alt.
     """
     root = ElementTree.fromstring(file)
     for parent in root.iter():

@@ -1,35 +1,37 @@
-"""A model drawn from its spec: the stages between input and logit, with the shape that leaves each."""
+"""A diagram of a model from its spec: the stages between input and logit, with the shape of each output."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from coretx.models.spec import InputShape
-from coretx.reports.pages.formatting import TIMES, counted, product
+from coretx.reports.pages.formatting import TIMES, product
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One box: what happens, how, the shape that leaves it, and its number of parameters in words."""
+    """One box of the diagram: what happens, how, the shape of the output, and its number of parameters."""
 
     title: str
     how: str = ""
     shape: str = ""
-    parameters: str = ""
+    parameters: int = 0
     inner: tuple["Stage", ...] = ()
-    """The stages of a block that is repeated; `how` then says how often."""
+    """The stages of a repeated block; `how` says how often."""
 
 
 def diagram(values: Mapping[str, Any], shape: InputShape, weights: Mapping[str, np.ndarray]) -> list[Stage]:
-    """Return the stages of a model with this architecture and weights [member, ...]; two for an unknown one.
+    """Return the stages of a model with this architecture and weights [member, ...]; one box for an unknown class.
 
-    `values` is the architecture in its record. Those of the ladder are what `coretx.models.architectures` says in
-    formulas.
+    `values` is the architecture in its record. The formulas of the ladder are in `coretx.models.architectures`.
     """
     time, feature = shape
-    width, parts = values.get("width", 0), _Parts(weights)
+    width = values.get("width", 0)
+    sizes = {name: int(np.prod(value.shape[1:])) for name, value in weights.items()}
+    parts = partial(_size_of, sizes=sizes)
     given = Stage("Input", f"steps{TIMES}features", product(time, feature))
     logit = Stage("Logit", "class 1 when above 0", "1")
     flat, embedded = f"{time * feature}", product(time, width)
@@ -69,47 +71,37 @@ def diagram(values: Mapping[str, Any], shape: InputShape, weights: Mapping[str, 
         "MultiLayerTransformer": [
             Stage("Each step: linear", "", embedded, parts("embed")),
             Stage("CLS and positions", prepend, product(time + 1, width), parts("cls")),
-            _block(values, time + 1, parts),
+            _block(values, time + 1, sizes),
             Stage("CLS step", "read from the last block", f"{width}"),
             head,
         ],
     }
     name = str(values.get("class", ""))
-    return [given, *known.get(name, [Stage(name or "Model", "", "", parts(""))]), logit]
+    return [given, *known.get(name, [Stage(name or "Model", parameters=sum(sizes.values()))]), logit]
 
 
-def _block(values: Mapping[str, Any], steps: int, parts: "_Parts") -> Stage:
-    width, depth = values.get("width", 0), values.get("depth", 1)
-    shape = product(steps, width)
-    attention, norms = ("attention_norm", "attention"), ("feedforward_norm", "expand", "contract")
+def _block(values: Mapping[str, Any], steps: int, sizes: Mapping[str, int]) -> Stage:
+    shape = product(steps, values.get("width", 0))
+
+    def first(*parts: str) -> int:
+        beginnings = tuple(f"blocks.0.{part}." for part in parts)
+        return sum(size for name, size in sizes.items() if name.startswith(beginnings))
+
     inner = (
-        Stage("LayerNorm, attention", f"{values.get('heads', 1)} heads", shape, parts.inside(attention)),
+        Stage("LayerNorm, attention", f"{values.get('heads', 1)} heads", shape, first("attention_norm", "attention")),
         Stage("Add", "residual: what came in", shape),
         Stage(
             "LayerNorm, linear, GELU, linear",
             f"{values.get('feedforward', 0)} wide inside",
             shape,
-            parts.inside(norms),
+            first("feedforward_norm", "expand", "contract"),
         ),
         Stage("Add", "residual", shape),
     )
-    return Stage("Block", f"{depth} times; in the last one the CLS step alone asks", shape, parts("blocks"), inner)
+    how = f"{values.get('depth', 1)} times; in the last one the CLS step alone asks"
+    return Stage("Block", how, shape, _size_of("blocks", sizes), inner)
 
 
-class _Parts:
-    """How many parameters of one member belong to a part of the model, by the beginning of their names."""
-
-    def __init__(self, weights: Mapping[str, np.ndarray]) -> None:
-        self.sizes = {name: int(np.prod(values.shape[1:])) for name, values in weights.items()}
-
-    def __call__(self, part: str) -> str:
-        return self._said(size for name, size in self.sizes.items() if not part or name.split(".")[0] == part)
-
-    def inside(self, parts: tuple[str, ...]) -> str:
-        """Return those of the first block."""
-        names = [f"blocks.0.{part}." for part in parts]
-        return self._said(size for name, size in self.sizes.items() if any(name.startswith(n) for n in names))
-
-    def _said(self, sizes: Iterable[int]) -> str:
-        total = sum(sizes)
-        return counted(total, "parameter") if total else ""
+def _size_of(part: str, sizes: Mapping[str, int]) -> int:
+    """Return how many parameters belong to a part of the model, by the beginning of their names."""
+    return sum(size for name, size in sizes.items() if name.split(".")[0] == part)

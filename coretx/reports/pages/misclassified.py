@@ -1,4 +1,4 @@
-"""The examples that members get wrong, each once, the worst first."""
+"""The inputs that members get wrong, each once, the worst first."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ from coretx.evaluation.scores import Predictions, probabilities
 from coretx.tasks.base import Task, row_keys
 
 LIMIT = 20
-"""How many examples of a split are shown."""
+"""Examples shown of a split."""
 
 LIMIT_OF_KIND = 6
-"""How many of one kind."""
+"""Examples shown of one kind."""
 
 
 @dataclass(frozen=True)
@@ -21,43 +21,33 @@ class Example:
     """One input that at least one member gets wrong.
 
     `probability` is the mean of the members' probabilities of class 1, `margin` the mean of their logits towards the
-    label (below 0 where they err), `predicted` what most of them answer (the mean probability decides a draw), `wrong`
-    how many of them err, `times` how often the input stands in the split.
+    label (below 0 is wrong), `wrong` the number of members that are wrong, `times` how often the split has the input.
     """
 
     row: Float[np.ndarray, "time feature"]
     label: int
     probability: float
     margin: float
-    predicted: int
     wrong: int
     times: int
 
 
 @dataclass(frozen=True)
 class Misclassified:
-    """The worst examples of a split; `distinct` inputs are wrong in all, which stand in `rows` rows."""
+    """The worst examples among some rows: of a split, or of one label and one kind.
 
-    examples: tuple[Example, ...]
-    distinct: int
-    rows: int
-
-
-@dataclass(frozen=True)
-class Kind:
-    """The rows of one label and one kind, and those of them that some member gets wrong.
-
-    `name` is the task's, empty for rows of none of its kinds; `rows` are all of this kind, right or wrong.
+    `distinct` inputs in `rows` rows are wrong, of `of` rows in all.
     """
 
     name: str
-    label: int
+    examples: tuple[Example, ...]
+    distinct: int
     rows: int
-    found: Misclassified
+    of: int
 
 
-def by_kind(predictions: Predictions, task: Task, limit: int = LIMIT_OF_KIND) -> list[Kind]:
-    """Return the misclassified inputs of each label and kind (see `Task.kinds`), those with most wrong rows first.
+def by_kind(predictions: Predictions, task: Task, limit: int = LIMIT_OF_KIND) -> list[Misclassified]:
+    """Return the misclassified inputs of each label and kind (see `Task.kinds`), the most wrong rows first.
 
     Kinds without a wrong row are left out.
     """
@@ -68,24 +58,21 @@ def by_kind(predictions: Predictions, task: Task, limit: int = LIMIT_OF_KIND) ->
             rows = matches & left & (predictions.y == label)
             if rows.any():
                 part = Predictions(predictions.x[rows], predictions.y[rows], predictions.logits[:, rows])
-                found.append(Kind(name, label, int(rows.sum()), misclassified(part, limit)))
+                found.append(misclassified(part, f"{name}, label {label}" if name else f"label {label}", limit))
         left &= ~matches
-    return sorted((kind for kind in found if kind.found.distinct), key=lambda kind: -kind.found.rows)
+    return sorted((kind for kind in found if kind.distinct), key=lambda kind: -kind.rows)
 
 
-def misclassified(predictions: Predictions, limit: int = LIMIT) -> Misclassified:
-    """Return the inputs that a member gets wrong: those more members miss first, then those further from their label.
+def misclassified(predictions: Predictions, name: str, limit: int = LIMIT) -> Misclassified:
+    """Return the inputs that a member gets wrong: first those that more members miss, then by distance to the label.
 
     Equal rows are one example: their label and their logits are the same.
     """
     _, first, times = np.unique(row_keys(predictions.x), return_index=True, return_counts=True)
     logits, labels = predictions.logits[:, first].astype(np.float64), predictions.y[first]
+    wrong = len(logits) - targets.right(logits, labels).sum(axis=0)
     probability = probabilities(logits).mean(axis=0)
     margin = np.where(labels == 1, logits, -logits).mean(axis=0)
-    members = len(logits)
-    wrong = members - targets.right(logits, labels).sum(axis=0)
-    votes = np.where(labels == 1, members - wrong, wrong)
-    predicted = np.where(2 * votes == members, probability > 0.5, 2 * votes > members)
     # The last key sorts first; the place in the split settles what is left, so that the order is always the same.
     order = np.lexsort((first, -np.abs(probability - labels), -wrong))
     order = order[wrong[order] > 0]
@@ -95,10 +82,9 @@ def misclassified(predictions: Predictions, limit: int = LIMIT) -> Misclassified
             label=int(labels[i]),
             probability=float(probability[i]),
             margin=float(margin[i]),
-            predicted=int(predicted[i]),
             wrong=int(wrong[i]),
             times=int(times[i]),
         )
         for i in order[:limit]
     )
-    return Misclassified(examples, distinct=len(order), rows=int(times[order].sum()))
+    return Misclassified(name, examples, len(order), rows=int(times[order].sum()), of=len(predictions.y))

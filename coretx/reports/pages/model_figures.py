@@ -1,4 +1,4 @@
-"""The matplotlib figures of a model page, each with what it says in words and its data as a table."""
+"""The matplotlib figures of a model page, each with an alternative text and its data as a table."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from coretx.reports.pages.formatting import DASH, between, count, counted, decim
 from coretx.tasks.splits import SPLIT_NAMES, SPLITS
 
 DRAWN = tuple(f"{quantity}_{split}" for quantity in ("loss", "accuracy") for split in SPLITS)
-"""The quantities of the learning curves, as far as they were measured."""
+"""The quantities of the learning curves; a cell without validation lacks some."""
 
 LISTED = 11
-"""How many points of a curve its table lists, at most."""
+"""The most points of a curve in its table."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """The data of a figure: headings, and a row for each point or bin, whose first entry names it."""
+    """The data of a figure: headings, and a row for each point or bin, its name first."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -30,7 +30,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure of the page: its SVG, what stands below it, and its data."""
+    """A figure of the page: its SVG, its caption, and its data."""
 
     svg: Markup
     caption: str
@@ -38,7 +38,7 @@ class Plot:
 
 
 def draw(result: ModelResult) -> dict[str, list[Plot]]:
-    """Return the figures by section: at most six."""
+    """Return the figures by section, at most six in all."""
     history = finite_part({key: result.history[key] for key in DRAWN if key in result.history})
     curves = [_history_plot(result, history, "loss"), _history_plot(result, history, "accuracy")]
     ranked = {split: scores for split, scores in result.scores.items() if scores.roc}

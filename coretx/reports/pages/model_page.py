@@ -1,216 +1,325 @@
-"""The page of one cell: what it scored, how it learned, what it looks at, where it errs, how to get it again."""
+"""The page of one cell: its scores, learning curves, attention, errors, and the command that trains it again."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from coretx.evaluation.ceilings import Ceiling
 from coretx.evaluation.intervals import Summary
-from coretx.models.spec import InputShape
-from coretx.records.cell_config import CellConfig, flat
+from coretx.evaluation.scores import SplitScores, wilson_interval
+from coretx.models.spec import VIEWS, InputShape, ModelSpec
+from coretx.records.cell_config import flat
 from coretx.records.results import ModelResult
-from coretx.reports.pages import group_tables as breakdown
-from coretx.reports.pages import headline as glance
-from coretx.reports.pages import model_figures as plots
-from coretx.reports.pages import score_context as footing
-from coretx.reports.pages.attention_tables import looks
-from coretx.reports.pages.data_seeds import data_spread, draws_of
+from coretx.reports.pages.attention_tables import attention_tables
 from coretx.reports.pages.diagram import diagram
-from coretx.reports.pages.formatting import DASH, between, count, counted, decimal, percent, plain, seconds, signed
-from coretx.reports.pages.misclassified import Misclassified, by_kind, misclassified
-from coretx.reports.pages.templating import POLICY, render
-from coretx.reports.pages.tensors import tensor_row
+from coretx.reports.pages.formatting import (
+    DASH,
+    MINUS,
+    between,
+    count,
+    counted,
+    decimal,
+    percent,
+    plain,
+    product,
+    seconds,
+    span,
+)
+from coretx.reports.pages.misclassified import by_kind, misclassified
+from coretx.reports.pages.model_figures import draw
+from coretx.reports.pages.score_context import (
+    HasPage,
+    Reached,
+    below_chance,
+    best_reached,
+    data_spread,
+    draws_of,
+    page_name,
+    used_up,
+)
+from coretx.reports.pages.templating import render
+from coretx.reports.pages.verdicts import Pairs, gain
 from coretx.reports.tables.benchmark import BenchmarkRow, score_rows
-from coretx.reports.tables.groups import group_rows, length_rows
+from coretx.reports.tables.comparisons import ComparisonRow
+from coretx.reports.tables.configurations import ENGINE_TITLES, Configuration
+from coretx.reports.tables.groups import GroupRow, group_rows, length_rows
 from coretx.tasks.base import Task
 from coretx.tasks.splits import SPLIT_NAMES
 
 MOST_KINDS = 12
-"""At most so many kinds of misclassified rows are shown."""
-
-UNDEFINED = "undefined: one class"
-BACKENDS = {"jax": "JAX", "torch": "PyTorch"}
+"""Kinds of misclassified rows shown."""
+BINS = 24
+"""Bins of a tensor's histogram."""
 
 
 @dataclass(frozen=True)
-class Score:
-    """One number of the scores table: the mean over members, and where there are several their standard deviation and
-    the 95 % interval over them; `rows` is the one over rows, or over problems.
+class Verdict:
+    """A score in a word or two, and the reason."""
+
+    word: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """The rung before or after a model: its test row, its page if there is one, the step between the two models.
+
+    `claim` and `gain` are those of the later model of the step; gain is None if the two were not compared.
     """
 
-    mean: str
-    std: str = ""
-    members: str = ""
-    rows: str = ""
+    place: str
+    row: BenchmarkRow
+    page: str | None
+    later: str
+    earlier: str
+    claim: str
+    gain: ComparisonRow | None
 
 
-def render_model_page(result: ModelResult, task: Task, *, claim: str, published: Sequence[BenchmarkRow] = ()) -> str:
+def render_model_page(
+    result: ModelResult,
+    task: Task,
+    *,
+    claim: str,
+    published: Sequence[BenchmarkRow] = (),
+    neighbours: Sequence[Neighbour] = (),
+) -> str:
     """Return the page of a cell as one self-contained HTML file; claim is the sentence that the model's rung tests.
 
-    `published` are the rows of the table: what other draws of data gave, what was reached where no ceiling is known.
+    `published` are the rows of the table, for other draws of data and for the best reached without a known ceiling.
     """
     config, own = result.config, score_rows(result)
     rows = [row for row in published if row.id != config.id] + own
-    reached = footing.best_reached(rows)
-    spread = data_spread(next((row for row in own if row.split == "test"), None), draws_of(rows))
+    reached = best_reached(rows)
+    kinds = by_kind(result.predictions["test"], task) if "test" in result.predictions else []
+    others = {split: part for split, part in result.predictions.items() if split != "test"}
     return render(
         "model_page.html",
-        policy=POLICY,
+        result=result,
         config=config,
-        backend=BACKENDS.get(config.backend, config.backend),
+        task=task,
+        backend=ENGINE_TITLES.get(config.backend, config.backend),
         title=result.title or task.display_title,
         rule=result.rule or task.rule,
         claim=claim,
-        alarm=result.alarm,
-        floors=footing.floors(result, reached),
-        failure=result.failure or "a loss was not finite" if result.status == "diverged" else None,
+        neighbours=neighbours,
+        question=question(result, task),
+        floors=_floors(result, reached),
         members=counted(config.members, "member") if config.members > 1 else "one run",
         headline=_headline(result, reached),
-        data=None if spread is None else spread.texts | {"draws": len(spread.seeds)},
-        scores=[_score_row(split, result) for split in result.scores],
-        best_epoch=footing.best_epoch(result),
-        splits=[footing.split_row(split, counts) for split, counts in result.counts.items()],
-        question=glance.question(result, task),
-        plots=plots.draw(result),
-        looks=None if result.explanation is None else looks(result.explanation, task),
+        data=data_spread(next((row for row in own if row.split == "test"), None), draws_of(rows)),
+        chance={split: _chance(scores) for split, scores in result.scores.items()},
+        small_space={split: _small_space(split, result) for split in result.scores},
+        best_epoch=_best_epoch(result),
+        plots=draw(result),
+        explanation=None if result.explanation is None else attention_tables(result.explanation, task),
         stages=diagram(
             config.hyperparameters.get("architecture", {}),
             InputShape(task.sequence_length, task.feature_dim),
             result.weights,
         ),
-        lengths=breakdown.length_lines(length_rows(result)),
-        trained_length=count(result.lengths[0].trained) if result.lengths else "",
-        groups=breakdown.group_tables(group_rows(result)),
-        errors=_test_errors(result, task),
-        other_errors=[_other_errors(split, result, task) for split in result.predictions if split != "test"],
+        lengths=length_rows(result),
+        groups=_groups(group_rows(result)),
+        kinds=kinds[:MOST_KINDS],
+        kinds_left_out=len(kinds[MOST_KINDS:]),
+        other_errors=[misclassified(part, SPLIT_NAMES[split]) for split, part in others.items()],
         hyperparameters=[(name, plain(value)) for name, value in flat(config.hyperparameters).items()],
-        parameters=[tensor_row(name, weight) for name, weight in result.weights.items()],
-        parameter_count=counted(result.parameters, "parameter"),
-        provenance=_provenance(result),
-        command=result.provenance.command,
+        tensors=[_tensor(name, weight) for name, weight in result.weights.items()],
+        times=", ".join(f"{seconds(value)} {name}" for name, value in result.provenance.seconds.items()),
     )
 
 
-def _headline(result: ModelResult, reached: footing.Reached) -> dict[str, Any] | None:
+def neighbours(
+    configuration: Configuration,
+    task: str,
+    model: str,
+    specs: Sequence[ModelSpec],
+    pairs: Pairs,
+    has_page: HasPage,
+) -> list[Neighbour]:
+    """Return the nearest rungs before and after a model that have a test row of this task in this configuration."""
+    rows = {name: cell["test"] for (of, name), cell in configuration.cells.items() if of == task and "test" in cell}
+    claims = {spec.name: spec.claim for spec in specs if spec.name in rows}
+    there = list(claims)
+    if model not in there:
+        return []
+    place, found = there.index(model), []
+    for where, other in [("Before", there[place - 1 : place]), ("After", there[place + 1 : place + 2])]:
+        for name in other:
+            row, (earlier, later) = rows[name], (name, model) if where == "Before" else (model, name)
+            page = page_name(name, row.backend, row.recipe) if has_page(row) else None
+            bought = gain(rows[later], rows[earlier], pairs)
+            found.append(Neighbour(where, row, page, later, earlier, claims[later], bought))
+    return found
+
+
+def question(result: ModelResult, task: Task) -> list[tuple[int, str]]:
+    """Return the first test row of each class as an example, class 1 first."""
+    if "test" not in result.predictions:
+        return []
+    test = result.predictions["test"]
+    first = {label: np.flatnonzero(test.y == label)[:1] for label in (1, 0)}
+    return [(label, task.render(test.x[row])) for label, rows in first.items() for row in rows]
+
+
+def _headline(result: ModelResult, reached: Reached) -> dict[str, Any] | None:
     if "test" not in result.scores:
         return None
     scores, known = result.scores["test"], result.summaries("test")["accuracy"]
     ceiling = result.ceilings.get(result.view)
     return {
-        "accuracy": _score(known, percent),
-        "verdict": glance.verdict(known, scores.chance, ceiling, glance.side_used_up(result)),
-        "scale": glance.scale(known, scores.chance, ceiling),
-        "chance": percent(scores.chance),
-        "n": count(scores.n),
-        "ceiling": footing.ceiling(result, reached),
-        "small_space": footing.small_space(scores, result.counts.get("test")),
+        "n": scores.n,
+        "accuracy": known,
+        "verdict": verdict(known, scores.chance, ceiling, side_used_up(result)),
+        "scale": scale(known, scores.chance, ceiling),
+        "chance": scores.chance,
+        "ceiling": _ceiling(result, reached),
     }
 
 
-def _score_row(split: str, result: ModelResult) -> dict[str, Any]:
-    """Return a split's lines of the scores table: the chosen epoch's, the last one's where another was chosen, and, as
-    `chance`, that of one who knows the class frequencies alone.
+def side_used_up(result: ModelResult) -> bool:
+    """Tell whether train is a disjoint side of the task's space that has no more rows to give."""
+    counts = result.counts.get("train")
+    return used_up(result.config.split, None if counts is None else sum(counts.rows), result.config.n_samples)
+
+
+def _outermost(accuracy: Summary) -> tuple[float, float] | None:
+    """Return the lowest and highest end of the intervals over members and over rows, None without an interval."""
+    ends = [interval for interval in (accuracy.members, accuracy.rows) if interval is not None]
+    if accuracy.mean is None or not ends:
+        return None
+    return min(end[0] for end in ends), max(end[1] for end in ends)
+
+
+def verdict(accuracy: Summary, chance: float, ceiling: Ceiling | None, used_up: bool = False) -> Verdict | None:
+    """Return the verdict on an accuracy, by the outermost ends of its intervals; None without an interval.
+
+    `used_up`: see `side_used_up`.
     """
-    scores, counts = result.scores[split], result.counts.get(split)
+    ends = _outermost(accuracy)
+    if ends is None or accuracy.mean is None:
+        return None
+    (low, high), best = ends, None if ceiling is None else ceiling.value
+    if low <= chance <= high:
+        too = "" if best is None or best > high else f", and its ceiling of {percent(best)} too"
+        return Verdict("Chance is not excluded", f"its interval includes {percent(chance)}{too}")
+    if high < chance:
+        return Verdict("Below chance", below_chance(chance, used_up))
+    if best is None:
+        return Verdict("Above chance", f"its interval begins above {percent(chance)}; no ceiling is known")
+    if high >= best:
+        why = "all that can be reached" if best == 1 else "all that its view of the input allows"
+        return Verdict("At its ceiling", f"its interval includes {percent(best)}, {why}")
+    short = f"{100 * (best - accuracy.mean):.1f}".removesuffix(".0")
+    return Verdict("Above chance, below its ceiling", f"{short} points short of {percent(best)}")
+
+
+def scale(accuracy: Summary, chance: float, ceiling: Ceiling | None) -> dict[str, Any] | None:
+    """Return the places of score, interval, chance and ceiling in percent of a line, and the value at its begin."""
+    ends = _outermost(accuracy)
+    if ends is None or accuracy.mean is None:
+        return None
+    begin = max(math.ceil(10 * min(ends[0], chance)) - 1, 0) / 10
+    best = None if ceiling is None else ceiling.value
+
+    def place(value: float) -> float:
+        return round(100 * (value - begin) / (1 - begin), 2)
+
+    alt = f"accuracy {percent(accuracy.mean)}, interval {percent(ends[0])} to {percent(ends[1])}, "
+    return {
+        "begin": percent(begin).replace(".0%", "%"),
+        "low": place(ends[0]),
+        "width": round(place(ends[1]) - place(ends[0]), 2),
+        "mean": place(accuracy.mean),
+        "chance": place(chance),
+        "ceiling": None if best is None else place(best),
+        "alt": f"{alt}chance {percent(chance)}" + ("" if best is None else f", ceiling {percent(best)}"),
+    }
+
+
+def _floors(result: ModelResult, reached: Reached) -> list[tuple[str, str]]:
+    """Return the ceiling on test of each view by name, or the best reached of a view without a ceiling."""
+    config = result.config
+    known = {view: ceiling for view, ceiling in result.ceilings.items() if ceiling.value is not None}
+    best = {view: reached.get((config.task, config.split, config.negatives, view)) for view in VIEWS}
+    floors = [(f"{view}, {ceiling.kind}", percent(ceiling.value)) for view, ceiling in known.items() if view != "full"]
+    return floors + [
+        (f"{view}, reached so far; no ceiling is known", percent(value))
+        for view, value in best.items()
+        if value is not None and view != "full" and view not in known
+    ]
+
+
+def _ceiling(result: ModelResult, reached: Reached) -> str:
+    """Return the ceiling of the model's view in words, or the best reached; nothing for a model that sees all."""
+    if result.view == "full" or not result.ceilings:
+        return ""
+    ceiling, sees = result.ceilings.get(result.view), f"sees {VIEWS[result.view]}"
+    if ceiling is None or ceiling.value is None:
+        config = result.config
+        best = reached.get((config.task, config.split, config.negatives, result.view))
+        so_far = "" if best is None else f"; {percent(best)} is reached so far"
+        return f"no ceiling is known for a model that {sees} ({result.view}){so_far}"
+    known = ceiling.kind
+    if ceiling.low is not None:
+        known += f", 95 % interval {between((ceiling.low, ceiling.value), percent)}"
+    return f"its ceiling is {percent(ceiling.value)}, for it {sees} ({result.view}; {known})"
+
+
+def _chance(scores: SplitScores) -> list[str]:
+    """Return the scores of a guess that knows the class frequencies alone, as texts in the order of the table."""
     share = scores.positives / scores.n
     entropy = -sum(p * math.log(p) for p in (share, 1 - share) if p > 0)
-    one_class = share in (0.0, 1.0)
-    return {
-        "split": SPLIT_NAMES[split],
-        "small_space": footing.small_space(scores, counts),
-        "unit": "problems" if counts is not None and counts.small_space else "rows",
-        "n": count(scores.n),
-        "values": _score_cells(result.summaries(split), one_class),
-        "last": _score_cells(result.summaries(split, last=True), one_class) if split in result.last_scores else None,
-        "chance": [
-            percent(scores.chance),
-            decimal(entropy),
-            *([DASH] * 2 if one_class else [decimal(0.5), decimal(share)]),
-        ],
+    ranked = [decimal(0.5), decimal(share)] if 0 < share < 1 else [DASH, DASH]
+    return [percent(scores.chance), decimal(entropy), *ranked]
+
+
+def _small_space(split: str, result: ModelResult) -> str:
+    """Return the mark of a score on few problems, with its 95 % interval over them; else nothing."""
+    counts = result.counts.get(split)
+    if counts is None or not counts.small_space:
+        return ""
+    ends = between(wilson_interval(float(result.scores[split].accuracy.mean()), counts.keys), percent)
+    return f"small space: 95 % interval over {counted(counts.keys, 'problem')} {ends}"
+
+
+def _best_epoch(result: ModelResult) -> str:
+    """Return the epochs of the scores, counted from 1; nothing for the last epoch."""
+    if result.best_epoch is None:
+        return ""
+    epochs = {int(epoch) + 1 for epoch in result.best_epoch}
+    return f"epoch{'s' * (len(epochs) > 1)} {span(epochs, count, ' to ')} of {count(result.config.epochs)}"
+
+
+def _groups(rows: Sequence[GroupRow]) -> Mapping[str, list[GroupRow]]:
+    tables: dict[str, list[GroupRow]] = {}
+    for row in rows:
+        tables.setdefault(row.grouping, []).append(row)
+    return tables
+
+
+def _tensor(name: str, weight: np.ndarray) -> dict[str, Any]:
+    """Return the line of one tensor [member, ...], of its first member: shape, norm, range, histogram.
+
+    `bins` are counts in bins of equal width from the lowest to the highest value; none for a single value, and for
+    values that are not all finite.
+    """
+    values = np.asarray(weight[0], np.float64)
+    row = {"name": name, "shape": product(*values.shape) or "scalar", "size": values.size}
+    if not np.isfinite(values).all():
+        return row | {"norm": "not finite", "range": "", "bins": []}
+    low, high = float(values.min()), float(values.max())
+    # Values that differ in the last bits alone have no bins.
+    spread = high - low > 1e-12 * max(abs(low), abs(high))
+    bins = np.histogram(values, bins=min(BINS, values.size), range=(low, high))[0].tolist() if spread else []
+    most, width = int(np.argmax(bins)) if bins else 0, (high - low) / max(len(bins), 1)
+    peak = f"{decimal(low + most * width)} and {decimal(low + (most + 1) * width)}"
+    return row | {
+        "norm": f"{np.linalg.norm(values):.4g}",
+        "range": span((low, high), decimal, " to ").replace("-", MINUS),
+        "bins": bins,
+        "alt": f"{count(values.size)} values from {decimal(low)} to {decimal(high)}, most between {peak}",
     }
-
-
-def _score_cells(known: Mapping[str, Summary], one_class: bool) -> list[Score]:
-    ranked = [_score(known["auc"], decimal), _score(known["average_precision"], decimal)]
-    return [
-        _score(known["accuracy"], percent),
-        _score(known["loss"], decimal),
-        *([Score(UNDEFINED)] * 2 if one_class else ranked),
-    ]
-
-
-def _score(known: Summary, form: Callable[[float], str]) -> Score:
-    if known.mean is None:
-        return Score(DASH)
-    std = "" if known.std is None else form(known.std)
-    return Score(form(known.mean), std, between(known.members, form), between(known.rows, form))
-
-
-def _test_errors(result: ModelResult, task: Task) -> dict[str, Any] | None:
-    """Return the misclassified test rows by kind, None for a cell without predictions."""
-    if "test" not in result.predictions:
-        return None
-    kinds = []
-    for kind in by_kind(result.predictions["test"], task):
-        found, rows = kind.found, f"{count(kind.found.rows)} of {count(kind.rows)} rows"
-        kinds.append(
-            {
-                "name": f"{kind.name}, label {kind.label}" if kind.name else f"label {kind.label}",
-                "total": f"{counted(found.distinct, 'distinct input')} in {rows}",
-                "examples": _examples(found, result, task),
-                "distinct": found.distinct,
-            }
-        )
-    return {"kinds": kinds[:MOST_KINDS], "left_out": len(kinds[MOST_KINDS:])}
-
-
-def _other_errors(split: str, result: ModelResult, task: Task) -> dict[str, Any]:
-    found = misclassified(result.predictions[split])
-    rows = count(len(result.predictions[split].y))
-    return {
-        "name": SPLIT_NAMES[split],
-        "total": f"{counted(found.distinct, 'distinct input')} in {count(found.rows)} of {rows} rows",
-        "examples": _examples(found, result, task),
-        "distinct": found.distinct,
-    }
-
-
-def _examples(found: Misclassified, result: ModelResult, task: Task) -> list[dict[str, Any]]:
-    return [
-        {
-            "input": task.render(example.row),
-            "label": example.label,
-            "probability": f"{example.probability:.3f}",
-            "margin": signed(example.margin),
-            "wrong": f"{example.wrong}/{result.config.members}",
-            "times": example.times,
-        }
-        for example in found.examples
-    ]
-
-
-def _provenance(result: ModelResult) -> list[tuple[str, str]]:
-    config, made = result.config, result.provenance
-    times = ", ".join(f"{seconds(value)} {name}" for name, value in made.seconds.items())
-    return [
-        ("Cell", config.id),
-        *_protocol(config),
-        ("Engine", f"{BACKENDS.get(config.backend, config.backend)}, members {config.strategy}, {config.dtype}"),
-        ("Device", f"{config.device}: {made.device_name}"),
-        ("Versions", ", ".join(f"{name} {version}" for name, version in made.versions.items())),
-        ("Program", f"{made.version}, commit {made.commit}"),
-        ("Date", made.date),
-        ("Time", times),
-    ]
-
-
-def _protocol(config: CellConfig) -> list[tuple[str, str]]:
-    return [
-        ("Seed", str(config.seed)),
-        ("Members", count(config.members)),
-        ("Rows per split", count(config.n_samples)),
-        ("Epochs", count(config.epochs)),
-        ("Split protocol", config.split),
-        ("Negatives", config.negatives),
-        ("Recipe", config.recipe),
-    ]

@@ -1,20 +1,92 @@
-"""What a score stands on: the rows it was measured on, the epoch it is of, and what can be reached at all."""
+"""What pages say beside a score: chance, ceiling, the best reached by other models, other draws of data, its page."""
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
-from coretx.evaluation.scores import SplitScores, wilson_interval
-from coretx.models.spec import VIEWS
-from coretx.records.results import ModelResult
-from coretx.reports.pages.formatting import between, count, counted, percent
+import numpy as np
+
+from coretx.evaluation.intervals import BOUNDS, Interval, deviation, student_interval
+from coretx.reports.pages.formatting import alike, percent
 from coretx.reports.tables.benchmark import BenchmarkRow
-from coretx.tasks.splits import SPLIT_NAMES, SplitCounts
+from coretx.reports.tables.draws import SplitRow
+from coretx.tasks.splits import DATA_SEEDS_APART
 
+HasPage = Callable[[BenchmarkRow], bool]
 Reached = Mapping[tuple[str, str, str, str], float]
-"""By task, protocol, negatives and view the best accuracy on test of any model of that view: no ceiling, a fact."""
+"""The best test accuracy of any model by task, protocol, negatives and view: a fact, not a ceiling."""
+
+
+def page_name(model: str, backend: str, recipe: str = "") -> str:
+    """Return the file name of a cell's page; a recipe is a name and at most one point of a grid.
+
+    >>> page_name("mlp", "jax"), page_name("mlp", "torch", "original"), page_name("mlp", "jax", "original lr0.5x")
+    ('mlp.html', 'mlp.torch.html', 'mlp.lr0.5x.html')
+    """
+    parts = (model, recipe.partition(" ")[2], "torch" if backend == "torch" else "", "html")
+    return ".".join(part for part in parts if part)
+
+
+@dataclass(frozen=True)
+class Score:
+    """A row of benchmarking.csv with what the row alone does not say.
+
+    `page` is the file name of its cell's page, None without one. `reached` is the best test accuracy of its view where
+    no ceiling is known. `below` says why the score is below chance by more than its intervals, else nothing.
+    """
+
+    row: BenchmarkRow
+    page: str | None = None
+    reached: float | None = None
+    below: str = ""
+
+    @property
+    def ceiling(self) -> str:
+        """The ceiling of the model's view, or the best reached; nothing for a ceiling of 1."""
+        if self.row.ceiling is not None:
+            return "" if alike(self.row.ceiling) == 1 else f"ceiling {percent(self.row.ceiling)}"
+        return "" if self.reached is None else f"reached {percent(self.reached)}"
+
+
+@dataclass(frozen=True)
+class ScoreContext:
+    """All rows of the tables that a score is compared with."""
+
+    rows: Sequence[BenchmarkRow]
+    splits: Sequence[SplitRow]
+    has_page: HasPage
+
+    @cached_property
+    def reached(self) -> Reached:
+        """See `best_reached`."""
+        return best_reached(self.rows)
+
+    @cached_property
+    def chances(self) -> Mapping[tuple, float]:
+        """See `chances`."""
+        return chances(self.splits)
+
+    def score(self, cell: Mapping[str, BenchmarkRow], split: str) -> Score | None:
+        """Return the score of a cell, given by its rows, on a split; None where it has no row."""
+        row = cell.get(split)
+        if row is None:
+            return None
+        page = page_name(row.model, row.backend, row.recipe) if self.has_page(row) else None
+        if split != "test" or row.accuracy is None:
+            return Score(row, page)
+        reached = None if row.view == "full" else self.reached[row.task, row.protocol, row.negatives, row.view]
+        chance = self.chances.get(draw_of(row))
+        ends = [end for end in (row.accuracy_high, row.accuracy_rows_high) if end is not None]
+        below = ""
+        if chance is not None and ends and max(ends) < chance:
+            train = cell.get("train")
+            below = below_chance(chance, used_up(row.protocol, train and train.rows, row.n_samples))
+        return Score(row, page, reached, below)
 
 
 def best_reached(rows: Iterable[BenchmarkRow]) -> Reached:
-    """Return the best that the models of each view have reached in these rows, as means over members."""
+    """Return the best accuracy, as a mean over members, that models of each view reach on test."""
     best: dict[tuple[str, str, str, str], float] = {}
     for row in rows:
         if row.split == "test" and row.accuracy is not None:
@@ -23,72 +95,81 @@ def best_reached(rows: Iterable[BenchmarkRow]) -> Reached:
     return best
 
 
-def floors(result: ModelResult, reached: Reached) -> list[tuple[str, str]]:
-    """Return what each view of the input allows on test, by its name, or what models of a view without one reached."""
-    known = [
-        (f"{view}, {ceiling.kind}", percent(ceiling.value))
-        for view, ceiling in result.ceilings.items()
-        if view != "full" and ceiling.value is not None
-    ]
-    config = result.config
-    found = [(view, reached.get((config.task, config.split, config.negatives, view))) for view in VIEWS]
-    return known + [
-        (f"{view}, reached so far; no ceiling is known", percent(value))
-        for view, value in found
-        if value is not None and view != "full" and _unknown(result, view)
-    ]
-
-
-def _unknown(result: ModelResult, view: str) -> bool:
-    return view not in result.ceilings or result.ceilings[view].value is None
-
-
-def ceiling(result: ModelResult, reached: Reached) -> str:
-    """Return what the model's view of an input allows at best, and how that is known; nothing where it sees all.
-
-    Where nothing is known it says so, and how much the models of that view have reached.
-    """
-    if result.view == "full" or not result.ceilings:
-        return ""
-    ceiling = result.ceilings.get(result.view)
-    if ceiling is None or ceiling.value is None:
-        config = result.config
-        best = reached.get((config.task, config.split, config.negatives, result.view))
-        so_far = "" if best is None else f"; {percent(best)} is reached so far"
-        return f"no ceiling is known for a model that sees {VIEWS[result.view]} ({result.view}){so_far}"
-    known = ceiling.kind
-    if ceiling.low is not None:
-        known += f", 95 % interval {between((ceiling.low, ceiling.value), percent)}"
-    return f"its ceiling is {percent(ceiling.value)}, for it sees {VIEWS[result.view]} ({result.view}; {known})"
-
-
-def small_space(scores: SplitScores, counts: SplitCounts | None) -> str:
-    """Return the mark of a score that stands on few problems, with its 95 % interval over them; else nothing."""
-    if counts is None or not counts.small_space:
-        return ""
-    ends = between(wilson_interval(float(scores.accuracy.mean()), counts.keys), percent)
-    return f"small space: 95 % interval over {counted(counts.keys, 'problem')} {ends}"
-
-
-def split_row(split: str, counts: SplitCounts) -> dict[str, str]:
-    """Return a split's line of the data table; pairs are those of label 0 and of label 1."""
-    rows, distinct, keys = (
-        f"{count(pair[0])} + {count(pair[1])}" for pair in (counts.rows, counts.distinct_rows, counts.distinct_keys)
-    )
+def chances(splits: Iterable[SplitRow]) -> dict[tuple, float]:
+    """Return the share of the more frequent class in the test rows of each draw: see `draw_of`."""
     return {
-        "split": SPLIT_NAMES[split],
-        "rows": rows,
-        "distinct_rows": distinct,
-        "distinct_keys": keys,
-        "keys": count(counts.keys),
-        "small": "small space" if counts.small_space else "",
+        (row.task, row.split, row.negatives, row.seed, row.n_samples): max(row.rows_0, row.rows_1)
+        / (row.rows_0 + row.rows_1)
+        for row in splits
+        if row.part == "test" and row.rows_0 + row.rows_1
     }
 
 
-def best_epoch(result: ModelResult) -> str:
-    """Return which epoch, counted from 1, the scores are of, or nothing where that is the last one in any case."""
-    if result.best_epoch is None:
-        return ""
-    epochs = sorted({int(epoch) + 1 for epoch in result.best_epoch})
-    shown = " to ".join(count(epoch) for epoch in dict.fromkeys((epochs[0], epochs[-1])))
-    return f"{'epochs' if len(epochs) > 1 else 'epoch'} {shown} of {count(result.config.epochs)}"
+def draw_of(row: BenchmarkRow) -> tuple:
+    """Return the draw of data of a row."""
+    return row.task, row.protocol, row.negatives, row.seed, row.n_samples
+
+
+def used_up(protocol: str, train_rows: int | None, n_samples: int) -> bool:
+    """Tell whether train has fewer rows than asked for, because its side of the task's space has no more."""
+    return protocol == "disjoint" and train_rows is not None and train_rows < n_samples
+
+
+def below_chance(chance: float, used_up: bool) -> str:
+    """Return the note on a score whose intervals end below chance, with the reason if the split is the reason."""
+    why = ": the splits are disjoint parts of a small space, so what is more frequent in train is rarer in test"
+    return f"its interval ends below {percent(chance)}" + why * used_up
+
+
+@dataclass(frozen=True)
+class DataSpread:
+    """Test accuracy of one model over draws of data: each draw counts once, as its mean over members.
+
+    `std` and `interval` (Student, 95 %) are over two or more draws, each with train rows, test rows and members of its
+    own. `members_std` is the deviation over members within a draw, None for one member.
+    """
+
+    seeds: tuple[int, ...]
+    mean: float
+    std: float
+    interval: Interval
+    members_std: float | None
+
+
+Draws = Mapping[tuple, Mapping[int, BenchmarkRow]]
+"""The scored rows of each model in each configuration by seed, in order."""
+
+
+def draws_of(rows: Iterable[BenchmarkRow]) -> Draws:
+    """Return the draws of data of each model: the newest result of a draw, of equal dates the one with the last id.
+
+    Seeds that differ by a multiple of 3 form a group: no two of them share a seed of a split.
+    """
+    found: dict[tuple, dict[int, BenchmarkRow]] = {}
+    for row in sorted(rows, key=lambda row: (row.date, row.id)):
+        if row.accuracy is not None:
+            found.setdefault(_setting(row), {})[row.seed] = row
+    return {setting: dict(sorted(draws.items())) for setting, draws in found.items()}
+
+
+def data_spread(row: BenchmarkRow | None, every: Draws) -> DataSpread | None:
+    """Return the spread of this row's model over draws of data, None for fewer than two draws."""
+    draws = {} if row is None else every.get(_setting(row), {})
+    if len(draws) < 2:
+        return None
+    accuracy = [other.accuracy or 0.0 for other in draws.values()]
+    stds = [other.accuracy_std for other in draws.values() if other.accuracy_std is not None]
+    mean, std = float(np.mean(accuracy)), deviation(accuracy) or 0.0
+    return DataSpread(
+        seeds=tuple(draws),
+        mean=mean,
+        std=std,
+        interval=student_interval(mean, std, len(accuracy), BOUNDS["accuracy"]),
+        members_std=math.sqrt(np.mean(np.square(stds))) if stds else None,
+    )
+
+
+def _setting(row: BenchmarkRow) -> tuple:
+    place = (row.task, row.model, row.backend, row.split)
+    how = (row.protocol, row.negatives, row.recipe, row.n_samples, row.members, row.epochs)
+    return *place, *how, row.seed % DATA_SEEDS_APART

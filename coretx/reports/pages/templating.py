@@ -1,4 +1,4 @@
-"""The one way from a template to a page: everything is escaped but our own style, script and figures."""
+"""Render pages from templates: everything is escaped but our own style, script and figures."""
 
 import base64
 import hashlib
@@ -8,7 +8,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from coretx.reports.figures.sparklines import bars, polyline
+from coretx.models.spec import VIEWS
+from coretx.reports.pages import formatting
+from coretx.reports.pages.verdicts import p_value, sign
+from coretx.reports.tables.comparisons import QUESTIONS
+from coretx.tasks.splits import SPLIT_NAMES
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 
@@ -18,10 +22,13 @@ SCRIPT = Markup((_TEMPLATES / "dashboard.js").read_text(encoding="utf-8"))
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """The content security policy of a page without a script."""
 
+FORMS = ("alike", "between", "count", "counted", "decimal", "percent", "points", "product", "seconds", "signed", "span")
+"""The functions of `formatting` that templates know, as filters and by name."""
+
 
 def render(template: str, **context: Any) -> str:
     """Return the page. Text that UTF-8 cannot hold (lone surrogates of a hostile name) is shown as question marks."""
-    html = _ENVIRONMENT.get_template(template).render(style=STYLE, **context)
+    html = _ENVIRONMENT.get_template(template).render(style=STYLE, **{"policy": POLICY} | context)
     return html.encode(errors="replace").decode()
 
 
@@ -41,7 +48,7 @@ def breakable(text: str) -> Markup:
 
 
 def make_environment(*folders: Path) -> Environment:
-    """Return what renders the templates of the reports and of these folders; everything is escaped."""
+    """Return a Jinja environment for the templates of the reports and of these folders; everything is escaped."""
     environment = Environment(
         loader=FileSystemLoader([_TEMPLATES, *folders]),
         autoescape=True,
@@ -49,7 +56,9 @@ def make_environment(*folders: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"breakable": breakable, "polyline": polyline, "bars": bars}
+    forms = {name: getattr(formatting, name) for name in FORMS} | {"p_value": p_value, "sign": sign}
+    environment.filters |= forms | {"breakable": breakable}
+    environment.globals |= forms | {"QUESTIONS": QUESTIONS, "SPLIT_NAMES": SPLIT_NAMES, "VIEWS": VIEWS}
     return environment
 
 
