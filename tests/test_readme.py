@@ -1,4 +1,4 @@
-"""The README stays true: each of its commands runs, and its plugin is a plugin."""
+"""README and docs stay true: each command runs, the plugin is a plugin, each link leads to a file."""
 
 import os
 import re
@@ -10,16 +10,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("dev/*.md")])
 README = (ROOT / "README.md").read_text()
+INSTRUCTIONS = [README, *((ROOT / "docs" / name).read_text() for name in ("command_line.md", "extending.md"))]
 
 
 def fenced(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.S | re.M)
+    return [block for page in INSTRUCTIONS for block in re.findall(rf"^```{language}\n(.*?)^```", page, re.S | re.M)]
 
 
 def commands() -> list[str]:
     lines = [line.partition("#")[0].strip() for block in fenced("sh") for line in block.splitlines()]
-    return [line for line in lines if line and line != "make test"]
+    return list(dict.fromkeys(line for line in lines if line and line != "make test"))
 
 
 def made_small(command: str, out: Path) -> list[str]:
@@ -31,7 +33,7 @@ def made_small(command: str, out: Path) -> list[str]:
             where = ["TASKS=has_all_tokens single_digit_sum", f"SCRATCH={out}", f"PUBLISHED={out / 'published'}"]
             return [*words, *where, f"ARGS=--epochs 2{some}"]
         return [*words, f"ARGS=--epochs 2{some} --out {shlex.quote(str(out))}"]
-    assert words[:2] == ["python", "main.py"], f"the README should start everything through make or main.py: {command}"
+    assert words[:2] == ["python", "main.py"], f"commands should start everything through make or main.py: {command}"
     return [sys.executable, *words[1:], "--epochs", "2", "--out", str(out)]
 
 
@@ -42,7 +44,7 @@ def run(words: list[str]) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def plugin(tmp_path, monkeypatch):
-    """The README's plugin as a file, beside main.py as far as the command can tell."""
+    """The plugin of docs/extending.md as a file, beside main.py as far as the command can tell."""
     (code,) = (block for block in fenced("python") if "my_plugin.py" in block)
     path = tmp_path / "my_plugin.py"
     path.write_text(code)
@@ -74,3 +76,9 @@ def test_readme_names_files_that_exist():
     assert named
     made = {f"benchmarks/{path.name}" for path in (ROOT / "benchmarks" / "published").iterdir()}  # by a run
     assert [path for path in sorted(named - made) if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page):
+    links = re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
