@@ -60,6 +60,25 @@ def test_line_is_a_row_of_the_table(line):
         assert f"{100 * accuracy:.1f}" == said["number"]
 
 
+def test_the_table_of_the_readme_is_that_of_the_published_rows():
+    """A number with a sign is the gain over the rung above it, shown to be better or worse; the others are scores."""
+    published = {"backend": "jax", "protocol": "disjoint", "recipe": "tuned", "members": "5", "n_samples": "1000"}
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found, above = 0, ""
+    for model, cells in re.findall(r"^\| `(\w+)` \|(.*)\|$", text, re.MULTILINE):
+        for task, number in re.findall(r"`(\w+)` ([+-]?[\d.]+)", cells):
+            if number[0] in "+-":
+                (row,) = rows("comparisons.csv", model=model, against=above, task=task, **published)
+                assert row["recipe_verdict"] == {"+": "better", "-": "worse"}[number[0]]
+                assert f"{100 * float(row['difference']):+.1f}" == number
+            else:
+                (row,) = rows("benchmarking.csv", model=model, task=task, split="test", epochs="1000", **published)
+                assert f"{100 * float(row['accuracy']):.1f}" == number
+            found += 1
+        above = model
+    assert found > 10
+
+
 def test_no_rung_is_better_or_worse_than_another_on_arithmetic():
     published = {"backend": "jax", "protocol": "disjoint", "recipe": "tuned", "members": "5"}
     tasks = ("single_digit_sum", "single_digit_sum_swapped", "two_digit_sum", "multi_digit_sum")
