@@ -1,65 +1,49 @@
 """Tunes the ladder's learning rates and weight decays on validation, with the same budget for every rung.
 
-    python -m benchmarks.tuning                  # the committed one: 7 rungs x 9 tasks x 10 points x 2 members
-    python -m benchmarks.tuning --epochs 2 --tasks has_all_tokens --models logreg --out /some/folder
+    python -m benchmarks.tuning                  # the published one: 7 rungs x 9 tasks x 10 points x 2 members
+    python -m benchmarks.tuning --epochs 2 --tasks has_all_tokens --models logreg --out build/tuning --write build
 
-Each rung gets one recipe for all tasks: the point of the grid with the lowest validation loss, which is that of a
-member's best epoch, averaged over members and then over tasks, each of which counts the same. Ties go to the point that
-stands first. A point at which a member diverged on any task is out. What is chosen is printed as the lines of `TUNED`
-in `coretx/models/recipes.py`, to be pasted there where all tasks and models were measured. Test rows are drawn and
-measured, as in every run, and left alone: what is kept of a cell are its validation scores, before anything is chosen
-(`tests/benchmarks/test_tuning.py` puts noise in their place).
+Each rung gets one recipe for all tasks: the point of the grid with the lowest validation loss. This loss is that of a
+member's best epoch, averaged over members and then over tasks. The first of equal points wins. A point is out if a
+member diverged there on any task. The recipes are printed as the lines of `TUNED` in `coretx/models/recipes.py`; paste
+them there after a run of all tasks and models. Test rows are drawn and scored, as in every run, but only validation
+scores enter the table and the choice (`tests/benchmarks/test_tuning.py` puts noise in the place of test rows).
 
-The seed is the tuning's own: no published member shares a stream of randomness with it, and since the sides of a task's
-space are the same for every seed, no row that decides here is a test row anywhere. Finished populations stand in
-`<out>/validation.csv`; a run that was cut short goes on from there, whatever way of running members is found to be
-fastest since.
+The seed is the tuning's own: no published member shares a stream of randomness with it. The sides of a task's space are
+the same for every seed, so no row that decides here is a test row anywhere. Cells lie below `--out`; a run that was cut
+short goes on from there.
 """
 
 import argparse
 import sys
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from coretx.config import RunConfig
+from coretx import RunConfig, run
 from coretx.errors import OutputError, UsageError
 from coretx.models.recipes import ORIGINAL
 from coretx.models.spec import Optimizer
-from coretx.records.cell_config import CellConfig
 from coretx.records.csv_tables import CsvTable
 from coretx.records.results import ModelResult
-from coretx.running.plan import Cell, make_plan
-from coretx.running.run_data import RunData, draw
-from coretx.running.train_cell import train_cells
-from coretx.running.workers import WorkerPool
+from coretx.running.plan import make_plan
 from coretx.training.grid import grid_points
-from coretx.training.loop import EpochRecord
 
 LEARNING_RATES = ("1x", "3x", "0.333x", "0.111x", "0.037x")
 """Multiples of the original's rates in steps of three, the same for every rung; the original's own comes first."""
 WEIGHT_DECAYS = ("1x", "10x")
 """Multiples of the original's 0.01."""
 SEED, MEMBERS, EPOCHS = 3000, 2, 200
-"""Of every population. A fifth of the ladder's epochs, since the whole would take a night; the rate's schedule is
-stretched over as many."""
+"""Of every cell. A fifth of the ladder's epochs, since all would take a night; the rate's schedule spans them."""
 FOLDER = Path(__file__).parent / "published" / "tuning"
-WORKERS = 2
-"""Populations that train side by side."""
-
-Job = tuple[Sequence[Cell], RunData]
-"""The cells of one population, and their data."""
 
 
 @dataclass(frozen=True)
 class ValidationRow:
-    """What validation says of one point of the grid for one model on one task: means over members.
+    """The validation scores of one point of the grid, for one model on one task: means over members.
 
-    Loss in nats and accuracy are those of each member's best epoch, `best_epoch` counts from 0; all three are None
-    where a member diverged. `learning_rate` is that of the first epoch.
+    Loss (in nats) and accuracy are those of each member's best epoch; `best_epoch` counts from 0. All three are None if
+    a member diverged. `learning_rate` is that of the first epoch.
     """
 
     id: str
@@ -82,7 +66,7 @@ VALIDATION = CsvTable(ValidationRow, key=("model", "task", "point"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Tune and return the exit code."""
+    """Train the cells that are not there yet, write the table, print the recipes, and return the exit code."""
     arguments = parse(argv)
     config = RunConfig(
         tasks=tuple(arguments.tasks),
@@ -93,19 +77,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         learning_rates=LEARNING_RATES,
         weight_decays=WEIGHT_DECAYS,
         recipe="original",
+        reuse="same",
         out=arguments.out,
         wandb="disabled",
     )
     try:
-        rows = measure(config)
-        chosen = {model: best_point(mean_losses(rows, model), model) for model in dict.fromkeys(r.model for r in rows)}
+        rows = [validation_row(result) for result in run(config)]
+        if len(rows) < len(make_plan(config).cells):
+            return 130  # after Ctrl-C
+        VALIDATION.upsert(arguments.write / "validation.csv", rows)
+        for model in dict.fromkeys(row.model for row in rows):
+            losses = mean_losses(rows, model)
+            point = best_point(losses, model)
+            print(f"{recipe_line(model, point)}  # {point}: {losses[point]:.4f} nats")
     except (UsageError, OutputError) as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        return 130
-    for model, point in chosen.items():
-        print(f"{recipe_line(model, point)}  # {point}: {mean_losses(rows, model)[point]:.4f} nats")
     return 0
 
 
@@ -114,99 +101,36 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tuning", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--tasks", nargs="+", default=["all"], help="tasks to tune on (default: all)")
     parser.add_argument("--models", nargs="+", default=["all"], help="rungs to tune (default: all)")
-    parser.add_argument("--epochs", type=int, default=EPOCHS, help=f"of every rung (default: {EPOCHS})")
-    parser.add_argument("--out", type=Path, default=FOLDER, help="folder for the measurements")
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help=f"epochs of every cell (default: {EPOCHS})")
+    parser.add_argument("--out", type=Path, default=Path("artifacts/tuning"), help="folder of the cells")
+    parser.add_argument("--write", type=Path, default=FOLDER, help="folder for the table")
     return parser.parse_args(argv)
 
 
-def measure(config: RunConfig) -> list[ValidationRow]:
-    """Return a row for each cell of the plan, in its order, training those that are not in the file yet."""
-    plan, file = make_plan(config), config.out / "validation.csv"
-    known = {key: setting(row.learning_rate, row.weight_decay, row) for key, row in stored(file).items()}
-    begun, populations = time.perf_counter(), []
-    for task_run in plan.runs:
-        data = draw(task_run, config)
-        populations += [(list(cells.values()), data) for cells in task_run.populations]
-    wanted = {
-        name(cell): setting(cell.spec.optimizer.learning_rate_start, cell.spec.optimizer.weight_decay, cell.config)
-        for cells, _ in populations
-        for cell in cells
-    }
-    for key in wanted.keys() & known.keys():
-        if wanted[key] != known[key]:
-            raise UsageError(f"{file} has {', '.join(key)} from another configuration or seed: take another --out")
-    todo = [(cells, data) for cells, data in populations if any(name(cell) not in known for cell in cells)]
-    for done, (cells, results) in enumerate(side_by_side(todo), 1):
-        VALIDATION.upsert(file, [validation_row(*pair) for pair in zip(cells, results, strict=True)])
-        what = f"{cells[0].spec.name} on {cells[0].task.name}"
-        print(f"{done}/{len(todo)} {what}, {time.perf_counter() - begun:.0f} s", flush=True)
-    rows = stored(file)
-    return [rows[key] for key in wanted]
-
-
-def side_by_side(jobs: Sequence[Job]) -> Iterable[tuple[Sequence[Cell], list[ModelResult]]]:
-    """Yield the cells of each population and what they leave, in order of arrival; the first error is raised."""
-    trainings = WorkerPool(jobs, trained, WORKERS)
-    try:
-        for event in trainings:
-            if event.error is not None:
-                raise event.error
-            if event.result is not None:
-                yield event.job[0], event.result
-    finally:
-        trainings.join()
-
-
-def trained(job: Job, on_epoch: Callable[[EpochRecord], None]) -> list[ModelResult]:
-    """Return what a population's cells leave."""
-    cells, data = job
-    return train_cells(cells, data, [on_epoch] * len(cells))
-
-
-def stored(file: Path) -> dict[tuple[str, str, str], ValidationRow]:
-    """Return the rows of the file by model, task and point."""
-    return {(row.model, row.task, row.point): row for row in VALIDATION.read(file)}
-
-
-def name(cell: Cell) -> tuple[str, str, str]:
-    """Return model, task and point."""
-    return cell.spec.name, cell.task.name, point(cell)
-
-
-def setting(learning_rate: float, weight_decay: float, of: ValidationRow | CellConfig) -> tuple[object, ...]:
-    """Return what decides the scores, to the six digits of older files: how members ran beside each other does not."""
-    return f"{learning_rate:.6f}", f"{weight_decay:.6f}", of.seed, of.members, of.n_samples, of.epochs
-
-
-def point(cell: Cell) -> str:
-    """Return what the point of the grid is called; `1x` for the original's own."""
-    return cell.point.name or "1x"
-
-
-def validation_row(cell: Cell, result: ModelResult) -> ValidationRow:
-    """Return what is kept of a cell: nothing but its validation scores."""
-    config, optimizer = cell.config, cell.spec.optimizer
-    scores = result.scores["val"] if result.status == "done" else None
+def validation_row(result: ModelResult) -> ValidationRow:
+    """Return the validation scores of a cell; `1x` is the name of the original's own point."""
+    config, optimizer = result.config, result.config.hyperparameters["optimizer"]
+    scores, best = result.scores.get("val"), result.best_epoch
     return ValidationRow(
         id=config.id,
         model=config.model,
         task=config.task,
-        point=point(cell),
-        learning_rate=optimizer.learning_rate_start,
-        weight_decay=optimizer.weight_decay,
+        point=config.recipe.partition(" ")[2] or "1x",
+        learning_rate=optimizer["learning_rate_start"],
+        weight_decay=optimizer["weight_decay"],
         seed=config.seed,
         members=config.members,
         n_samples=config.n_samples,
         epochs=config.epochs,
-        loss=None if scores is None else float(np.mean(scores.loss)),
-        accuracy=None if scores is None else float(np.mean(scores.accuracy)),
-        best_epoch=None if result.best_epoch is None else float(np.mean(result.best_epoch)),
+        loss=None if scores is None else float(scores.loss.mean()),
+        accuracy=None if scores is None else float(scores.accuracy.mean()),
+        best_epoch=None if best is None else float(best.mean()),
         commit=result.provenance.commit,
     )
 
 
 def mean_losses(rows: Iterable[ValidationRow], model: str) -> dict[str, float | None]:
-    """Return a model's mean loss over tasks at each point, in the order of rows; None where it diverged on one."""
+    """Return a model's mean loss over tasks at each point, in the order of rows; None if it diverged on one."""
     losses: dict[str, list[float | None]] = {}
     for row in rows:
         if row.model == model:
@@ -215,7 +139,7 @@ def mean_losses(rows: Iterable[ValidationRow], model: str) -> dict[str, float | 
 
 
 def best_point(losses: Mapping[str, float | None], model: str) -> str:
-    """Return the point with the lowest loss, the first of equals. UsageError where a member diverged at every one.
+    """Return the point with the lowest loss, the first of equals. UsageError if a member diverged at each.
 
     >>> best_point({"1x": 0.5, "lr3x": None, "lr0.333x": 0.2, "wd10x": 0.2}, "mlp")
     'lr0.333x'

@@ -1,12 +1,12 @@
 """Tuning chooses by validation alone, goes on where it stopped, and gives every rung the same budget."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks import tuning
+from coretx import load_results
 from coretx.errors import UsageError
 from coretx.models import recipes
 from coretx.models.recipes import TUNED
@@ -16,19 +16,19 @@ from coretx.running import run_data
 from coretx.tasks.sampling import Dataset
 from coretx.tasks.splits import draw_splits
 
-ARGUMENTS = ("--tasks", "has_all_tokens", "--models", "logreg", "--epochs", "3")
 POINTS = len(tuning.LEARNING_RATES) * len(tuning.WEIGHT_DECAYS)
 
 
-def tune(out):
-    return tuning.main([*ARGUMENTS, "--out", str(out)])
+def tune(folder):
+    what = ["--tasks", "has_all_tokens", "--models", "logreg", "--epochs", "3"]
+    return tuning.main([*what, "--out", str(folder / "cells"), "--write", str(folder)])
 
 
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory):
-    out = tmp_path_factory.mktemp("tuning")
-    assert tune(out) == 0
-    return out
+    folder = tmp_path_factory.mktemp("tuning")
+    assert tune(folder) == 0
+    return folder
 
 
 def test_every_point_is_measured_with_the_same_budget(tuned):
@@ -45,65 +45,31 @@ def test_noise_for_test_rows_changes_no_byte_of_the_choice(tuned, tmp_path, monk
         noise = Dataset(100 * rng.standard_normal(test.x.shape, np.float32), rng.permutation(test.y))
         return splits | {"test": noise}
 
-    scores = []
-    monkeypatch.setattr(tuning, "train_cells", seen(tuning.train_cells, scores))
     monkeypatch.setattr(run_data, "draw_splits", noisy)
     monkeypatch.setattr(run_data, "assert_disjoint", lambda task, data: None)
     monkeypatch.setattr(run_data, "scored_splits", lambda task, data, seed, protocol: data)
     assert tune(tmp_path) == 0
+    scores = [result.scores for result in load_results(tmp_path / "cells")]
     assert len(scores) == POINTS
     assert all(part["test"].loss.mean() > 2 * part["val"].loss.mean() for part in scores), "was there no noise?"
     assert (tmp_path / "validation.csv").read_bytes() == (tuned / "validation.csv").read_bytes()
 
 
-def seen(train, scores):
-    """Return the function that trains, with the scores of every cell kept."""
-
-    def training(*job):
-        results = train(*job)
-        scores.extend(result.scores for result in results)
-        return results
-
-    return training
-
-
-def test_finished_populations_are_not_trained_again(tuned, monkeypatch):
-    monkeypatch.setattr(tuning, "train_cells", lambda *job: pytest.fail("trained again"))
+def test_a_second_run_trains_nothing_and_prints_the_same_recipe(tuned, capsys):
     before = (tuned / "validation.csv").read_bytes()
     assert tune(tuned) == 0
+    printed = capsys.readouterr().out
+    assert "training" not in printed
+    rows = tuning.VALIDATION.read(tuned / "validation.csv")
+    point = tuning.best_point(tuning.mean_losses(rows, "logreg"), "logreg")
+    assert tuning.recipe_line("logreg", point) in printed
     assert (tuned / "validation.csv").read_bytes() == before
 
 
-def test_committed_measurements_print_the_committed_recipe(tmp_path, monkeypatch, capsys):
-    """Whatever jaxtx/strategies.json chooses by now: how members run beside each other is part of a cell's id."""
-    monkeypatch.setattr(tuning, "train_cells", lambda *job: pytest.fail("trained again"))
-    shutil.copy(tuning.FOLDER / "validation.csv", tmp_path)
-    assert tuning.main(["--out", str(tmp_path)]) == 0
-    lines = [line.partition("  #")[0] for line in capsys.readouterr().out.splitlines()]
-    assert "\n".join(lines) in Path(recipes.__file__).read_text()
-    assert len(lines) == len(TUNED)
-
-
-def test_an_error_in_one_population_keeps_the_others_and_is_raised(tmp_path, monkeypatch):
-    train = tuning.train_cells
-
-    def failing(cells, data, on_epoch):
-        if cells[0].spec.name == "mlp":
-            raise RuntimeError("out of order")
-        return train(cells, data, on_epoch)
-
-    monkeypatch.setattr(tuning, "WORKERS", 1)
-    monkeypatch.setattr(tuning, "train_cells", failing)
-    with pytest.raises(RuntimeError, match="out of order"):
-        tuning.main(["--tasks", "has_all_tokens", "--models", "logreg", "mlp", "--epochs", "1", "--out", str(tmp_path)])
-    assert [row.model for row in tuning.VALIDATION.read(tmp_path / "validation.csv")] == ["logreg"] * POINTS
-
-
-def test_measurements_of_another_setting_are_not_mixed_in(tuned, capsys):
-    before = (tuned / "validation.csv").read_bytes()
-    assert tuning.main([*ARGUMENTS[:-1], "4", "--out", str(tuned)]) == 2
-    assert "from another configuration or seed: take another --out" in capsys.readouterr().err
-    assert (tuned / "validation.csv").read_bytes() == before
+def test_an_interrupted_run_chooses_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(tuning, "run", lambda config: [])
+    assert tune(tmp_path) == 130
+    assert list(tmp_path.iterdir()) == []
 
 
 def row(task, point, loss):
@@ -115,10 +81,6 @@ def test_a_point_that_diverged_on_one_task_is_out():
     losses = tuning.mean_losses(rows, "mlp")
     assert losses == {"1x": pytest.approx(0.7), "lr3x": None}
     assert tuning.best_point(losses, "mlp") == "1x"
-
-
-def test_equal_points_give_the_first():
-    assert tuning.best_point({"1x": 0.5, "wd10x": 0.5, "lr3x": 0.6}, "mlp") == "1x"
 
 
 def test_where_all_points_diverged_none_is_chosen():
@@ -137,3 +99,5 @@ def test_committed_recipe_is_what_the_committed_measurements_say():
     assert {(row.seed, row.members, row.epochs) for row in rows} == {(tuning.SEED, tuning.MEMBERS, tuning.EPOCHS)}
     chosen = {model: tuning.best_point(tuning.mean_losses(rows, model), model) for model in ladder}
     assert {model: tuning.tuned_optimizer(model, point) for model, point in chosen.items()} == TUNED
+    lines = [tuning.recipe_line(model, point) for model, point in chosen.items()]
+    assert "\n".join(lines) in Path(recipes.__file__).read_text()
