@@ -2,18 +2,18 @@
 
     python -m benchmarks.strategies [--device cpu] [--members 2 8 32]
 
-writes jaxtx/strategies.json, from which the JAX engine takes its choice. Both ways train the same chunks, in turns, and
-microseconds a member's step, the drawing of its batches included, are told by two clocks: that of the wall, and on a
-CPU that of all its cores, which counts where populations train side by side. Stacking must be a tenth faster by the one
-and no slower by the other: a program each is compiled once for any number of members, and every member then comes out
-bit for bit as it would alone.
+writes jaxtx/strategies.json, from which the JAX engine takes its choice. Both ways train the same chunks, in turns. The
+figure is microseconds for a step of a member, the drawing of its batches included, by two clocks: the wall clock, and
+on a CPU the time of all cores, which counts when populations train side by side. Stacking must be a tenth faster by the
+cores' clock and no slower by the wall clock: a program each is compiled once for any number of members, and then every
+member comes out bit for bit as it would alone.
 """
 
 import json
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -36,9 +36,9 @@ TASK = "single_digit_sum"
 EPOCHS = LONGEST_CHUNK
 REPEATS = 3
 SECONDS = 3.0
-"""For how long a cell is measured at least, in more repeats: a chunk of the small rungs takes 10 ms, and varies."""
+"""A cell is measured for at least this long, in more repeats: a chunk of the small rungs takes 10 ms, and varies."""
 GAIN = 1.1
-"""How much faster stacking must be."""
+"""Stacking must be this many times as fast."""
 
 Times = Mapping[str, float]
 """Microseconds a member's step by clock: `wall`, and on a CPU `cores`."""
@@ -46,7 +46,7 @@ Times = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Cell:
-    """A model with so many members, in both ways: each a function that trains a chunk and tells its times."""
+    """A model with a number of members, and for each way a function that trains a chunk and returns its times."""
 
     name: str
     members: int
@@ -60,7 +60,7 @@ def main(device: str = "cpu", members: tuple[int, ...] = (2, 8, 32)) -> None:
     data = {"train": prepare_data(1000, 0, task=task), "test": prepare_data(1000, 1, task=task)}
     found: dict[str, dict[str, dict[str, Any]]] = {}
     cells = (open_cell(backend, spec, size, data) for spec in build_models() for size in members)
-    for cell in prepared(cells, backend.device):
+    for cell in prepared(cells):
         times = measured(cell.ways)
         taken = better(times["loop"], times["vmap"])
         found.setdefault(cell.name, {})[str(cell.members)] = {"strategy": taken, **times}
@@ -72,7 +72,7 @@ def main(device: str = "cpu", members: tuple[int, ...] = (2, 8, 32)) -> None:
 
 
 def open_cell(backend: Backend, spec: ModelSpec, members: int, data: Mapping[str, Dataset]) -> Cell:
-    """Return a model with so many members, opened in both ways, with initial weights."""
+    """Return the model with this number of members, opened in both ways, with initial weights."""
     task = get_task(TASK, TASKS)
     shape, population = InputShape(task.sequence_length, task.feature_dim), Population(spec, 0, task.name, members)
     clocks = {"wall": time.perf_counter} | ({"cores": time.process_time} if backend.device == "cpu" else {})
@@ -84,26 +84,15 @@ def open_cell(backend: Backend, spec: ModelSpec, members: int, data: Mapping[str
     return Cell(type(spec.architecture).__name__, members, ways)
 
 
-def prepared(cells: Iterable[Cell], device: str) -> Iterator[Cell]:
-    """Yield each cell after the first chunk of its ways, which compiles.
-
-    On a CPU a cell is opened and compiled when its turn comes. Elsewhere, where a program takes 1 to 18 s to compile,
-    all are compiled side by side before the first is timed.
-    """
-    if device == "cpu":
-        for cell in cells:
-            for way in cell.ways.values():
-                way()
-            yield cell
-        return
-    # Opened in one thread: cells share programs, and two threads could each build their own.
-    opened = list(cells)
+def prepared(cells: Iterable[Cell]) -> list[Cell]:
+    """Return the cells after the first chunk of each way, which compiles: side by side, 1 to 18 s each on a GPU."""
+    opened = list(cells)  # in one thread: cells share programs, and two threads could each build their own
     # The last rungs are the largest: begun first, none of them compiles alone at the end.
     ways = [way for cell in reversed(opened) for way in cell.ways.values()]
     with ThreadPoolExecutor(cores()) as pool:
         for first in [pool.submit(way) for way in ways]:
             first.result()
-    yield from opened
+    return opened
 
 
 def measured(ways: Mapping[str, Callable[[], Times]]) -> dict[str, Times]:
@@ -121,7 +110,7 @@ def measured(ways: Mapping[str, Callable[[], Times]]) -> dict[str, Times]:
 
 
 def better(loop: Times, vmap: Times) -> str:
-    """Return `vmap` where that is much faster by what counts most, and no slower by the wall's clock; else `loop`.
+    """Return `vmap` if it is much faster by the cores' clock (if any) and no slower by the wall clock; else `loop`.
 
     >>> better({"wall": 20.0, "cores": 40.0}, {"wall": 22.0, "cores": 22.0})
     'loop'
@@ -141,7 +130,7 @@ def timed(
 
 
 def write(device: str, device_name: str, found: dict) -> None:
-    """Put what was measured on this kind of device into the file."""
+    """Write the measurements on this kind of device into the file."""
     record = json.loads(RESULT.read_text()) if RESULT.exists() else {"measured": {}, "where": {}}
     record["measured"][device] = found
     record.setdefault("where", {})[device] = {

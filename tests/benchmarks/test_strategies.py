@@ -2,7 +2,6 @@
 
 import json
 import threading
-from functools import partial
 
 import pytest
 
@@ -10,39 +9,10 @@ from benchmarks import strategies
 from benchmarks.strategies import Cell, better, prepared
 
 
-def cells(log, meet=lambda: None):
-    """Yield two cells of one way each, which notes when it is opened and run."""
-
-    def way(name):
-        meet()
-        log.append(f"run {name}")
-        return {"wall": 1.0}
-
-    for name in ("a", "b"):
-        log.append(f"open {name}")
-        yield Cell(name, 2, {"loop": partial(way, name)})
-
-
-def test_strategies_compile_side_by_side_on_a_gpu(monkeypatch):
-    monkeypatch.setattr(strategies, "cores", lambda: 2)
-    two_at_once = threading.Barrier(2, timeout=20).wait
-    assert [cell.name for cell in prepared(cells([], two_at_once), "gpu")] == ["a", "b"]
-
-
-@pytest.mark.parametrize(
-    ("device", "order"),
-    [
-        ("cpu", ["open a", "run a", "timed a", "open b", "run b", "timed b"]),
-        ("gpu", ["open a", "open b", "run a", "run b", "timed a", "timed b"]),
-    ],
-)
-def test_strategies_are_timed_when_compiled(device, order):
-    log = []
-    for cell in prepared(cells(log), device):
-        log.append(f"timed {cell.name}")
-    if device == "gpu":
-        log[2:4] = sorted(log[2:4])
-    assert log == order
+def test_strategies_compile_side_by_side():
+    meet = threading.Barrier(2, timeout=20)
+    cells = [Cell(name, 2, {"loop": lambda: {"wall": float(meet.wait())}}) for name in ("a", "b")]
+    assert prepared(cells) == cells
 
 
 def test_a_way_that_fails_stops_the_measurement():
@@ -50,7 +20,7 @@ def test_a_way_that_fails_stops_the_measurement():
         raise MemoryError("no memory")
 
     with pytest.raises(MemoryError, match="no memory"):
-        list(prepared(iter([Cell("a", 2, {"loop": fail})]), "gpu"))
+        prepared([Cell("a", 2, {"loop": fail})])
 
 
 @pytest.mark.parametrize(
@@ -68,13 +38,13 @@ def test_stacking_must_gain_and_cost_no_time(vmap, taken):
 
 
 def test_strategies_measure_every_rung_on_a_device(tmp_path, monkeypatch):
-    """The command from end to end on one rung, with the CPU in the part of a GPU where programs are prepared."""
+    """The command from end to end on one rung."""
     path = tmp_path / "strategies.json"
     (spec,) = strategies.build_models(["logreg"])
     monkeypatch.setattr(strategies, "RESULT", path)
     monkeypatch.setattr(strategies, "SECONDS", 0.0)
     monkeypatch.setattr(strategies, "build_models", lambda: [spec])
-    monkeypatch.setattr(strategies, "prepared", lambda cells, device: prepared(cells, "gpu"))
+    monkeypatch.setattr(strategies, "cores", lambda: 2)
     strategies.main("cpu", (2,))
     record = json.loads(path.read_text())
     found = record["measured"]["cpu"]["LogisticRegression"]["2"]
