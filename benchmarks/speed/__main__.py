@@ -22,12 +22,12 @@ from coretx.training.backend import cores
 
 GPU_MEMBERS = (1, 4, 16, 64, 256, 1024)
 QUIET = 0.25
-"""The load of a quiet machine, per core, is below this."""
+"""A machine is quiet if its load per core is below this."""
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Measure member-steps per second of every contestant on the same work, as ratios with their spread."""
+    """Measure member-steps per second of every contestant on the same work."""
 
     quick: bool = False
     """1 and 8 members, JAX and eager torch alone, 3 rounds: under 3 minutes."""
@@ -38,13 +38,13 @@ class Arguments:
     models: tuple[str, ...] = ("all",)
     """Names of models, or `all`."""
     members: tuple[int, ...] = ()
-    """Numbers of members; 1 8 32 where none is given, 1 8 with --quick, 1 5 with --ladder, 1 to 1024 on a gpu."""
+    """Numbers of members; by default 1 8 32, with --quick 1 8, with --ladder 1 5, on a gpu 1 to 1024."""
     contestants: tuple[str, ...] = ()
-    """Who competes: jax eager tuned where none is given, jax eager with --quick and on a gpu."""
+    """The contestants; by default jax eager tuned, with --quick and on a gpu jax eager."""
     repeats: int | None = None
-    """Rounds; 5 where not given, 3 with --quick."""
+    """Rounds; by default 5, with --quick 3."""
     epochs: int | None = None
-    """Epochs of a sample (25 where not given), or of --ladder's cells (1000)."""
+    """Epochs of a sample (by default 25), or of --ladder's cells (1000)."""
     n_samples: int = 1000
     """Rows of each split."""
     out: Path = ROOT / "artifacts" / "speed"
@@ -54,7 +54,7 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, save, show; return 0, or 1 where a contestant did other work than the rest, or 2 for usage."""
+    """Measure, save, print; return 0, 1 if a contestant did other work than the rest, or 2 for a bad request."""
     config = (tyro.conf.FlagCreatePairsOff,)
     arguments = tyro.cli(Arguments, prog="python -m benchmarks.speed", args=argv, config=config)
     try:
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def check(arguments: Arguments) -> None:
-    """Raise UsageError for a request that cannot be, before anything is measured."""
+    """Raise UsageError for a bad request, before anything is measured."""
     model_names(arguments)
     for contestant in arguments.contestants:
         if contestant not in CONTESTANTS:

@@ -50,9 +50,9 @@ def ratios(above: Mapping[int, float], below: Mapping[int, float]) -> Spread:
 
 
 def find(model: Model, contestant: str, members: int) -> Result | None:
-    """Return a contestant's result for so many members, or None.
+    """Return a contestant's result for this number of members, or None.
 
-    Torch trains members one after the other: it is measured with one, and its rate holds for any number.
+    Torch trains members one after the other, so that its rate with one member holds for any number.
     """
     wanted = (contestant, members if contestant == "jax" else 1)
     found = (one for one in model["contestants"] if (one["contestant"], one["members"]) == wanted and one["samples"])
@@ -72,23 +72,23 @@ def against(model: Model, result: Result, other: str) -> Spread | None:
 
 
 def difference(a: Losses, b: Losses) -> float:
-    """Return the largest difference of losses over the members that both have; inf where one is not finite."""
+    """Return the largest difference of losses over the members that both have; inf if one is not finite."""
     shared = min(len(a["loss_train"]), len(b["loss_train"]))
-    apart = max(float(np.abs(np.subtract(a[name][:shared], b[name][:shared])).max()) for name in a)
-    return apart if np.isfinite(apart) else float("inf")
+    largest = max(float(np.abs(np.subtract(a[name][:shared], b[name][:shared])).max()) for name in a)
+    return largest if np.isfinite(largest) else float("inf")
 
 
 def disagreement(losses: Sequence[Losses]) -> list[float]:
     """Return for each contestant its largest difference from any other; 0 for a single contestant."""
     worst = [0.0] * len(losses)
     for i, j in combinations(range(len(losses)), 2):
-        apart = difference(losses[i], losses[j])
-        worst[i], worst[j] = max(worst[i], apart), max(worst[j], apart)
+        found = difference(losses[i], losses[j])
+        worst[i], worst[j] = max(worst[i], found), max(worst[j], found)
     return worst
 
 
 def faults(model: str, contestants: Sequence[Result]) -> list[str]:
-    """Return a sentence for every contestant that did other work than the rest, or not the same each time."""
+    """Return a sentence for every contestant whose work differed from the rest, or between samples."""
     found = []
     for one in contestants:
         name = f"{model}, {one['contestant']}, {one['members']} members"

@@ -25,7 +25,7 @@ CHUNKS = 3
 
 @dataclass(frozen=True)
 class Ladder:
-    """Which cells, and with how many members each."""
+    """The cells, and the numbers of members of each."""
 
     models: tuple[str, ...]
     tasks: tuple[str, ...] = tuple(TASKS)
@@ -35,7 +35,7 @@ class Ladder:
     device: str = "cpu"
 
     def runs(self) -> list[tuple[int, str]]:
-        """Return (members, cache) of each run; on a CPU the first one runs again, with the cache that it has filled.
+        """Return (members, cache) of each run; on a CPU the first runs again with the cache that it has filled.
 
         >>> Ladder(("mlp",), members=(1, 5)).runs()
         [(1, 'empty'), (5, 'empty'), (1, 'filled')]
@@ -45,7 +45,7 @@ class Ladder:
 
 
 def measure_ladder(ladder: Ladder, say: Say) -> dict[str, Any]:
-    """Return the command line's times in each run, and on a CPU eager's, before the runs and after them."""
+    """Return the times of the command line in each run, and on a CPU those of eager torch before and after the runs."""
     on_cpu = ladder.device == "cpu"
     with tempfile.TemporaryDirectory() as folder:
         eager = [eager_seconds(ladder, Path(folder), say)] if on_cpu else []
@@ -71,7 +71,7 @@ def command_line(ladder: Ladder, members: int, caches: Path) -> dict[str, Any]:
         begun, cpu = time.perf_counter(), children_seconds()
         done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
         wall, cpu = time.perf_counter() - begun, children_seconds() - cpu
-        if done.returncode not in (0, 1):  # 1: a cell diverged, which takes its time all the same
+        if done.returncode not in (0, 1):  # 1: a cell diverged
             raise RuntimeError(f"the command line ended with code {done.returncode}: {done.stderr[-600:]}")
         cells = [json.loads(path.read_text()) for path in sorted(Path(out).glob("artifacts/*/cells/*.json"))]
     seconds = [cell["provenance"]["seconds"] for cell in cells]
@@ -87,10 +87,10 @@ def children_seconds() -> float:
 
 
 def eager_seconds(ladder: Ladder, folder: Path, say: Say) -> float:
-    """Return the seconds that eager torch would train for one member of every cell, scaled from chunks of each.
+    """Return the seconds of training that eager torch takes for one member of every cell, scaled from chunks.
 
-    One thread, cell after cell; without start, pages and tables. Rows and evaluation are those of main.py's splits.
-    Tasks of equal shape and as many rows are measured once.
+    It trains cell after cell in one thread, without start, pages and tables, on the splits of main.py. Tasks of equal
+    shape and equal numbers of rows are measured once.
     """
     total, epochs = 0.0, min(CHUNK_EPOCHS, ladder.epochs)
     for tasks in alike(ladder.tasks, ladder.n_samples):
@@ -105,7 +105,7 @@ def eager_seconds(ladder: Ladder, folder: Path, say: Say) -> float:
 
 
 def alike(tasks: Sequence[str], n_samples: int) -> list[list[str]]:
-    """Return the tasks in groups that have inputs of equal shape and as many rows in each split."""
+    """Return the tasks in groups of equal input shape and equal numbers of rows in each split."""
     groups: dict[Any, list[str]] = {}
     for task in tasks:
         work = Work("logreg", n_samples=n_samples, task=task, protocol="disjoint")

@@ -1,4 +1,4 @@
-"""What a result was measured on: machine, versions, commit."""
+"""The machine, the versions and the commit of a measurement."""
 
 import importlib.metadata
 import os
@@ -28,7 +28,7 @@ def describe() -> dict[str, Any]:
 
 
 def processor() -> str:
-    """Return the processor's own name, or the machine's kind where the system does not tell it."""
+    """Return the processor's name, or the machine's kind if the system does not know it."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

@@ -12,7 +12,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_SECONDS = 900
-"""A contestant that answers nothing for so long is ended."""
+"""A contestant that gives no answer for this long is killed."""
 
 
 class CannotRun(Exception):
@@ -36,7 +36,7 @@ class Process:
         self.started = self._answer()
 
     def ask(self, what: str, **details: Any) -> dict[str, Any]:
-        """Return the answer to a question. Raises CannotRun where there is none."""
+        """Return the answer to a question. Raises CannotRun if none comes."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps({"do": what, **details}) + "\n")

@@ -18,11 +18,11 @@ TITLES = {
     "gpu-ladder": "The whole command line on a GPU",
 }
 Run = Mapping[str, Any]
-"""A JSON file: what was measured, and on what."""
+"""The content of a JSON file: a measurement and its machine."""
 
 
 def heading(run: Run) -> str:
-    """Return where and when the figures were measured."""
+    """Return the machine, the versions, the date and the time of the measurement."""
     machine, versions = run["machine"], run["versions"]
     packages = ", ".join(f"{name} {versions[name]}" for name in ("python", "jax", "torch", "numpy"))
     accelerator = "" if run["arguments"]["device"] == "cpu" else f", {run['device_name']}"
@@ -34,7 +34,7 @@ def heading(run: Run) -> str:
 
 
 def speed_report(run: Run) -> str:
-    """Return what a sample is, the table of rates and ratios, and what went wrong."""
+    """Return the size of a sample, the table of rates and ratios, and the faults."""
     asked, models = run["arguments"], run["models"]
     others = [name for name in asked["contestants"] if name != "jax"]
     ratios = {
@@ -42,7 +42,7 @@ def speed_report(run: Run) -> str:
     }
     head = ["model", *(f"steps/s, {n}" for n in asked["members"]), *(f"over {other}, {n}" for other, n in ratios)]
     rows = [
-        [name, *(rate(model, n) for n in asked["members"]), *(told(column[place]) for column in ratios.values())]
+        [name, *(rate(model, n) for n in asked["members"]), *(median_text(column[place]) for column in ratios.values())]
         for place, (name, model) in enumerate(models.items())
     ]
     rows.append(["geometric mean", *(NONE for _ in asked["members"]), *map(geometric_mean, ratios.values())])
@@ -63,12 +63,12 @@ def rate(model: Run, members: int) -> str:
 
 
 def ratio(model: Run, other: str, members: int) -> Spread | None:
-    """Return the JAX engine's rate over the other contestant's, None where one of them did not run."""
+    """Return the JAX engine's rate over the other contestant's, None if one of them did not run."""
     result = find(model, "jax", members)
     return against(model, result, other) if result else None
 
 
-def told(ratio: Spread | None) -> str:
+def median_text(ratio: Spread | None) -> str:
     """Return the median, or NONE."""
     return f"{ratio.median:,.1f}" if ratio else NONE
 

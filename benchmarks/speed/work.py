@@ -1,4 +1,4 @@
-"""The work of every contestant: the same rows, batches, initial weights and epochs, made by the core."""
+"""The work of every contestant: the same rows, batches, initial weights and epochs, from `coretx`."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -18,15 +18,14 @@ CHUNK_EPOCHS = 25
 RATE_SCALE = 0.1
 """The ladder's learning rates are multiplied by this, for every contestant.
 
-At the full rates three rungs amplify rounding: after 15 epochs two correct engines differ by 0.05 in their losses, and
-nothing could be checked. At a tenth they stayed within 4.2e-6 over 25 epochs in every published run. The time of a step
-does not depend on it.
+At the full rates three rungs amplify rounding: after 15 epochs the losses of two correct engines differ by 0.05. At a
+tenth they stayed within 4.2e-6 over 25 epochs in every published run. The time of a step does not depend on the rate.
 """
 
 
 @dataclass(frozen=True)
 class Work:
-    """A population and how long it trains, as plain values that travel as JSON."""
+    """A population and its number of epochs, as plain values for JSON."""
 
     model: str
     members: int = 1
@@ -34,7 +33,7 @@ class Work:
     n_samples: int = 1000
     task: str = "sign_of_winner"
     protocol: Protocol | None = None
-    """How main.py draws the task's splits, val too; None for train and test of n_samples rows each."""
+    """The protocol of main.py's splits, with val; None for train and test of n_samples rows each."""
     seed: int = 0
 
     @property
@@ -58,7 +57,7 @@ class Work:
 
     @property
     def population(self) -> Population:
-        """What names the members' streams of randomness."""
+        """The population, which names the members' streams of randomness."""
         return Population(self.spec, self.seed, self.task, self.members)
 
     def data(self) -> dict[str, Dataset]:

@@ -1,7 +1,7 @@
 """One contestant in a process of its own: `python -m benchmarks.speed.worker REQUEST`, asked over its pipes.
 
-REQUEST is JSON. The first line of the answer tells of the start. Then every line of input is a question and every line
-of output its answer. A line {"failed": sentence} says why no answer will come.
+REQUEST is JSON. The first line of output is the answer to the start. Then each line of input is a question, `settle` or
+`sample`, and each line of output its answer. A line {"failed": sentence} says why no answer will come.
 """
 
 import json
@@ -10,13 +10,14 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, TextIO
 
 from benchmarks.speed.comparison import Losses, difference
 from benchmarks.speed.work import Work, plans, train
-from coretx.training.backend import load_backend
+from coretx.training.backend import cores, load_backend
 from coretx.training.loop import History, first_divergence, start
 
 CONTESTANTS: Mapping[str, str] = {
@@ -24,26 +25,17 @@ CONTESTANTS: Mapping[str, str] = {
     "eager": "the torch engine of commit 14133d0, a frozen copy: one thread, AdamW as torch chooses it",
     "tuned": "the same with the fastest AdamW and number of threads, tried for each model before the rounds",
 }
+OPTIMIZERS = ("default", "foreach", "fused")
+"""The three implementations of torch.optim.AdamW."""
 SAMPLE_SECONDS = 0.4
 """A sample repeats its chunk until the passes fill this time."""
 MOST_PASSES = 40
-TRIALS = 3
-"""A setting is tried so often at least, and for as long as a sample."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What is tried for `tuned`: an implementation of torch.optim.AdamW, and threads."""
-
-    optimizer: str = "default"
-    threads: int = 1
-
-    def __str__(self) -> str:
-        return f"{self.optimizer} AdamW, {self.threads} thread{'s' * (self.threads > 1)}"
+TRIALS, TRIAL_EPOCHS = 3, 5
+"""A setting of `tuned` is tried in chunks of so many epochs: this often at least, and for as long as a sample."""
 
 
 def request(contestant: str, work: Work, device: str) -> dict[str, Any]:
-    """Return what a process is told at its start."""
+    """Return the request of a process."""
     return {"contestant": contestant, "work": asdict(work), "device": device}
 
 
@@ -55,7 +47,7 @@ class Contestant:
         self.data = self.work.data()
         self.first: Losses = {}
         self.passes = 1
-        self._open(Setting())
+        self._open(OPTIMIZERS[0], 1)
 
     def start(self) -> dict[str, Any]:
         """Train the first chunk, which compiles."""
@@ -64,10 +56,17 @@ class Contestant:
         return {"compile": self.access.seconds["compile"], "losses": self.first, "measured": sorted(history)}
 
     def settle(self) -> dict[str, Any]:
-        """Train the chunk once more and choose how many passes a sample takes."""
-        ((_, seconds),) = self._train(self.work, 1)
-        self.passes = min(MOST_PASSES, max(1, round(SAMPLE_SECONDS / seconds)))
-        return {"seconds": seconds, "how": self.how}
+        """Choose the setting of `tuned`, and how many passes a sample takes; return the seconds of a chunk."""
+        choices = {}
+        if self.name == "tuned":
+            settings = list(product(OPTIMIZERS, sorted({1, cores()})))
+            seconds = {setting: self._epoch_seconds(*setting) for setting in settings}
+            choices = {described(*setting): value for setting, value in seconds.items()}
+            self._open(*min(settings, key=seconds.__getitem__))
+            list(self._train(replace(self.work, epochs=1), 1))
+        ((_, wall),) = self._train(self.work, 1)
+        self.passes = min(MOST_PASSES, max(1, round(SAMPLE_SECONDS / wall)))
+        return {"seconds": wall, "how": self.how, "choices": choices}
 
     def sample(self) -> dict[str, Any]:
         """Train the chunk in every pass; return the mean seconds, and how far a loss moved since the first chunk."""
@@ -77,17 +76,17 @@ class Contestant:
         drifts, walls = zip(*samples, strict=True)
         return {"seconds": statistics.fmean(walls), "drift": max(drifts)}
 
-    def choose(self, setting: dict[str, Any], epochs: int) -> dict[str, Any]:
-        """Open the contestant again with another setting; return the seconds of an epoch, in short chunks."""
-        self._open(Setting(**setting))
+    def _epoch_seconds(self, optimizer: str, threads: int) -> float:
+        """Open the contestant again with this setting; return the seconds of an epoch, in short chunks."""
+        self._open(optimizer, threads)
         list(self._train(replace(self.work, epochs=1), 1))
-        short, walls = replace(self.work, epochs=min(epochs, self.work.epochs)), list[float]()
+        short, walls = replace(self.work, epochs=min(TRIAL_EPOCHS, self.work.epochs)), list[float]()
         while len(walls) < TRIALS or sum(walls) < SAMPLE_SECONDS:
             walls += [wall for _, wall in self._train(short, 1)]
-        return {"seconds": statistics.median(walls) / short.epochs}
+        return statistics.median(walls) / short.epochs
 
-    def _open(self, setting: Setting) -> None:
-        """Open the population; only the contestant's own libraries are imported."""
+    def _open(self, optimizer: str, threads: int) -> None:
+        """Open the population, torch's with this AdamW; only the contestant's own libraries are imported."""
         if self.name == "jax":
             engine = load_backend("jax", self.device)
             self.access: Any = engine.open(self.work.spec, self.work.shape, self.work.members)
@@ -98,13 +97,14 @@ class Contestant:
 
         from benchmarks.speed.frozen_torch import FrozenTorch
 
-        torch.set_num_threads(setting.threads)
-        self.access, self.how = FrozenTorch(self.work.spec, self.work.shape, setting.optimizer), str(setting)
+        torch.set_num_threads(threads)
+        self.access = FrozenTorch(self.work.spec, self.work.shape, optimizer)
+        self.how = described(optimizer, threads)
 
     def _train(self, work: Work, passes: int) -> Iterator[tuple[History, float]]:
-        """Yield histories and seconds of the chunk, trained so often from the same start.
+        """Yield the history and the seconds of each pass over the chunk, always from the same start.
 
-        The clock runs from one ready plan to the next, as for a chunk amid many.
+        The clock runs from one ready plan to the next, as in the middle of a long training.
         """
         coming = plans(work, len(self.data["train"]), passes + 1)
         plan = next(coming)
@@ -117,6 +117,11 @@ class Contestant:
             if first_divergence(history) is not None:
                 raise FloatingPointError("a loss is not finite: nothing could be compared")
             yield history, seconds
+
+
+def described(optimizer: str, threads: int) -> str:
+    """Return a setting of torch in words."""
+    return f"{optimizer} AdamW, {threads} thread{'s' * (threads > 1)}"
 
 
 def losses(history: History) -> Losses:
@@ -136,7 +141,7 @@ def serve(request: dict[str, Any], questions: TextIO, answers: TextIO) -> int:
         for line in questions:
             question = json.loads(line)
             say(getattr(contestant, question.pop("do"))(**question))
-    except Exception as error:  # whatever it is, the parent must hear of it
+    except Exception as error:  # the parent must hear of any error
         say({"failed": f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"})
         return 1
     return 0
@@ -144,8 +149,8 @@ def serve(request: dict[str, Any], questions: TextIO, answers: TextIO) -> int:
 
 if __name__ == "__main__":
     if (score := Path("/proc/self/oom_score_adj")).exists():
-        score.write_text("1000")  # where memory runs out, this process ends before any other
-    # Only answers go to the pipe: whatever a library prints goes to the errors.
+        score.write_text("1000")  # if memory runs out, this process ends before any other
+    # Only answers go to the pipe; prints of libraries go to the errors.
     pipe = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     sys.exit(serve(json.loads(sys.argv[1]), sys.stdin, pipe))

@@ -5,14 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from benchmarks.speed import frozen_torch
-from benchmarks.speed.comparison import BOUND, against, difference, disagreement, faults, find, rates, ratios, spread
+from benchmarks.speed.comparison import BOUND, against, difference, disagreement, faults, find, rates
 from benchmarks.speed.frozen_torch import FrozenTorch
-from benchmarks.speed.rounds import OPTIMIZERS
 from benchmarks.speed.work import Work, plans, train
-from benchmarks.speed.worker import losses
+from benchmarks.speed.worker import OPTIMIZERS, losses
 from coretx.models.registry import build_models
 from coretx.training.backend import load_backend
 from coretx.training.loop import start
@@ -130,23 +128,9 @@ def test_faults_name_who_differs():
     assert faults("mlp", [record()]) == []
 
 
-def test_spread_is_median_and_range():
-    assert spread([5.0, 1.0, 2.0, 4.0]) == (3.0, 1.0, 5.0)
-
-
-def test_ratios_are_taken_round_by_round():
-    # The machine is half as fast in round 1: the ratio of medians would be 1.5, each round's is 2.
-    assert ratios({0: 20.0, 1: 10.0}, {0: 10.0, 1: 5.0, 2: 10.0}) == (2.0, 2.0, 2.0)
-
-
 def test_torch_s_rate_with_one_member_is_its_rate_with_any_number():
     model = {"steps": 8, "contestants": [record("jax", 4, 2.0), record("eager", 1, 4.0), record("tuned", samples=[])]}
     jax = find(model, "jax", 4)
     assert rates(model, jax) == {0: 16.0}
     assert against(model, jax, "eager") == (8.0, 8.0, 8.0)
     assert find(model, "jax", 1) is against(model, jax, "tuned") is None
-
-
-def test_threads_are_as_before():
-    """The contestants of this file run in this process, and must leave torch as the other tests expect it."""
-    assert torch.get_num_threads() == 1
