@@ -3,10 +3,10 @@
     python -m benchmarks.learning_curves                     # the published one, about half an hour on two cores
     python -m benchmarks.learning_curves --steps 64 --tasks two_digit_sum --out /some/folder --write /some/folder
 
-Each model trains on n = 1, 2, 4, 8 and 16 thousand rows, or on all that its side of the task's space has, for the same
-number of steps: more rows are no more training. Of three learning rates, multiples of the tuned one, validation chooses
-for each n (the lowest loss of a member's best epoch, averaged over members); the weights of that epoch are scored on
-test. Cells lie below `--out`; a run that was cut short goes on from there.
+Each model trains on n = 1, 2, 4, 8 and 16 thousand rows, up to all rows of its side of the task's space. The number of
+steps is the same: more rows are no more training. For each n, validation chooses one of three learning rates, multiples
+of the tuned one: the lowest loss of a member's best epoch, averaged over members. The weights of that epoch are scored
+on test. Cells lie below `--out`; a run that was cut short goes on from there.
 """
 
 import argparse
@@ -66,7 +66,7 @@ POINTS = CsvTable(Point, key=("task", "model", "n"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train what is not there yet, write table and figures, and return the exit code."""
+    """Train the cells that are not there yet, write table and figures, and return the exit code."""
     arguments = parse(argv)
     try:
         points = [
@@ -107,7 +107,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def requests(task: str, arguments: argparse.Namespace) -> Iterator[RunConfig]:
-    """Yield the run of every size, the last one where the side has no more rows."""
+    """Yield the run of every size, up to the first size that the side cannot fill."""
     for size in SIZES:
         rows = len(draw_splits(get_task(task).with_negatives("balanced"), size, 0, "disjoint")["train"])
         yield RunConfig(
@@ -126,7 +126,7 @@ def requests(task: str, arguments: argparse.Namespace) -> Iterator[RunConfig]:
 
 
 def epochs_for(steps: int, rows: int, models: Sequence[ModelSpec]) -> int:
-    """Return the epochs that come nearest to this number of steps. UsageError where batch sizes differ.
+    """Return the epochs that come nearest to this number of steps. UsageError if batch sizes differ.
 
     >>> epochs_for(16_000, 4000, build_models(["mlp"]))
     500
@@ -138,7 +138,7 @@ def epochs_for(steps: int, rows: int, models: Sequence[ModelSpec]) -> int:
 
 
 def chosen_points(results: Results, models: Sequence[str]) -> list[Point]:
-    """Return each model's point at the rate of least validation loss. UsageError where every rate diverged."""
+    """Return each model's point at the rate of least validation loss. UsageError if every rate diverged."""
     points = []
     for model in models:
         done = [result for result in results.where(model=model) if result.status == "done"]
@@ -149,7 +149,7 @@ def chosen_points(results: Results, models: Sequence[str]) -> list[Point]:
 
 
 def point(result: ModelResult) -> Point:
-    """Return what is published of a cell."""
+    """Return the published point of a cell."""
     config, scores = result.config, result.scores
     rows, best = result.summaries("test")["accuracy"].rows, result.best_epoch
     assert rows is not None, "a score on rows has an interval over rows"

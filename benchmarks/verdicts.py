@@ -1,7 +1,7 @@
-"""How often verdicts are right, wrong and unclear where the truth is known: `python -m benchmarks.verdicts`.
+"""Simulates ladders of known truth and counts right, wrong and unclear verdicts: `python -m benchmarks.verdicts`.
 
-With `--write docs/verdicts.md` the report goes between the markers of that page. Ladders of seven rungs are drawn, with
-members and rows; the statistics are those of `coretx.evaluation.paired_test`, for many ladders at once.
+With `--write docs/verdicts.md` the report goes between the markers of that page. A ladder has seven rungs, with members
+and rows. The statistics are those of `coretx.evaluation.paired_test`, for many ladders at once.
 """
 
 import argparse
@@ -50,7 +50,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class Sums:
-    """What the tests need of each step of each ladder: members' means, and sums of squares over rows."""
+    """The statistics of each step of each ladder: members' means, and sums of squares over rows."""
 
     each: Float[np.ndarray, "ladder step member"]
     between: Float[np.ndarray, "ladder step"]
@@ -66,7 +66,7 @@ def draw(truth: Truth, ladders: int, rng: np.random.Generator) -> Sums:
     start, steps = FAMILIES[truth.family]
     level = start + np.concatenate([[0], np.cumsum(steps)]) / 100
     deviation = truth.deviation / 100 / np.where(np.arange(7) < 5, truth.ratio, 1) ** 0.5
-    room = np.minimum(level, 1 - level)  # cut off alike on both sides, which leaves the mean where it is
+    room = np.minimum(level, 1 - level)  # the same cut on both sides keeps the mean
     effect = rng.normal(0, 1, (ladders, truth.members, 7)) * deviation
     accuracy = level + np.clip(effect, -room, room)
     each, between, every = (np.empty((ladders, 6, *size)) for size in ((truth.members,), (), ()))
@@ -83,7 +83,7 @@ def draw(truth: Truth, ladders: int, rng: np.random.Generator) -> Sums:
 def answers(
     accuracy: Float[np.ndarray, "model member"], rows: int, rng: np.random.Generator
 ) -> Bool[np.ndarray, "model member row"]:
-    """Return which rows each member has right; a row's difficulty is one for all, one a model or one a member."""
+    """Return which rows each member has right; a row is as hard for all, for one model, or for one member."""
     models, members = accuracy.shape
     sizes = rng.multinomial(rows, (SHARED, OF_MODEL, 1 - SHARED - OF_MODEL))
     alike = ((1, 1), (models, 1), (models, members))
@@ -118,9 +118,9 @@ def reached(found: list[tuple[np.ndarray, int]], tail: float | np.ndarray) -> np
 def verdicts(
     sums: Sums, rows: int, recipe: bool
 ) -> tuple[Int[np.ndarray, "ladder step"], Bool[np.ndarray, "ladder step"]]:
-    """Return the sign that is given to each step, and whether it is held to be under 2 points.
+    """Return the sign of each step's verdict, and whether the verdict says: under 2 points.
 
-    A step of sign 0 is equal where it is under 2 points, else unclear.
+    A step of sign 0 is equal if it is under 2 points, else unclear.
     """
     mean, ladders = sums.each.mean(axis=2), len(sums.each)
     null, low, high = (parts(sums, rows, value, recipe) for value in (0, -MARGIN, MARGIN))
@@ -131,7 +131,7 @@ def verdicts(
          for left in steps]
     )  # fmt: skip
     stage = np.zeros(ladders, int), np.arange(ladders)
-    for _ in steps:  # Holm's steps: what is rejected twice leaves the number of hypotheses that can be true
+    for _ in steps:  # Holm's steps: a step rejected twice leaves fewer hypotheses that can be true
         twice = np.count_nonzero(differ[stage] & close[stage], axis=1)
         stage = np.minimum(twice, 5), stage[1]
     sign, near = np.where(differ[stage], np.sign(mean), 0).astype(int), close[stage]
@@ -162,7 +162,7 @@ def shares(truth: Truth, sums: Sums, recipe: bool) -> Shares:
 
 
 def truths(members: Sequence[int]) -> Iterator[Truth]:
-    """Yield all that ladders are drawn from."""
+    """Yield every setting."""
     for family, count, rows in product(FAMILIES, members, (1_000, 10_000)):
         for deviation, ratio in ((0, 1), (2, 1), (2, 10), (2, 100), (10, 1), (10, 10), (10, 100)):
             yield Truth(family, count, rows, deviation, ratio)
@@ -183,9 +183,9 @@ def simulate(many: int, few: int, members: Sequence[int]) -> Found:
 
 
 def worst(found: Found, again: int, ladders: int) -> list[tuple[Truth, bool, float]]:
-    """Return where most families have a wrong verdict, with their share among this many ladders drawn anew.
+    """Return the settings with the largest shares of wrong families, and their shares among ladders drawn anew.
 
-    The largest of many measured shares is too large by its own luck, which a new draw does not have.
+    The largest of many measured shares is too large by chance; a share of new ladders is not.
     """
     keys = sorted(found, key=lambda key: found[key].families, reverse=True)[:again]
     return [
@@ -239,7 +239,7 @@ def found_steps(found: Found, family: str, members: int, deviation: int) -> str:
 
 
 def error(ladders: int) -> float:
-    """Return the standard error of a share of 5 % among so many ladders, in points."""
+    """Return the standard error, in points, of a share of 5 % among this many ladders."""
     return 100 * (LEVEL * (1 - LEVEL) / ladders) ** 0.5
 
 
