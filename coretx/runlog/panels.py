@@ -14,8 +14,6 @@ from coretx.records.results import ModelResult
 
 MAX_POINTS = 400
 """Points of one line: about the pixels of a panel, and the points of a curve on a page."""
-PASSING_POINTS = 100
-"""Points of a line that the next plot replaces."""
 MAX_ROWS = 2_500
 """Rows of one panel's table, a fourth of W&B's own limit: six lines of MAX_POINTS, or 62 of 40. A row costs 20 us of
 Python, and each cell has six such panels."""
@@ -65,12 +63,12 @@ class Panel:
     rows: Sequence[list[Any]]
 
 
-def line_plots(prefix: str, curves: Mapping[str, Curve], limit: int) -> dict[str, Panel]:
-    """Return a line plot of each metric that LINE_PLOTS names, of at most `limit` points."""
+def line_plots(prefix: str, curves: Mapping[str, Curve]) -> dict[str, Panel]:
+    """Return a line plot of each metric that LINE_PLOTS names."""
     panels = {}
     for name, metric in LINE_PLOTS.items():
         if metric in curves:
-            rows, shown = line_rows({metric: curves[metric]}, limit)
+            rows, shown = line_rows({metric: curves[metric]})
             panels[f"{prefix}/metrics/{name}"] = Panel("line", f"{prefix}: {metric}{shown}", rows)
     return panels
 
@@ -117,12 +115,12 @@ def class_lines(kind: Literal["roc", "pr"], scores: SplitScores, predictions: Pr
     return lines
 
 
-def line_rows(lines: Mapping[str, Curve], limit: int = MAX_POINTS) -> tuple[list[list[Any]], str]:
+def line_rows(lines: Mapping[str, Curve]) -> tuple[list[list[Any]], str]:
     """Return the lines as rows [label, x, y], and the words for a title if points were left out.
 
-    A line keeps at most `limit` evenly spaced points, fewer if the rows would exceed MAX_ROWS.
+    A line keeps at most MAX_POINTS evenly spaced points, fewer if the rows would exceed MAX_ROWS.
     """
-    limit = min(limit, MAX_ROWS // len(lines))
+    limit = min(MAX_POINTS, MAX_ROWS // len(lines))
     rows = [
         [label, float(x), float(y)]
         for label, line in lines.items()

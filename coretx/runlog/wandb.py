@@ -6,6 +6,7 @@ No error of W&B leaves this module: a line says what failed, and the training go
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,11 +16,24 @@ from coretx.evaluation.scores import Curve
 from coretx.records.results import ModelResult, RunRecord
 from coretx.runlog import panels, rows
 from coretx.runlog.base import Status
-from coretx.runlog.session import Mode, Session
 from coretx.training.loop import EpochRecord
 
+Mode = Literal["auto", "online", "offline", "disabled"]
+Resolved = Literal["online", "offline", "disabled"]
+
+ENVIRONMENT_MODES: Mapping[str, Resolved] = {
+    "": "online",
+    "online": "online",
+    "offline": "offline",
+    "disabled": "disabled",
+    "shared": "online",  # for runs with several writers; ours have one
+    "run": "online",
+    "dryrun": "offline",
+}
+"""The values of WANDB_MODE and their meaning here; online still needs a login."""
+
 EXIT_CODES: Mapping[Status, int] = {"done": 0, "failed": 1, "interrupted": 130}
-SETTINGS: Mapping[str, Any] = {
+SETTINGS: dict[str, Any] = {
     "console": "off",
     "silent": True,
     "x_disable_stats": True,  # with x_disable_meta: init takes 0.09 s, not 0.66 s, and stores no environment
@@ -28,6 +42,47 @@ SETTINGS: Mapping[str, Any] = {
     "finish_timeout": 30,  # the default waits without limit
     "finish_timeout_raises": True,
 }
+
+
+def resolve_mode(wanted: Mode) -> Resolved | None:
+    """Return the wanted mode before any login: `auto` reads WANDB_MODE; None for an unknown value there."""
+    return ENVIRONMENT_MODES.get(_environment_mode()) if wanted == "auto" else wanted
+
+
+def _environment_mode() -> str:
+    """Return the value of WANDB_MODE, "" if unset."""
+    return os.environ.get("WANDB_MODE", "").strip().lower()
+
+
+@dataclass
+class Session:
+    """State that the logs of one program share: one login, each line said once.
+
+    The first log sets `mode`; `reason` says why it is offline if nobody asked for that. `said` holds the lines said so
+    far.
+    """
+
+    mode: Resolved | None = None
+    reason: str = ""
+    said: set[str] = field(default_factory=set)
+
+    def resolve(self, wanted: Mode, logged_in: Callable[[], bool]) -> None:
+        """Set the mode, once: `auto` obeys WANDB_MODE; online without a login becomes offline."""
+        if self.mode is not None:
+            return
+        value, mode = _environment_mode(), resolve_mode(wanted)
+        if value not in ENVIRONMENT_MODES:
+            del os.environ["WANDB_MODE"]  # wandb itself refuses to start with an unknown value
+        if mode is None:
+            self.fall_back(f"WANDB_MODE={value} is none of online, offline, disabled")
+        elif mode == "online" and not logged_in():
+            self.fall_back("not logged in")
+        else:
+            self.mode = mode
+
+    def fall_back(self, reason: str) -> None:
+        """Go offline, for this run and the later ones."""
+        self.mode, self.reason = "offline", reason
 
 
 class WandbLog:
@@ -71,11 +126,9 @@ class WandbLog:
             for metric, points in history.items():
                 if (mean := row.get(f"{prefix}/metrics/{metric}")) is not None:
                     points.append((record.epoch, mean))
-            epochs = self._run.cells[prefix].epochs
-            if record.epoch in panels.plot_epochs(epochs):
+            if record.epoch in panels.plot_epochs(self._run.cells[prefix].epochs):
                 curves = {metric: Curve(*np.array(points, float).T) for metric, points in history.items() if points}
-                limit = panels.MAX_POINTS if record.epoch == epochs - 1 else panels.PASSING_POINTS
-                row |= _charts(panels.line_plots(prefix, curves, limit))
+                row |= _charts(panels.line_plots(prefix, curves))
             self._handle.log(row)
 
     def model_done(self, prefix: str, result: ModelResult) -> None:
@@ -147,7 +200,7 @@ class WandbLog:
             config=rows.wandb_config(self._run),
             mode=mode,
             reinit="create_new",  # runs of several tasks may be open at once
-            settings=wandb.Settings(**{**SETTINGS, **self._session.settings}),
+            settings=wandb.Settings(**SETTINGS),
         )
 
 

@@ -17,8 +17,7 @@ from typing import Any, BinaryIO
 
 from coretx.records.results import ModelResult, RunRecord
 from coretx.runlog.base import Status
-from coretx.runlog.session import Mode, Session, resolve_mode
-from coretx.runlog.wandb import WandbLog
+from coretx.runlog.wandb import Mode, Session, WandbLog, resolve_mode
 from coretx.training.loop import EpochRecord
 
 Call = tuple[Any, ...]

@@ -16,7 +16,7 @@ from wandb.proto.wandb_internal_pb2 import Record
 from coretx.evaluation.scores import Predictions, split_scores
 from coretx.records.cell_config import CellConfig
 from coretx.records.results import ModelResult, Provenance, RunRecord
-from coretx.runlog.session import Session
+from coretx.runlog import wandb
 from coretx.runlog.wandb import WandbLog
 from coretx.tasks.splits import Overlap
 from coretx.training.loop import EpochRecord
@@ -135,13 +135,9 @@ def read_offline_runs(folder: Path) -> list[OfflineRun]:
 
 
 def _read(path: Path) -> OfflineRun:
-    return parse_run(path.parent, path.read_bytes())
-
-
-def parse_run(folder: Path, data: bytes) -> OfflineRun:
-    """Return what these bytes of a run file hold; they may end anywhere, as in a file that is being written."""
-    run = OfflineRun(folder)
-    for payload in _payloads(data):
+    """Return the content of a run file, as far as it is written."""
+    run = OfflineRun(path.parent)
+    for payload in _payloads(path.read_bytes()):
         record = Record.FromString(payload)
         kind = record.WhichOneof("record_type")
         if kind == "run":
@@ -211,63 +207,48 @@ def said() -> list[str]:
 
 @pytest.fixture(autouse=True, scope="session")
 def no_account(tmp_path_factory) -> Iterator[None]:
-    """Hide the developer's own login, settings and home from wandb."""
+    """Hide the developer's own login, settings and home from wandb, and let it write values that can be read back."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("WANDB_MODE", "WANDB_DIR", "WANDB_API_KEY", "WANDB_BASE_URL"):
             patch.delenv(name, raising=False)
         for name in ("HOME", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR", "WANDB_CACHE_DIR"):
             patch.setenv(name, str(tmp_path_factory.getbasetemp() / "home"))
+        patch.setitem(wandb.SETTINGS, "x_history_value_encoding", "json")
         yield
 
 
-@pytest.fixture(scope="session")
-def offline_log() -> Callable[[Path], WandbLog]:
-    """Return the function that makes an offline log in this folder."""
-    return lambda folder: WandbLog("offline", folder, lambda line: None, Session({"x_history_value_encoding": "json"}))
+def write_offline(folder: Path, configs: Sequence[CellConfig], calls: Sequence[tuple], status: Any) -> OfflineRun:
+    """Log these calls (verb, *arguments) offline and read the run back."""
+    log = WandbLog("offline", folder, lambda line: None)
+    log.start(make_run(*configs))
+    for verb, *arguments in calls:
+        getattr(log, verb)(*arguments)
+    log.finish(status)
+    (run,) = read_offline_runs(folder)
+    return run
 
 
 @pytest.fixture(scope="session")
-def logged(tmp_path_factory, offline_log) -> Callable[..., OfflineRun]:
+def logged(tmp_path_factory) -> Callable[..., OfflineRun]:
     """Return the function that logs one model offline and reads the run back; "mlp" is plain, others have attention."""
 
     @cache
     def log_model(model: str, members: int = 1, epochs: int = 3) -> OfflineRun:
-        folder, config = tmp_path_factory.mktemp("run"), make_config(model, members=members, epochs=epochs)
-        log = offline_log(folder)
-        log.start(make_run(config))
-        for epoch in range(epochs):
-            log.epoch(model, make_epoch(epoch, members, PLAIN if model == "mlp" else ATTENTION))
-        log.model_done(model, make_result(config))
-        log.finish("done")
-        (run,) = read_offline_runs(folder)
-        return run
+        config, keys = make_config(model, members=members, epochs=epochs), PLAIN if model == "mlp" else ATTENTION
+        calls = [("epoch", model, make_epoch(epoch, members, keys)) for epoch in range(epochs)]
+        end = ("model_done", model, make_result(config))
+        return write_offline(tmp_path_factory.mktemp("run"), [config], [*calls, end], "done")
 
     return log_model
 
 
 @pytest.fixture
-def written(tmp_path, offline_log) -> Callable[..., OfflineRun]:
+def written(tmp_path) -> Callable[..., OfflineRun]:
     """Return the function that logs these calls (verb, *arguments) offline and reads the run back."""
-
-    def write(configs: Sequence[CellConfig], *calls: tuple, status: Any = "done") -> OfflineRun:
-        log = offline_log(tmp_path)
-        log.start(make_run(*configs))
-        for verb, *arguments in calls:
-            getattr(log, verb)(*arguments)
-        log.finish(status)
-        (run,) = read_offline_runs(tmp_path)
-        return run
-
-    return write
+    return lambda configs, *calls, status="done": write_offline(tmp_path, configs, calls, status)
 
 
 @pytest.fixture(scope="session")
 def read_back() -> Callable[[Path], list[OfflineRun]]:
     """Return `read_offline_runs`."""
     return read_offline_runs
-
-
-@pytest.fixture(scope="session")
-def parse() -> Callable[[Path, bytes], OfflineRun]:
-    """Return `parse_run`."""
-    return parse_run

@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -85,19 +83,6 @@ def test_equal_runs_differ_in_times_alone(make, tmp_path):
 def test_a_second_run_starts_the_file_afresh(make, tmp_path):
     write(tmp_path, make)
     assert len(events(write(tmp_path, make))) == 5
-
-
-def test_lines_are_on_disk_when_the_process_is_killed(make, tmp_path):
-    path = write(tmp_path, make)
-    lines = path.read_text().splitlines()
-    code = (
-        "import os, sys; from coretx.records.durable import LineWriter; from pathlib import Path\n"
-        "writer = LineWriter(Path(sys.argv[1]))\n"
-        "for line in sys.argv[2:]: writer.write(line)\n"
-        "os.kill(os.getpid(), 9)"
-    )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / "killed"), *lines], check=False)
-    assert (tmp_path / "killed").read_text() == path.read_text()
 
 
 def test_folder_that_cannot_be_is_an_output_error(make, tmp_path):
