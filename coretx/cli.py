@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import tyro
 
 from coretx.config import RunConfig
-from coretx.display.progress import PlainLines
+from coretx.display.progress import Progress
 from coretx.errors import OutputError, UsageError, choices
 from coretx.running.plan import make_plan
 from coretx.running.plugins import Catalogue, load_catalogue
@@ -91,13 +91,13 @@ def act(arguments: Arguments) -> int:
         print(f"progressive-tx {__version__}")
         return 0
     if arguments.list:
-        PlainLines(sys.stdout).line(listing(load_catalogue(arguments.run.plugin)))
+        Progress(terminal=False).note(listing(load_catalogue(arguments.run.plugin)))
         return 0
     # Two late imports, since they load matplotlib and jinja2: a usage error must not wait for them.
     if arguments.rebuild_reports:
         from coretx.running.rebuild import rebuild_reports
 
-        return rebuild_reports(arguments.run.out, load_catalogue(arguments.run.plugin), PlainLines(sys.stdout).line)
+        return rebuild_reports(arguments.run.out, load_catalogue(arguments.run.plugin), Progress(terminal=False).note)
     plan = make_plan(arguments.run)
     from coretx.running.experiment import execute
 

@@ -4,7 +4,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,31 +18,11 @@ Stream = Any
 """A text stream. No type of the standard library takes both sys.stdout and StringIO under beartype."""
 
 
-@dataclass(frozen=True)
-class PlainLines:
-    """Prints whole lines without escape codes, each flushed; only alarming ones if quiet.
-
-    Drops the lines once the reader is gone, as behind `| head -3`: the run goes on for its files.
-    """
-
-    stream: Stream
-    quiet: bool = False
-
-    def line(self, text: str, *, alarming: bool = False) -> None:
-        """Print the line."""
-        if alarming or not self.quiet:
-            try:
-                print(text, file=self.stream, flush=True)
-            except BrokenPipeError:
-                # Python flushes the stream again at exit, which would raise again: send the rest nowhere.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
-
-
 class Progress:
     """Prints the events of one run and, on a terminal, shows the cells in training below them.
 
     A context manager: leaving it takes the live display away; `note` and `summary` still work afterwards. Several
-    cells may train at once. `epoch` keeps the record and nothing more, so a chunk of a thousand epochs is cheap.
+    cells may train at once. `epoch` only keeps the record, so that a chunk of a thousand epochs is cheap.
     `stream` defaults to stdout. `terminal` forces the live display (True) or plain lines (False); by default the
     stream decides. `quiet` prints failures only. `color=False` or NO_COLOR turns colours off.
     """
@@ -60,18 +39,16 @@ class Progress:
         stream = sys.stdout if stream is None else stream
         if terminal is None:
             terminal = stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+        self._stream, self._quiet = stream, quiet
         self._clock, self._began = clock, clock()
-        self._quiet = quiet
         self._total = self._finished = self._reused = 0
         self._failed: list[str] = []
         self._training: dict[str, tuple[CellConfig, EpochRecord | None]] = {}
         self._terminal = None
-        self._line = PlainLines(stream, quiet).line
         if terminal and not quiet:
             from coretx.display.terminal import Terminal  # late: rich takes 0.1 s, and a pipe needs none
 
             self._terminal = Terminal(stream, self.state, color=color)
-            self._line = self._terminal.line
 
     def __enter__(self) -> "Progress":
         """Return the progress itself; `start` opens the display."""
@@ -115,8 +92,18 @@ class Progress:
         self._cell_line(config, "reused")
 
     def note(self, text: str, *, alarming: bool = False) -> None:
-        """Print a line."""
-        self._line(text, alarming=alarming)
+        """Print a line, flushed; if quiet, only an alarming one.
+
+        Drops the line if the reader of a pipe is gone, as behind `| head -3`: the run goes on for its files.
+        """
+        if self._terminal is not None:
+            self._terminal.line(text, alarming=alarming)
+        elif alarming or not self._quiet:
+            try:
+                print(text, file=self._stream, flush=True)
+            except BrokenPipeError:
+                # Python flushes the stream again at exit, which would raise again: send the rest nowhere.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
     def summary(self, results: Sequence[ModelResult], paths: Sequence[Path | str]) -> None:
         """Print the table of test scores, the failures and the written paths; nothing if quiet."""
@@ -125,13 +112,13 @@ class Progress:
             return
         if results:
             headings, *lines = score_table(results)
-            self._line(headings)
+            self.note(headings)
             for text, result in zip(lines, results, strict=True):
-                self._line(text, alarming=result.status == "diverged")
+                self.note(text, alarming=result.status == "diverged")
         if self._failed:
-            self._line(f"failed: {len(self._failed)} ({'; '.join(self._failed)})", alarming=True)
+            self.note(f"failed: {len(self._failed)} ({'; '.join(self._failed)})", alarming=True)
         for path in paths:
-            self._line(f"wrote {path}")
+            self.note(f"wrote {path}")
 
     def state(self) -> tuple[float, str, list[tuple[str, str]]]:
         """Return the trained share of the run, its text, and the name and text of each cell in training.
@@ -148,7 +135,7 @@ class Progress:
         return done / max(self._total, 1), text, [(cell[0].label, _measured(*cell)) for cell in cells]
 
     def _cell_line(self, config: CellConfig, text: str, *, alarming: bool = False) -> None:
-        self._line(f"[{self._finished}/{self._total}] {config.label}: {text}", alarming=alarming)
+        self.note(f"[{self._finished}/{self._total}] {config.label}: {text}", alarming=alarming)
 
     def _close(self) -> None:
         if self._terminal is not None:
