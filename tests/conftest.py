@@ -69,6 +69,16 @@ def rows() -> dict[str, Dataset]:
 
 
 @pytest.fixture(scope="session")
+def one_hot():
+    """Return a function that codes equations of one length, given as text."""
+
+    def code(*texts: str) -> np.ndarray:
+        return np.eye(12, dtype=np.float32)[[["0123456789+=".index(symbol) for symbol in text] for text in texts]]
+
+    return code
+
+
+@pytest.fixture(scope="session")
 def opened():
     """Return a function that opens a population of the ladder on inputs of 5 x 2, with its initial weights."""
 

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from coretx.models.spec import VIEWS
 from coretx.seeds import stream
 from coretx.tasks.base import SIDES, Ceiling, Side, Task, row_keys
+from coretx.tasks.equation_ceilings import best_accuracy
 from coretx.tasks.sampling import Dataset
 
 ALARM = 1e-6
@@ -47,7 +48,7 @@ def order_blind_of_space(
     kept = np.ones(len(x), bool) if side is None else task.side(x) == SIDES.index(side)
     groups, y = bags(x[kept]), task.label(x[kept])
     true, false = (np.bincount(groups, probability[kept] * (y == label)) for label in (1, 0))
-    return float(np.maximum(true / true.sum(), false / false.sum()).sum() / 2)
+    return best_accuracy(true, false)
 
 
 def bags(x: Float[np.ndarray, "n time feature"]) -> Int[np.ndarray, " n"]:

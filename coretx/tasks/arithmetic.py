@@ -83,8 +83,11 @@ class Equation(TokenTask):
 
     def solved(self, operands: Int[np.ndarray, "n operand"]) -> Int[np.ndarray, "n operand"]:
         """Return the operands with the last one replaced by the solution."""
-        answer = operands[:, : self.left].sum(axis=1) - operands[:, self.left : -1].sum(axis=1)
-        return np.concatenate([operands[:, :-1], answer[:, None]], axis=1)
+        return np.concatenate([operands[:, :-1], self.solution(operands)[:, None]], axis=1)
+
+    def solution(self, operands: Int[np.ndarray, "n operand"]) -> Int[np.ndarray, " n"]:
+        """Return the value of the last operand that makes the equation true."""
+        return operands[:, : self.left].sum(axis=1) - operands[:, self.left : -1].sum(axis=1)
 
     def without_carries(self, operands: Int[np.ndarray, "n operand"]) -> Int[np.ndarray, " n"]:
         """Return the solution if every column is added on its own, modulo 10."""
@@ -261,8 +264,7 @@ class Equation(TokenTask):
     def kinds(self, x: Float[np.ndarray, "n time feature"]) -> dict[str, Bool[np.ndarray, " n"]]:
         """Return which kind of wrong answer each equation has; a true or malformed one has none."""
         operands, well_formed = self.parse(ARITHMETIC.decode(x))
-        true, plain = self.solved(operands)[:, -1], self.without_carries(operands)
-        found = kinds_of(true, plain, operands[:, -1], self.digits)
+        found = kinds_of(self.solution(operands), self.without_carries(operands), operands[:, -1], self.digits)
         return {kind: matches & well_formed for kind, matches in found.items()}
 
     def groups(
@@ -295,12 +297,8 @@ class Equation(TokenTask):
 
     def label(self, x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, " n"]:
         """Return 1 if the row is a well-formed equation and true."""
-        return self.is_true(ARITHMETIC.decode(x), self.left).astype(np.float32)
-
-    def is_true(self, tokens: Int[np.ndarray, "n time"], left: int) -> np.ndarray:
-        """Return whether tokens, read with this many operands left of "=", form a true equation."""
-        operands, well_formed = self.read(tokens, left)
-        return well_formed & (operands[:, :left].sum(axis=1) == operands[:, left:].sum(axis=1))
+        operands, well_formed = self.parse(ARITHMETIC.decode(x))
+        return (well_formed & (self.solution(operands) == operands[:, -1])).astype(np.float32)
 
     def read(
         self, tokens: Int[np.ndarray, "n time"], left: int
@@ -383,11 +381,6 @@ class SingleDigitSumSwapped(Equation):
         """Return the operands, with the lone one last, and whether each row is well-formed in either form."""
         (usual, is_usual), (swapped, is_swapped) = self.read(tokens, 2), self.read(tokens, 1)
         return np.where(is_swapped[:, None], swapped[:, [1, 2, 0]], usual), is_usual | is_swapped
-
-    def label(self, x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, " n"]:
-        """Return 1 if the row is a well-formed equation of either form and true."""
-        tokens = ARITHMETIC.decode(x)
-        return (self.is_true(tokens, 2) | self.is_true(tokens, 1)).astype(np.float32)
 
 
 def join(operands: Int[np.ndarray, "n operand"], signs: str, digits: int) -> Int[np.ndarray, "n time"]:

@@ -99,15 +99,14 @@ def balanced(true: Int[np.ndarray, " n"], without_carries: Int[np.ndarray, " n"]
     states, share = _states(true, without_carries)
     answers = np.bincount(states[:, 0], share, minlength=10**digits)
     kinds = kinds_of(states[:, :1], states[:, 1:], np.arange(10**digits)[None], digits)
-    kinds = {kind: matches & (answers > 0) for kind, matches in kinds.items()}
-    kinds = {kind: matches for kind, matches in kinds.items() if matches.any()}
+    kinds = {kind: weights for kind, matches in kinds.items() if (weights := matches * answers).any()}
     mix = np.array([MIX[kind] for kind in kinds]) / sum(MIX[kind] for kind in kinds)
     wanted = np.zeros((len(states), len(answers)))
-    for part, matches in zip(mix, kinds.values(), strict=True):
-        weights = matches * answers
+    for part, weights in zip(mix, kinds.values(), strict=True):
         wanted += part * weights / np.maximum(weights.sum(axis=1, keepdims=True), np.finfo(float).tiny)
     wanted *= (share / wanted.sum(axis=1))[:, None]
-    kind_of, named = np.argmax(list(kinds.values()), axis=0), len(kinds) - ("other" in kinds)
+    kind_of = np.argmax([weights > 0 for weights in kinds.values()], axis=0)
+    named = len(kinds) - ("other" in kinds)
     table = _closest_table(wanted, kind_of, named, share, answers, mix)
     return WrongAnswers(states[:, 0], states[:, 1], share, table / table.sum(axis=1, keepdims=True))
 
@@ -205,26 +204,20 @@ def _closest_table(
     named, rest = np.flatnonzero(kind < named_kinds), np.flatnonzero(kind >= named_kinds)
     sizes = (len(cells), len(named) + len(share) + len(answers) + 1)
     columns = [np.arange(len(named)), len(named) + state[rest], len(named) + len(share) + answer[rest]]
-    rows = [named, rest, rest]
-    factor = ones(np.concatenate(rows), np.concatenate(columns), sizes)
-    margins = sparse.vstack(
-        [
-            ones(state, cells, (len(share), len(cells))),
-            ones(answer, cells, (len(answers), len(cells))),
-            ones(kind, cells, (len(mix), len(cells))),
-        ]
-    )
+    factor = ones(np.concatenate([named, rest, rest]), np.concatenate(columns), sizes)
     totals = np.concatenate([share, answers, mix])
+    places = np.concatenate([state, len(share) + answer, len(share) + len(answers) + kind])
+    margins = ones(places, np.tile(cells, 3), (len(totals), len(cells)))
     scale = sparse.diags(1 / np.where(totals > 0, totals, 1))  # the solver's tolerance is absolute, shares are small
     bounded = len(named) + len(share)
     smallest = sparse.hstack([-sparse.eye(bounded), sparse.csr_matrix((bounded, len(answers))), np.ones((bounded, 1))])
     found = linprog(
-        c=np.eye(sizes[1])[-1] * -1.0,
+        c=-np.eye(sizes[1])[-1],
         A_ub=smallest,
         b_ub=np.zeros(bounded),
         A_eq=scale @ margins @ sparse.diags(amount) @ factor,
         b_eq=scale @ totals,
-        bounds=[(None, None)] * bounded + [(0, None)] * len(answers) + [(0, None)],
+        bounds=[(None, None)] * bounded + [(0, None)] * (len(answers) + 1),
         method="highs",
     )
     if found.status:

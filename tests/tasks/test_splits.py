@@ -1,9 +1,12 @@
 """The splits of a run: disjoint by construction, distinct, balanced, counted."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from coretx.errors import UsageError
+from coretx.tasks.arithmetic import ARITHMETIC
 from coretx.tasks.base import Task, row_keys
 from coretx.tasks.registry import TASKS
 from coretx.tasks.sampling import Dataset, prepare_data
@@ -20,18 +23,20 @@ from coretx.tasks.splits import (
 N = 120
 
 
-@pytest.fixture(params=list(TASKS))
-def task(request):
-    return TASKS[request.param].with_negatives("balanced")
+@pytest.fixture
+def task(task):
+    return task.with_negatives("balanced")
 
 
 def test_splits_share_no_row_and_no_problem(task):
     data = draw_splits(task, N, 0, "disjoint")
     assert list(data) == ["train", "val", "test"]
-    for first, second in (("train", "val"), ("train", "test"), ("val", "test")):
+    for first, second in itertools.combinations(data.values(), 2):
         for keys in (row_keys, task.canonical_key):
-            assert not set(keys(data[first].x).tolist()) & set(keys(data[second].x).tolist())
+            assert not set(keys(first.x).tolist()) & set(keys(second.x).tolist())
     assert_disjoint(task, data)
+    overlap = measure_overlap(task, data, N, 0, "disjoint")
+    assert (overlap.overlap_count, overlap.overlap_keys, overlap.negatives) == (0, 0, task.negatives)
 
 
 def test_train_of_one_seed_never_meets_test_of_another(task):
@@ -106,11 +111,8 @@ def test_small_space_gives_all_it_has_whatever_the_seed(name):
 
 def test_rows_beyond_the_first_draw_come_from_the_space():
     task = TASKS["two_digit_sum"].with_negatives("original")
-    split = prepare_data(3000, 1, task=task, side="test")
-    problems = task.all_problems()
-    x = task.tokens(problems)
-    on_side = (task.side(np.eye(12, dtype=np.float32)[x]) == 2).sum()
-    assert split.y.sum() == on_side
+    true = ARITHMETIC.encode(task.tokens(task.all_problems()))
+    assert prepare_data(3000, 1, task=task, side="test").y.sum() == (task.side(true) == 2).sum()
 
 
 def test_counts_are_those_of_the_rows():
@@ -143,17 +145,16 @@ def test_a_space_is_small_whether_much_or_little_is_asked(name, small, n):
     assert [counts[part].small_space for part in ("val", "test")] == [small, small]
 
 
-def test_overlap_is_counted_as_rows_and_as_problems():
-    task = TASKS["single_digit_sum"]
-    x = np.eye(12, dtype=np.float32)[[[1, 10, 2, 11, 3], [2, 10, 1, 11, 3], [4, 10, 1, 11, 5]]]
-    y = np.ones(3, np.float32)
-    found = measure_overlap(task, {"train": Dataset(x[:1], y[:1]), "test": Dataset(x, y)}, 3, 0, "original")
+@pytest.fixture
+def true_rows(one_hot):
+    """Return a function that gives these true equations as a split."""
+    return lambda *texts: Dataset(one_hot(*texts), np.ones(len(texts), np.float32))
+
+
+def test_overlap_is_counted_as_rows_and_as_problems(true_rows):
+    data = {"train": true_rows("1+2=3"), "test": true_rows("1+2=3", "2+1=3", "4+1=5")}
+    found = measure_overlap(TASKS["single_digit_sum"], data, 3, 0, "original")
     assert (found.overlap_count, found.overlap_keys, found.test_total) == (1, 2, 3)
-
-
-def test_disjoint_splits_overlap_in_nothing(task):
-    found = measure_overlap(task, draw_splits(task, N, 0, "disjoint"), N, 0, "disjoint")
-    assert (found.overlap_count, found.overlap_keys, found.negatives) == (0, 0, task.negatives)
 
 
 @pytest.mark.parametrize(
@@ -163,12 +164,8 @@ def test_disjoint_splits_overlap_in_nothing(task):
         ("2+3=5", r'train and test must share nothing, but "2 \+ 3 = 5" of test is also in train'),
     ],
 )
-def test_overlap_names_an_offending_row(planted, message):
-    def rows(*texts):
-        x = np.eye(12, dtype=np.float32)[[["0123456789+=".index(symbol) for symbol in text] for text in texts]]
-        return Dataset(x, np.ones(len(x), np.float32))
-
-    data = {"train": rows("2+3=5", "1+1=2"), "val": rows("4+4=8"), "test": rows("0+1=1", planted)}
+def test_overlap_names_an_offending_row(planted, message, true_rows):
+    data = {"train": true_rows("2+3=5", "1+1=2"), "val": true_rows("4+4=8"), "test": true_rows("0+1=1", planted)}
     with pytest.raises(UsageError, match=message):
         assert_disjoint(TASKS["single_digit_sum"], data)
 
