@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from coretx.errors import UsageError
-from coretx.tasks.base import SIDES, Task, row_keys
+from coretx.tasks.base import SIDES, Side, Task, row_keys
 from coretx.tasks.sampling import Dataset, overlap_count, prepare_data
 
 Protocol = Literal["disjoint", "original"]
@@ -63,7 +63,7 @@ class Overlap:
         return self.overlap_count / self.test_total
 
 
-def draw_split(task: Task, n: int, seed: int, split: Literal["train", "val", "test"], protocol: Protocol) -> Dataset:
+def draw_split(task: Task, n: int, seed: int, split: Side, protocol: Protocol) -> Dataset:
     """Draw n rows of one split of a run with this seed; see `prepare_data`."""
     side = split if protocol == "disjoint" else None
     return prepare_data(n, seed + SEED_OF[split], task=task, side=side)
@@ -121,13 +121,13 @@ def count_splits(
     task: Task, data: Mapping[str, Dataset], n_samples: int, seed: int, protocol: Protocol
 ) -> dict[str, SplitCounts]:
     """Return the size of every split, and whether its side has fewer than SMALL_SPACE rows."""
-    small = dict.fromkeys(data, False)
-    if protocol == "disjoint":
-        n = max(n_samples, SMALL_SPACE)
-        for side in SIDES:
-            short = n > len(data[side])
-            small[side] = short and len(draw_split(task, n, seed, side, protocol)) < SMALL_SPACE
-    return {name: count_split(task, split, small[name]) for name, split in data.items()}
+    n = max(n_samples, SMALL_SPACE)
+
+    def is_small(side: Side) -> bool:
+        return n > len(data[side]) and len(draw_split(task, n, seed, side, protocol)) < SMALL_SPACE
+
+    small = {side for side in SIDES if is_small(side)} if protocol == "disjoint" else set()
+    return {name: count_split(task, split, name in small) for name, split in data.items()}
 
 
 def count_split(task: Task, data: Dataset, small_space: bool) -> SplitCounts:

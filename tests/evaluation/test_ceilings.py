@@ -1,4 +1,4 @@
-"""Ceilings: counted, they are what listing gives; and a model that sees more than it should sets off the alarm."""
+"""Ceilings: counting equals listing, and a model that sees too much raises the alarm."""
 
 import itertools
 
@@ -26,7 +26,7 @@ SINGLE = ["single_digit_sum", "single_digit_sum_swapped"]
 @pytest.mark.parametrize("side", [None, "train", "test"])
 @pytest.mark.parametrize("rule", ["balanced", "original"])
 @pytest.mark.parametrize("name", SINGLE)
-def test_counted_order_blind_ceiling_is_that_of_the_listed_space(name, rule, side):
+def test_counted_order_blind_ceiling_equals_the_listed_one(name, rule, side):
     task = TASKS[name].with_negatives(rule)
     listed = order_blind_of_space(task, side, *task.space())
     assert ceilings(task, side)["order-blind"].value == pytest.approx(listed, abs=1e-12)
@@ -53,7 +53,7 @@ def listed_rows(task, side):
 
 
 @pytest.mark.parametrize("side", [None, *SIDES])
-def test_counted_ceilings_of_two_operands_are_those_of_the_listed_space(short_sums, side):
+def test_counted_ceilings_of_two_operands_equal_the_listed_ones(short_sums, side):
     """On a side only equations that end with their owner count: listed row by row, counted by problem and answer."""
     x, true, shares = listed_rows(short_sums, side)
     answers = x[:, -1].argmax(axis=1)
@@ -127,7 +127,7 @@ def test_no_additive_rule_is_above_the_bound(rule):
     assert 0.55 < best <= bound + 1e-12
 
 
-def test_label_that_does_not_hear_the_order_has_no_order_blind_ceiling_below_one():
+def test_label_without_order_has_an_order_blind_ceiling_of_one():
     assert ceilings(TASKS["has_all_tokens"], "test")["order-blind"].value == pytest.approx(1.0)
     found = ceilings(TASKS["sign_of_winner"], "test")["order-blind"]
     assert (found.value, found.kind) == (1.0, "estimated")
@@ -192,23 +192,18 @@ def test_score_above_the_ceiling_by_more_than_chance_is_an_alarm():
 
 
 @pytest.mark.parametrize(
-    ("members", "limit"),
+    ("ceiling", "rows", "members", "limit"),
     [
-        (1, 0.8675394),  # ln(1 / 10^-6) = 13.8155106, and sqrt(13.8155106 / (2 * 500)) = 0.1175394
-        (64, 0.8840686),  # ln(64 / 10^-6) = 13.8155106 + 4.1588831 = 17.9743937, and its root is 0.1340686
+        (0.75, 500, 1, 0.8675394),  # ln(1 / 10^-6) = 13.8155106, and sqrt(13.8155106 / (2 * 500)) = 0.1175394
+        (0.75, 500, 64, 0.8840686),  # ln(64 / 10^-6) = 13.8155106 + 4.1588831 = 17.9743937, and its root is 0.1340686
+        (0.1, 10, 1, 0.9311291),  # sqrt(13.8155106 / (2 * 10)) = 0.8311291
+        (0.5, 10, 1, 1.0),  # no accuracy is above 1
     ],
 )
-def test_limit_by_hand(members, limit):
-    """Hoeffding: a mean of n rows is above its expectation by t with a chance of at most exp(-2 n t^2), each member."""
-    test = Dataset(np.zeros((500, 1, 1), np.float32), np.zeros(500, np.float32))
-    assert alarm_limit(Ceiling(0.75, "exact"), "linear", test, False, members) == pytest.approx(limit, abs=1e-7)
-
-
-def test_limit_is_never_above_one():
-    """Ten rows: sqrt(13.8155106 / 20) = 0.8311291 is allowed above a half."""
-    test = Dataset(np.zeros((10, 1, 1), np.float32), np.zeros(10, np.float32))
-    assert alarm_limit(Ceiling(0.5, "exact"), "linear", test, False, 1) == 1.0
-    assert alarm_limit(Ceiling(0.1, "exact"), "linear", test, False, 1) == pytest.approx(0.9311291, abs=1e-7)
+def test_limit_by_hand(ceiling, rows, members, limit):
+    """Hoeffding: each member's mean of n rows exceeds its expectation by t with probability <= exp(-2 n t^2)."""
+    test = Dataset(np.zeros((rows, 1, 1), np.float32), np.zeros(rows, np.float32))
+    assert alarm_limit(Ceiling(ceiling, "exact"), "linear", test, False, members) == pytest.approx(limit, abs=1e-7)
 
 
 FIRST_SYMBOL = """
@@ -253,14 +248,14 @@ def test_position_planted_into_self_attention_sets_off_the_alarm(planted, tmp_pa
     assert ("alarm</small>" in (tmp_path / "benchmarks" / "index.html").read_text()) == planted
     (cell,) = (tmp_path / "artifacts" / "first_symbol" / "cells").glob("*.json")
     assert (load_result(cell).alarm is not None) == planted
-    assert main([*run, *where, "--reuse"]) == int(planted), "a cell that is reused is no better than it was"
+    assert main([*run, *where, "--reuse"]) == int(planted), "a reused cell keeps its alarm"
     printed = capsys.readouterr().out
     assert "reused" in printed
     assert ("alarm: self_attention on first_symbol: member 0 is right on" in printed) == planted
 
 
 @pytest.mark.parametrize("alarming", [False, True])
-def test_process_that_follows_ends_with_the_code_of_the_one_that_leads(alarming, tmp_path, monkeypatch):
+def test_following_process_ends_with_the_exit_code_of_the_leader(alarming, tmp_path, monkeypatch):
     if alarming:
         monkeypatch.setattr("coretx.running.run_data.ceilings", lambda task, side: {"linear": Ceiling(0.0, "exact")})
     config = RunConfig(models=("logreg",), n_samples=(1000,), epochs=2, wandb="disabled", quiet=True, out=tmp_path)
@@ -271,7 +266,7 @@ def test_process_that_follows_ends_with_the_code_of_the_one_that_leads(alarming,
     assert led == followed
 
 
-def test_limit_on_an_exhausted_side_is_the_best_on_its_very_rows():
+def test_limit_on_an_exhausted_side_is_the_best_on_its_rows():
     x = np.array([[[0], [1]], [[1], [0]], [[1], [1]], [[0], [1]]], np.float32)
     test = Dataset(x, np.array([1, 0, 1, 1], np.float32))
     assert alarm_limit(Ceiling(0.5, "exact"), "order-blind", test, True, members=1) == 0.75

@@ -1,4 +1,4 @@
-"""What a member looks at: which rows, and sums by class that are those of the rows."""
+"""Explanations of one member: the rows chosen, and sums by class."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from coretx.evaluation.scores import Predictions
 
 @pytest.fixture
 def answered(rows):
-    x = np.concatenate([rows["train"].x[:1], rows["train"].x])  # the first row stands twice
+    x = np.concatenate([rows["train"].x[:1], rows["train"].x])  # the first row occurs twice
     y = np.concatenate([rows["train"].y[:1], rows["train"].y])
     return Predictions(x, y, np.arange(2 * len(y), dtype=np.float32).reshape(2, -1))
 
@@ -28,7 +28,7 @@ def test_a_class_with_one_row_gives_one_example(answered):
     assert answered.y[kept][examples(answered.x[kept], answered.y[kept])].tolist() == [0, 0, 1]
 
 
-def test_sums_are_those_of_the_rows_of_each_class(opened, engine, answered):
+def test_sums_are_over_the_rows_of_each_class(opened, engine, answered):
     access = opened(engine, "self_attention")
     found = explain(access, answered, member=1)
     attribution, attention = access.explain(answered.x, member=1)
@@ -45,7 +45,7 @@ def test_sums_are_those_of_the_rows_of_each_class(opened, engine, answered):
     assert found.attribution == pytest.approx(attribution[chosen])
 
 
-def test_long_splits_are_looked_at_in_evenly_spaced_rows(opened, engine):
+def test_long_splits_are_explained_on_evenly_spaced_rows(opened, engine):
     n = 3 * MOST_ROWS
     x = np.random.default_rng(0).standard_normal((n, 5, 2), dtype=np.float32)
     y = (np.arange(n) >= n // 2).astype(np.float32)

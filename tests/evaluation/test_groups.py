@@ -1,4 +1,4 @@
-"""Groups of test rows: what the arithmetic tasks name, counts that add up, and what a task of one's own may return."""
+"""Groups of test rows: names of the arithmetic tasks, counts that add up, and the contract for a plugin's task."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from coretx.cli import main
 from coretx.errors import UsageError
 from coretx.evaluation.groups import find_groups, score_groups
 from coretx.records.store import load_result
-from coretx.tasks.base import Task
+from coretx.tasks.numeric import SignOfWinner
 from coretx.tasks.registry import TASKS
 from coretx.tasks.sampling import Dataset, prepare_data
 
@@ -51,7 +51,7 @@ def test_one_digit_has_no_carries_and_no_columns(one_hot):
 
 
 @pytest.mark.parametrize("name", SUMS)
-def test_every_grouping_parts_all_rows_and_their_right_answers(name):
+def test_every_grouping_divides_all_rows_and_their_right_answers(name):
     task = TASKS[name].with_negatives("balanced")
     data = prepare_data(300, 1, task=task, side="test")
     logits = np.random.default_rng(0).standard_normal((2, len(data)), dtype=np.float32)
@@ -75,17 +75,9 @@ def test_carries_agree_with_sums_by_hand():
     assert task.groups(x, task.label(x))["number of carries"].astype(int).tolist() == carries.sum(axis=1).tolist()
 
 
-class Grouped(Task):
-    name = "grouped"
-
+class Grouped(SignOfWinner):
     def __init__(self, groups):
         self.groups = lambda x, y: groups(x)
-
-    def generate_candidates(self, n, rng):
-        return rng.standard_normal((n, 5, 2), dtype=np.float32)
-
-    def label(self, x):
-        return (x[:, 0, 0] > 0).astype(np.float32)
 
 
 @pytest.fixture
@@ -94,7 +86,7 @@ def data():
     return Dataset(x, (x[:, 0, 0] > 0).astype(np.float32))
 
 
-def test_task_of_ones_own_may_group_by_numbers(data):
+def test_plugin_task_may_group_by_numbers(data):
     found = find_groups(Grouped(lambda x: {"place": np.array([10, 9, 9, 2, 2, 2, 2, 2])}), data)
     counts = [(group.name, int(group.rows.sum()), group.keys) for group in found]
     assert counts == [("2", 5, 5), ("9", 2, 2), ("10", 1, 1)]
@@ -112,7 +104,7 @@ def test_task_has_no_groups_by_default(data):
         (lambda x: {"": ["b"] * len(x)}, "groupings and groups must have printable names, got ''"),
     ],
 )
-def test_groups_that_are_none_are_refused(data, groups, message):
+def test_invalid_groups_are_refused(data, groups, message):
     with pytest.raises(UsageError, match=message):
         find_groups(Grouped(groups), data)
 
@@ -132,13 +124,11 @@ def test_run_leaves_groups_in_cell_log_and_table(tmp_path):
     assert len(lines) == 1 + len(result.groups)
 
 
-def test_groups_that_are_none_stop_the_run_before_anything_is_written(tmp_path, capsys):
+def test_invalid_groups_stop_the_run_before_anything_is_written(tmp_path, capsys):
     (tmp_path / "mine.py").write_text(
-        "import numpy as np\nfrom coretx import Task\n"
-        "class Mine(Task):\n"
+        "from coretx.tasks.numeric import SignOfWinner\n"
+        "class Mine(SignOfWinner):\n"
         "    name = 'mine'\n"
-        "    def generate_candidates(self, n, rng): return rng.standard_normal((n, 5, 2), dtype=np.float32)\n"
-        "    def label(self, x): return (x[:, 0, 0] > 0).astype(np.float32)\n"
         "    def groups(self, x, y): return {'side': 'left'}\n"
         "TASKS = (Mine(),)\n"
     )

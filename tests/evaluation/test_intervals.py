@@ -1,4 +1,4 @@
-"""Intervals against numbers worked out by hand, and how often they hold what they should."""
+"""Intervals against numbers worked out by hand, and their coverage."""
 
 import dataclasses
 
@@ -57,14 +57,14 @@ def test_loss_over_rows_is_students_over_the_members_mean():
     )
 
 
-def test_ranking_scores_stand_on_the_rarer_class_and_on_class_1():
+def test_sizes_of_ranking_scores_are_the_rarer_class_and_class_1():
     y = np.array([0, 0, 0, 0, 1, 1, 1], np.float32)
     found = result([[-3, -1, 2, -2, 1, 3, -1.5]], y).summaries("test")
     assert found["auc"].rows == wilson_interval(found["auc"].mean, 3)
     assert found["average_precision"].rows == wilson_interval(found["average_precision"].mean, 3)
 
 
-def test_ranking_scores_stand_on_the_rarer_class_where_that_is_class_0():
+def test_sizes_of_ranking_scores_if_class_0_is_rarer():
     """Rows of label 0 at -1 and 2, of label 1 at 4, 3, 1, 1/2 and -2; Wilson's ends by its formula, z = 1.959964.
 
     Area: of the 2 x 5 pairs 4 + 2 are in order, 0.6. Average precision: (1/1 + 2/2 + 3/4 + 4/5 + 5/7) / 5 = 0.8528571.
@@ -106,7 +106,7 @@ def test_units_are_problems_where_the_space_is_small():
     assert found["loss"].rows[1] > large["loss"].rows[1]
 
 
-def test_units_of_a_small_space_are_the_problems_of_the_class_that_has_fewer():
+def test_units_of_a_small_space_are_problems_by_class():
     """3 problems of label 0 and 40 of label 1: 3 for the area, 40 for average precision, all 43 for the accuracy."""
     counts = SplitCounts((300, 400), (30, 60), (3, 40), 43, True)
     found = result([HALF], counts=counts).summaries("test")
@@ -128,7 +128,7 @@ def test_last_epoch_has_intervals_of_its_own():
     assert found["loss"].rows[0] < rows.mean() < found["loss"].rows[1]
 
 
-def test_student_interval_holds_the_mean_as_often_as_it_says():
+def test_student_interval_covers_the_mean_in_95_percent_of_draws():
     rng = np.random.default_rng(0)
     draws = rng.normal(0.8, 0.05, (4000, 5))
     ends = [student_interval(mean, std, 5) for mean, std in zip(draws.mean(1), draws.std(1, ddof=1), strict=True)]

@@ -1,4 +1,4 @@
-"""Other lengths: what a task asks there, who is applicable, and what a run leaves of it."""
+"""Other lengths: the task, the models that can answer, and the scores that a run writes."""
 
 import csv
 import json
@@ -18,6 +18,7 @@ from coretx.running.plan import make_plan
 from coretx.seeds import stream
 from coretx.tasks.base import Task
 from coretx.tasks.negatives import MIX, exchanged
+from coretx.tasks.numeric import SignOfWinner
 from coretx.tasks.registry import TASKS
 from coretx.tasks.sampling import prepare_data
 from coretx.training.backend import load_backend
@@ -108,7 +109,7 @@ def test_a_long_string_of_symbols_is_drawn_without_a_list_of_all():
         (["--tasks", "any_abs_gt_one", "--eval-lengths", "40"], "--eval-lengths 40: task any_abs_gt_one: both classes"),
     ],
 )
-def test_length_that_cannot_be_is_exit_code_2_and_leaves_nothing(arguments, message, tmp_path, capsys):
+def test_impossible_length_is_exit_code_2_and_writes_nothing(arguments, message, tmp_path, capsys):
     out = tmp_path / "out"
     assert main([*SMALL, "--models", "self_attention", "--out", str(out), *arguments]) == 2
     error = capsys.readouterr().err
@@ -117,42 +118,32 @@ def test_length_that_cannot_be_is_exit_code_2_and_leaves_nothing(arguments, mess
     assert not out.exists()
 
 
-class Stiff(Task):
+class Stiff(SignOfWinner):
     name = "stiff"
-
-    def generate_candidates(self, n, rng):
-        return rng.standard_normal((n, self.sequence_length, self.feature_dim), dtype=np.float32)
-
-    def label(self, x):
-        return (x[:, 0, 0] > 0).astype(np.float32)
+    at_length = Task.at_length
 
 
-class Loose(Stiff):
-    name = "loose"
+class Loose(SignOfWinner):
     at_length = Task.resized
 
 
-class Growing(Loose):
-    name = "growing"
-
+class Growing(SignOfWinner):
     def at_length(self, length):
         other = self.resized(length)
         other.feature_dim = 3
         return other
 
 
-def test_task_has_its_own_length_only_unless_it_says_otherwise():
+def test_task_has_only_its_own_length_by_default():
     assert variant(Stiff(), 5).sequence_length == 5
-    message = "--eval-lengths 7: the length of task stiff cannot vary, all inputs have 5 steps"
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(UsageError, match="--eval-lengths 7: the length of task stiff cannot vary, all inputs have 5"):
         variant(Stiff(), 7)
     assert draw_lengths(Loose(), [7], 8, 0, "original")[7].x.shape == (8, 7, 2)
 
 
 def test_variant_with_other_features_is_refused():
-    with pytest.raises(
-        UsageError, match=r"at_length\(7\) must give inputs of 7 steps with 2 features, but gives 7 with 3"
-    ):
+    message = r"at_length\(7\) must give inputs of 7 steps with 2 features, but gives 7 with 3"
+    with pytest.raises(UsageError, match=message):
         draw_lengths(Growing(), [7], 8, 0, "original")
 
 
@@ -173,7 +164,7 @@ def answers():
 
 
 @pytest.mark.parametrize("name", FREE)
-def test_model_that_is_free_of_the_length_answers_alike_in_both_engines(name, answers):
+def test_model_of_any_length_answers_alike_in_both_engines(name, answers):
     found = {}
     for engine in ("jax", "torch"):
         data, access, found[engine] = answers(load_backend(engine, "cpu"), name)
@@ -229,7 +220,7 @@ def test_run_leaves_scores_at_every_length(finished):
 
 
 def test_run_leaves_rows_log_and_pages(finished):
-    rows = list(csv.DictReader((finished / "benchmarks" / "lengths.csv").open()))
+    rows = list(csv.DictReader((finished / "benchmarks" / "lengths.csv").read_text().splitlines()))
     applicable = {(row["model"], row["backend"]): row["applicable"] for row in rows if row["length"] == "9"}
     free = {("bahdanau_attention", engine): "1" for engine in ("jax", "torch")}
     assert applicable == {("mlp", "jax"): "0"} | free

@@ -1,9 +1,9 @@
-"""No problem in two splits, told by a reader of the printed rows that shares nothing with the tasks' keys.
+"""No problem is in two splits: checked by a reader of the printed rows that shares no code with the tasks' keys.
 
-Two rows are one problem where their text is equal; where they are equations with the same numbers on the same sides, in
-whatever order; and where one is true and the other differs from it in one number alone: the lone one of a side, or the
-last where no side has a lone one. Problems that are one with a third are one. Numbers that are no equation are printed
-with two digits: equal text is only a hint there, and equal values decide.
+Two rows are one problem if their text is equal, or if they are equations with the same numbers on the same sides in any
+order. They also are if one is true and the other differs from it in one number: the lone number of a side, or the last
+if no side has a lone number. Sameness is transitive. Real-valued rows are printed with two decimals, so there equal
+values decide, not equal text.
 """
 
 import re
@@ -20,7 +20,7 @@ SYMBOLS = re.compile(r"[A-Z]( [A-Z])*")
 
 
 def names(text: str, values: Iterable[float]) -> Iterator[Hashable]:
-    """Yield every name of the problem of a row that is printed like this and holds these values."""
+    """Yield every name of the problem of a row with this text and these values."""
     if EQUATION.fullmatch(text):
         yield from equations(text)
     elif SYMBOLS.fullmatch(text):
@@ -30,7 +30,7 @@ def names(text: str, values: Iterable[float]) -> Iterator[Hashable]:
 
 
 def equations(text: str) -> Iterator[Hashable]:
-    """Yield the equation without its order and, where it is false, the true one that it is made from."""
+    """Yield the equation without its order and, if it is false, the true equation that it was made from."""
     sides = [[int(number) for number in side.split(" + ")] for side in text.split(" = ")]
     yield unordered(sides)
     wrong, right = sides if len(sides[0]) == 1 else sides[::-1]
@@ -43,7 +43,7 @@ def unordered(sides: list[list[int]]) -> Hashable:
 
 
 def shared(texts: Mapping[str, Iterable[tuple[str, Iterable[float]]]]) -> list[dict[str, str]]:
-    """Return every problem that stands in more than one split, by a row of each, from what the rows of each print."""
+    """Return every problem that occurs in more than one split, as a row of each split."""
     parent: dict[Hashable, Hashable] = {}
 
     def root(name: Hashable) -> Hashable:
@@ -66,7 +66,7 @@ def shared(texts: Mapping[str, Iterable[tuple[str, Iterable[float]]]]) -> list[d
 
 
 def printed(data, render):
-    """Return every row of each split as it is printed, with its values."""
+    """Return the text and the values of every row of each split."""
     return {split: [(render(row), row.ravel().tolist()) for row in rows.x] for split, rows in data.items()}
 
 
@@ -88,7 +88,7 @@ def test_no_two_splits_share_a_problem(name, n, seed):
 
 
 class LastSolved(MultiDigitSum):
-    """The fault that was there: whichever operand is written last is solved for, in every row."""
+    """An earlier fault: every row is solved for the operand that is written last."""
 
     def splittable(self, x):
         return super().splittable(x) | True
@@ -100,8 +100,8 @@ class LastSolved(MultiDigitSum):
         return self.solved(operands)
 
 
-def test_key_that_solves_for_the_last_operand_is_found_out():
-    """A false equation and the same one commuted have other last operands, so they were put on different sides."""
+def test_key_that_solves_for_the_last_operand_is_detected():
+    """A false equation and its commuted form have different last operands, so they got different sides."""
     assert found(LastSolved().with_negatives("balanced"), 10_000, 0)
 
 
@@ -133,17 +133,17 @@ def test_one_problem_in_two_splits_is_found(train, test):
         ("A B C D A", "A B C D B"),
     ],
 )
-def test_other_problems_are_not(train, test):
+def test_different_problems_are_not_reported(train, test):
     assert shared({"train": rows(train), "test": rows(test)}) == []
 
 
-def test_problems_that_are_one_with_a_third_are_one():
+def test_sameness_is_transitive():
     train, val, third = rows("12 + 34 = 20 + 99"), rows("98 + 20 = 34 + 12"), rows("12 + 34 = 20 + 98")
     assert shared({"train": train, "val": val}) == []
     assert shared({"train": train, "val": val + third}) == [{"train": train[0][0], "val": val[0][0]}]
 
 
-def test_numbers_that_are_printed_alike_are_one_problem_only_where_they_are_equal():
+def test_numbers_with_equal_text_are_one_problem_only_if_equal():
     text = "[+0.12]"
     assert shared({"train": [(text, [0.121])], "test": [(text, [0.122])]}) == []
     assert shared({"train": [(text, [0.121])], "test": [(text, [0.121])]}) == [{"train": text, "test": text}]

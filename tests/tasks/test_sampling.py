@@ -1,4 +1,4 @@
-"""Rows to train on: drawn as promised, counted as promised, batched as promised."""
+"""Rows to train on: their draw, the checks of a task's contract, and the order of batches."""
 
 import copy
 import itertools

@@ -1,4 +1,4 @@
-"""Sides of a task's space: fixed for ever, in the promised shares, and never in two places at once."""
+"""Sides of a task's space: fixed for ever, in the promised shares, one for each problem."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Every task of the registry against its rule, told again in plain Python."""
+"""Every task of the registry against its rule, written a second time in plain Python."""
 
 import re
 
