@@ -14,7 +14,7 @@ from coretx.training.backend import ModelAccess
 
 @dataclass(frozen=True)
 class Curve:
-    """A ROC curve (x false positive rate, y true positive rate) or a PR curve (x recall, y precision) as points."""
+    """A ROC curve (x false positive rate, y true positive rate) or a PR curve (x recall, y precision), by rising x."""
 
     x: Float[np.ndarray, " point"]
     y: Float[np.ndarray, " point"]
@@ -83,10 +83,9 @@ def confusion_matrix(logits: Float[np.ndarray, "member n"], y: Float[np.ndarray,
     array([[0, 1],
            [1, 1]])
     """
-    right = targets.right(logits, y)
-    true_negatives, true_positives = (int(right[:, rows].sum()) for rows in (y <= 0.5, y > 0.5))
-    false_positives, false_negatives = (int((~right)[:, rows].sum()) for rows in (y <= 0.5, y > 0.5))
-    return np.array([[true_negatives, false_positives], [false_negatives, true_positives]])
+    label = np.broadcast_to(y > 0.5, logits.shape)
+    predicted = label == targets.right(logits, y)
+    return np.bincount((2 * label + predicted).ravel(), minlength=4).reshape(2, 2)
 
 
 def probabilities(logits: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
@@ -193,29 +192,23 @@ def mean_roc(curves: Sequence[Curve], points: int = 201) -> Curve:
     Fawcett, "An introduction to ROC analysis", 2006, section 9.1 (vertical averaging).
     """
     grid = np.linspace(0, 1, points)
-    rates = np.mean([np.interp(grid, *_ascending(curve)) for curve in curves], axis=0)
+    rates = np.mean([np.interp(grid, curve.x, curve.y) for curve in curves], axis=0)
     return Curve(np.concatenate([[0.0], grid]), np.concatenate([[0.0], rates]))
 
 
 def mean_pr(curves: Sequence[Curve], points: int = 181) -> Curve:
     """Return the mean precision of the members at evenly spaced recalls.
 
-    Between two thresholds precision is that of the lower one, as average precision counts it: straight lines would
-    promise more than is reached (Davis and Goadrich, "The relationship between precision-recall and ROC curves", 2006).
+    Between two thresholds it is the precision at the lower one, as average precision counts it. Straight lines would
+    be too optimistic (Davis and Goadrich, "The relationship between precision-recall and ROC curves", 2006).
     """
     grid = np.linspace(0, 1, points)
     return Curve(grid, np.mean([_precision_at(grid, curve) for curve in curves], axis=0))
 
 
-def _ascending(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
-    order = np.lexsort((curve.y, curve.x))
-    return curve.x[order], curve.y[order]
-
-
 def _precision_at(grid: Float[np.ndarray, " recall"], curve: Curve) -> Float[np.ndarray, " recall"]:
-    order = np.argsort(curve.x, kind="stable")
-    recall, starts = np.unique(curve.x[order], return_index=True)
-    best = np.maximum.reduceat(curve.y[order], starts)
+    recall, starts = np.unique(curve.x, return_index=True)
+    best = np.maximum.reduceat(curve.y, starts)
     return best[np.minimum(np.searchsorted(recall, grid - 1e-12), len(recall) - 1)]
 
 

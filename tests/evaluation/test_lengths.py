@@ -147,24 +147,18 @@ def test_variant_with_other_features_is_refused():
         draw_lengths(Growing(), [7], 8, 0, "original")
 
 
-@pytest.fixture
-def answers():
-    """Return a function that opens a model with its initial weights and gives its answers at lengths 5 and 9."""
-
-    def answer(engine, name, members=2):
-        task = TASKS["sign_of_winner"]
-        (spec,) = build_models([name])
-        strategy = engine.strategy(spec, members)
-        access = engine.open(spec, InputShape(5, 2), members, "float32", strategy)
-        start(access, Population(spec, 0, "t", members))
-        data = draw_lengths(task, [5, 9], 20, 0, "disjoint")
-        return data, access, answer_lengths(engine, spec, access, data, "float32", strategy)
-
-    return answer
+def answers(engine, name, members=2):
+    """Return rows of lengths 5 and 9, a model with its initial weights, and its answers on them."""
+    (spec,) = build_models([name])
+    strategy = engine.strategy(spec, members)
+    access = engine.open(spec, InputShape(5, 2), members, "float32", strategy)
+    start(access, Population(spec, 0, "t", members))
+    data = draw_lengths(TASKS["sign_of_winner"], [5, 9], 20, 0, "disjoint")
+    return data, access, answer_lengths(engine, spec, access, data, "float32", strategy)
 
 
 @pytest.mark.parametrize("name", FREE)
-def test_model_of_any_length_answers_alike_in_both_engines(name, answers):
+def test_model_of_any_length_answers_alike_in_both_engines(name):
     found = {}
     for engine in ("jax", "torch"):
         data, access, found[engine] = answers(load_backend(engine, "cpu"), name)
@@ -174,7 +168,7 @@ def test_model_of_any_length_answers_alike_in_both_engines(name, answers):
 
 
 @pytest.mark.parametrize("name", FIXED)
-def test_model_whose_shape_fixes_the_length_is_not_applicable(name, engine, answers):
+def test_model_whose_shape_fixes_the_length_is_not_applicable(name, engine):
     data, access, found = answers(engine, name)
     np.testing.assert_allclose(found[5], access.logits(data[5].x), rtol=1e-5, atol=1e-6)
     assert found[9] is None

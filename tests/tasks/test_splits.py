@@ -39,13 +39,6 @@ def test_splits_share_no_row_and_no_problem(task):
     assert (overlap.overlap_count, overlap.overlap_keys, overlap.negatives) == (0, 0, task.negatives)
 
 
-def test_train_of_one_seed_never_meets_test_of_another(task):
-    train = draw_splits(task, N, 0, "disjoint")["train"]
-    for seed in (1, 2, 3, 17):
-        test = draw_splits(task, N, seed, "disjoint")["test"]
-        assert not set(task.canonical_key(train.x).tolist()) & set(task.canonical_key(test.x).tolist())
-
-
 def test_rows_are_distinct_balanced_and_rightly_labelled(task):
     for split in draw_splits(task, N, 0, "disjoint").values():
         assert len(set(row_keys(split.x).tolist())) == len(split)

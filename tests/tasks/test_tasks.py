@@ -85,22 +85,12 @@ def test_registry_holds_the_tasks_of_the_original_in_its_order():
     assert tuple(TASKS) == ORIGINAL_ORDER
 
 
-def test_key_of_the_registry_is_the_name(task):
-    assert TASKS[task.name] is task
-    assert check_name("task", task.name) == task.name
-
-
-def test_rule_is_stated(task):
+def test_task_has_a_name_a_rule_and_the_shape_of_the_original(task):
+    assert TASKS[check_name("task", task.name)] is task
     assert task.rule.startswith("1 when ")
-
-
-def test_candidates_have_the_shape_of_the_original(task):
     assert (task.sequence_length, task.feature_dim) == SHAPES[task.name]
-    assert candidates(task).shape == (N, *SHAPES[task.name])
-
-
-def test_odd_number_of_candidates_is_met(task):
-    assert len(candidates(task, 7)) == 7
+    for n in (N, 7):
+        assert candidates(task, n).shape == (n, *SHAPES[task.name])
 
 
 @pytest.mark.parametrize(
@@ -158,16 +148,11 @@ def test_single_digit_pool_holds_every_problem_with_every_answer():
     assert len({text_of(task, row) for row in candidates(task, 10_000)}) == 550
 
 
-def test_swapped_mixes_both_forms_as_the_original_does():
+def test_swapped_mixes_both_forms_as_the_original_does_and_each_is_balanced():
     task, n = TASKS["single_digit_sum_swapped"], 10_000
-    first = np.mean([text_of(task, row)[1] == "+" for row in candidates(task, n)])
-    assert abs(first - 0.55) < 4 * np.sqrt(0.55 * 0.45 / (n / 2))
-
-
-def test_swapped_forms_are_balanced_each():
-    task = TASKS["single_digit_sum_swapped"]
-    x = candidates(task, 10_000)
+    x = candidates(task, n)
     first = np.array([text_of(task, row)[1] == "+" for row in x])
+    assert abs(first.mean() - 0.55) < 4 * np.sqrt(0.55 * 0.45 / (n / 2))
     assert task.label(x)[first].mean() == task.label(x)[~first].mean() == 0.5
 
 
