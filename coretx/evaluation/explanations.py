@@ -16,8 +16,8 @@ class Explanation:
     """Explanations of the first member: for a few test rows, and summed by class over many rows.
 
     `attention` maps each layer to its weights, which sum to 1 over keys. `attribution` is the gradient of the logit by
-    the input times the input, in logits (Shrikumar et al., "Not just a black box", 2016): what each feature of each
-    step adds to the logit, to first order.
+    the input times the input, in logits (Shrikumar et al., "Not just a black box", 2016): the contribution of each
+    feature of each step to the logit, to first order.
     """
 
     x: Float[np.ndarray, "example time feature"]
@@ -36,9 +36,9 @@ class Explanation:
 
 
 MOST_ROWS = 1000
-"""The sums by class are over at most so many test rows, evenly spaced."""
+"""The largest number of test rows in the sums by class; they are evenly spaced."""
 EXAMPLES = 2
-"""So many distinct rows of each class are kept one by one."""
+"""The number of distinct rows of each class with explanations of their own."""
 
 
 def explain(access: ModelAccess, test: Predictions, member: int = 0) -> Explanation:

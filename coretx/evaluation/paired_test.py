@@ -51,7 +51,7 @@ def compare_runs(
 ) -> Comparison:
     """Compare the scores in [0, 1] of two models, row by row, for these very members on other rows.
 
-    The members' mean difference of each row is what is sampled; rows of one problem count as one, weighted by their
+    The sample is the members' mean difference of each row; rows of one problem count as one, weighted by their
     number. The mean square is taken about the difference that the null hypothesis names, here 0: for one member the
     statistic is that of McNemar, "Note on the sampling error of the difference between correlated proportions", 1947,
     and a few rows that all agree give no p-value of 0.
@@ -168,7 +168,7 @@ def holm(p: Sequence[float], p_equal: Sequence[float]) -> tuple[Float[np.ndarray
 
 
 def verdict(compared: Comparison | None, p: float, p_equal: float) -> str:
-    """Return what is known of a comparison by its corrected p-values: one word, for some with `under 2 points`.
+    """Return the verdict on a comparison by its corrected p-values: one word, some with `under 2 points`.
 
     >>> verdict(Comparison(0.01, 0.004, 0.016, 0.001, 0.001), 0.006, 0.006)
     'better, under 2 points'

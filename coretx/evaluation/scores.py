@@ -215,7 +215,7 @@ def _precision_at(grid: Float[np.ndarray, " recall"], curve: Curve) -> Float[np.
 def predict(
     access: ModelAccess, data: Mapping[str, Dataset], scored: Mapping[str, Dataset] | None = None
 ) -> dict[str, Predictions]:
-    """Return the predictions of the trained members on every split of `scored`, whose first rows are those of `data`.
+    """Return the predictions of the trained members on every split of `scored`, which begins with the rows of `data`.
 
     One pass takes all rows of `data`; further passes of as many rows take the rest. So no program of another shape is
     compiled, and no bit of a logit depends on the number of scored rows. If `scored` is None there is no rest.

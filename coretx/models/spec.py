@@ -173,7 +173,7 @@ def check_initializer(model: str, initializer: Any) -> None:
         found = getattr(found, name, None)
     if found is not initializer:
         raise UsageError(
-            f"model {model}: the initializer must be a function that stands by its name in its module, or an instance "
+            f"model {model}: the initializer must be a function at the top of its module, or an instance "
             f"of a frozen dataclass with __call__; got {initializer}: a record cannot name a lambda, a nested "
             "function or a partial"
         )

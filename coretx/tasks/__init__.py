@@ -1,4 +1,4 @@
-"""Tasks: what is asked, how rows are drawn, and how they are divided into splits that share no problem.
+"""Tasks: the questions, the draw of rows, and their division into splits that share no problem.
 
 May import config, seeds and errors alone.
 """

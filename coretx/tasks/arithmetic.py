@@ -26,7 +26,7 @@ PLUS, EQUALS = ARITHMETIC.index("+"), ARITHMETIC.index("=")
 
 
 class Equation(TokenTask):
-    """Sums of zero-padded operands on both sides of one "="; the last operand is the one that gets corrupted.
+    """Sums of zero-padded operands on both sides of one "="; only the last operand is ever corrupted.
 
     Sequence length: digits * operands + one sign between neighbours.
     """
@@ -52,7 +52,7 @@ class Equation(TokenTask):
         return ARITHMETIC.encode(self.tokens(self.draw_operands(n, rng)))
 
     def generate_splittable(self, n: int, rng: np.random.Generator) -> Float[np.ndarray, "some time feature"] | None:
-        """Draw 5 n / 4 candidates and return, encoded, those that end with their owner; None if all do.
+        """Draw 5 n / 4 candidates and return, encoded, the rows that end with their owner; None if all do.
 
         Two such draws fill a side that takes one candidate in twenty; with n candidates a third draw would be needed.
         """
@@ -292,7 +292,7 @@ class Equation(TokenTask):
         return join(operands, "+" * (self.left - 1) + "=" + "+" * (self.right - 1), self.digits)
 
     def parse(self, tokens: Int[np.ndarray, "n time"]) -> tuple[Int[np.ndarray, "n operand"], Bool[np.ndarray, " n"]]:
-        """Return the operands, with the one that may be corrupted last, and whether each row is well-formed."""
+        """Return the operands, the corruptible operand last, and whether each row is well-formed."""
         return self.read(tokens, self.left)
 
     def label(self, x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, " n"]:
@@ -352,7 +352,7 @@ class MultiDigitSum(Equation):
 class SingleDigitSumSwapped(Equation):
     """Is a+b=c or a=b+c true, in either of the two forms, for single digits?
 
-    The lone side is the one that gets corrupted. Half of the candidates are true; 110 problems, 1,100 inputs.
+    Only the lone number is ever corrupted. Half of the candidates are true; 110 problems, 1,100 inputs.
     "2+3=5" and "5=2+3": label 1. "2+3=7" and "7=2+3": label 0.
     """
 

@@ -88,8 +88,8 @@ def rows_wanted(split: str, n_samples: int, protocol: str) -> int:
 def scored_splits(task: Task, data: Mapping[str, Dataset], seed: int, protocol: Protocol) -> dict[str, Dataset]:
     """Return the splits for the final scores: a disjoint test split grows to SCORED_ROWS rows.
 
-    Its first rows are those of `data`, which every epoch measures. The others come from a draw of SCORED_ROWS rows: as
-    many new rows of each class as give the class counts of that draw.
+    It begins with the rows of `data`, which every epoch measures. A draw of SCORED_ROWS rows gives the others: new rows
+    of each class, until the class counts equal the counts of that draw.
     """
     if protocol == "original":
         return dict(data)

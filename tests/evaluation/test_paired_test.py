@@ -1,4 +1,6 @@
-"""Both tests and their correction: by hand, and how often they are wrong and right where the truth is known."""
+"""Both tests and their correction: by hand, and their error rates and power for a known truth."""
+
+import itertools
 
 import numpy as np
 import pytest
@@ -16,15 +18,13 @@ from coretx.evaluation.paired_test import (
     verdict,
 )
 
-# What varies: the models' level, members, rows (shared by all models), rows by model; what is left has deviation 1.
+# The models' level; deviations of members, of rows (shared by all models), of rows by model; the residual has 1.
 ONLY_CHANCE, MEMBERS_TOO = (1.0, 0.0, 1.0, 1.0), (1.0, 0.3, 1.0, 0.5)
 BOTH_NEARLY_PERFECT, MEMBERS_ABOVE_ALL = (2.5, 0.3, 1.0, 1.0), (2.0, 1.0, 1.0, 0.3)
-TRUTHS = {
-    "only chance": ONLY_CHANCE,
-    "members too": MEMBERS_TOO,
-    "nearly perfect": BOTH_NEARLY_PERFECT,
-    "members above all": MEMBERS_ABOVE_ALL,
-}
+OF_RECIPES = itertools.product(
+    [compare_recipes], [ONLY_CHANCE, MEMBERS_TOO, BOTH_NEARLY_PERFECT, MEMBERS_ABOVE_ALL], [3, 5]
+)
+OF_RUNS = itertools.product([compare_runs], [ONLY_CHANCE], [1, 3])
 
 
 def draw(rng, models, members, n, truth, gain=0.0):
@@ -55,25 +55,19 @@ def word(compared):
     return verdict(compared, compared.p, compared.p_equal) if compared else verdict(None, 1.0, 1.0)
 
 
-@pytest.mark.parametrize("members", [3, 5])
-@pytest.mark.parametrize("truth", TRUTHS.values(), ids=TRUTHS)
-def test_recipes_that_do_not_differ_are_seldom_said_to(truth, members):
-    """At most as often as the level says, within three standard errors."""
-    assert (p_values(compare_recipes, truth, members, 100) < 0.05).mean() <= 0.05 + 3 * (0.05 * 0.95 / 250) ** 0.5
+@pytest.mark.parametrize(("compare", "truth", "members"), [*OF_RECIPES, *OF_RUNS])
+def test_false_positives_are_at_most_as_frequent_as_the_level(compare, truth, members):
+    """Within three standard errors. Runs are compared for members that do not vary."""
+    assert (p_values(compare, truth, members, 100) < 0.05).mean() <= 0.05 + 3 * (0.05 * 0.95 / 250) ** 0.5
 
 
-@pytest.mark.parametrize("members", [1, 3])
-def test_runs_whose_members_do_not_vary_are_as_seldom_said_to_differ(members):
-    assert (p_values(compare_runs, ONLY_CHANCE, members, 100) < 0.05).mean() <= 0.05 + 3 * (0.05 * 0.95 / 250) ** 0.5
-
-
-def test_what_differs_in_these_runs_need_not_differ_in_others():
-    """Why there are two questions: of equal recipes, these very runs differ most of the time."""
+def test_equal_recipes_often_differ_in_these_runs():
+    """The reason for two questions."""
     assert (p_values(compare_runs, MEMBERS_ABOVE_ALL, 5, 300) < 0.05).mean() > 0.5
     assert (p_values(compare_recipes, MEMBERS_ABOVE_ALL, 5, 300) < 0.05).mean() < 0.08
 
 
-def test_interval_of_recipes_holds_the_difference_as_often_as_it_says():
+def test_interval_of_recipes_covers_the_difference():
     rng = np.random.default_rng(3)
     truth = draw(rng, 2, 2000, 2000, (1.0, 0.1, 1.0, 0.5), 0.5)
     difference = truth["1"].mean() - truth["0"].mean()
@@ -82,8 +76,8 @@ def test_interval_of_recipes_holds_the_difference_as_often_as_it_says():
     assert np.mean([compared.low < difference < compared.high for compared in found]) > 0.93
 
 
-def test_interval_of_runs_holds_the_difference_of_these_very_members():
-    """Members that vary by much are compared on many rows once, and then on 200 of them again and again."""
+def test_interval_of_runs_covers_the_difference_of_these_members():
+    """Members that vary by much are compared once on many rows, then repeatedly on 200 of them."""
     rng = np.random.default_rng(4)
     rows = draw(rng, 2, 3, 100_000, MEMBERS_ABOVE_ALL)
     difference = rows["1"].mean() - rows["0"].mean()
@@ -92,8 +86,8 @@ def test_interval_of_runs_holds_the_difference_of_these_very_members():
     assert 0.91 < np.mean([compared.low < difference < compared.high for compared in found]) < 0.98
 
 
-def test_models_that_differ_are_told_apart():
-    """5 members and 1000 rows find 8 points nearly always, at the level of one of 6 comparisons."""
+def test_power_for_eight_points_is_above_90_percent():
+    """With 5 members and 1000 rows, at the level of one of 6 comparisons."""
     rng = np.random.default_rng(2)
     pair = draw(rng, 2, 5, 100_000, (1.0, 0.05, 1.0, 0.5), 0.5)
     assert 0.07 < pair["1"].mean() - pair["0"].mean() < 0.1
@@ -120,7 +114,7 @@ def test_runs_by_hand():
 
 
 def test_recipes_by_hand():
-    """Three members on two rows: members' mean square 1/6, as what is left; that of rows 3 (1 + 1/9) / 2, less 1/6."""
+    """Three members on two rows: mean squares 1/6 (members), 1/6 (residual) and 3 (1 + 1/9) / 2 (rows)."""
     first = np.array([[1.0, 0], [1, 0], [1, 1]])
     compared = compare_recipes(first, np.zeros((3, 2)), np.arange(2))
     assert compared.difference == pytest.approx(2 / 3)
@@ -138,8 +132,8 @@ def test_equivalence_by_hand():
     assert compare_runs(second, first, np.arange(2000)).p_equal == pytest.approx(t.sf(MARGIN / error, 1999), rel=1e-6)
 
 
-def test_rows_that_all_agree_are_equal_only_where_they_are_many():
-    """The variance is at least that of a share of 2 % which differs, for one side: 20 alike rows prove nothing."""
+def test_rows_without_a_difference_prove_equality_only_if_many():
+    """The variance is at least as large as if 2 % of the rows differed one way: 20 equal rows prove nothing."""
     for members, compare in ((1, compare_runs), (3, compare_runs), (3, compare_recipes)):
         few, many = (compare(*np.ones((2, members, n)), np.arange(n)) for n in (20, 1000))
         assert few.p_equal == pytest.approx(t.sf(MARGIN / (0.02 * 0.98 / 20) ** 0.5, 19), rel=0.1)
@@ -153,7 +147,7 @@ def test_scores_may_be_shares():
     assert (compared.difference, word(compared)) == (0.25, "better")
 
 
-def test_comparison_turned_round_is_the_same_with_another_sign():
+def test_exchanged_models_change_only_the_sign():
     pair = draw(np.random.default_rng(4), 2, 3, 60, MEMBERS_TOO, 0.5)
     for compare in (compare_runs, compare_recipes):
         forth, back = (compare(pair[a], pair[b], np.arange(60)) for a, b in ("01", "10"))
@@ -186,7 +180,7 @@ def test_clear_difference_on_many_rows_has_the_least_p_value():
 
 
 @pytest.mark.parametrize(("low", "high", "members"), [(0.499, 0.992, 2), (0.784, 0.992, 3), (0.5, 0.99, 8)])
-def test_more_members_never_look_like_less_knowledge(low, high, members):
+def test_more_members_never_weaken_the_verdict(low, high, members):
     """A model far behind on 10,000 rows is worse in these runs, with one member as with any more."""
     first, second = right(low, members, 10_000), right(high, members, 10_000, shift=3)
     for some in range(1, members + 1):
@@ -221,7 +215,7 @@ def test_steps_that_were_not_run_count_as_well():
         (0.00, -0.3, 0.3, 0.8, 0.4, "unclear"),
     ],
 )
-def test_a_verdict_is_the_first_word_that_is_proved(difference, low, high, p, p_equal, said):
+def test_verdict_by_hand(difference, low, high, p, p_equal, said):
     assert verdict(Comparison(difference, low, high, p, p_equal), p, p_equal) == said
 
 

@@ -205,7 +205,7 @@ class Nested:
             )
         ),
         *(
-            (SPEC.format(f"initializer={given}"), "the initializer must be a function that stands by its name")
+            (SPEC.format(f"initializer={given}"), "the initializer must be a function at the top of its module")
             for given in ("lambda *_: 0", "closing_over(1)", "functools.partial(zeros)", "Scaled().__call__")
         ),
         *(

@@ -35,7 +35,7 @@ def test_every_candidate_has_a_side(name):
 
 
 def test_one_row_in_four_of_two_operands_is_on_a_side_and_every_row_of_other_tasks(task):
-    """Of true and of false equations alike, and of those with equal numbers on a side too."""
+    """Of true and false equations alike, also of equations with equal numbers on a side."""
     n = 40_000
     x = task.generate_candidates(n, np.random.default_rng(0))
     on_side, y = task.splittable(x), task.label(x)
@@ -58,7 +58,7 @@ def test_two_operands_are_drawn_quickly_as_they_are_slowly():
 
 @pytest.mark.parametrize("length", [11, 15])
 def test_every_way_to_write_an_equation_has_one_owner_and_one_key(length):
-    """True or false: of the eight ways those two that end with the owner are on a side."""
+    """True or false: of the eight ways, the two that end with the owner are on a side."""
     task = TASKS["multi_digit_sum"].at_length(length)
     operands = np.random.default_rng(0).integers(task.modulus, size=(500, 4))
     operands[:200] = task.in_range(np.random.default_rng(1).integers(task.modulus, size=(800, 4)))[:200]
