@@ -1,9 +1,7 @@
 """The command line: parse, run, and turn every error of the user into one sentence and an exit code."""
 
-import gc
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
@@ -101,23 +99,7 @@ def act(arguments: Arguments) -> int:
     plan = make_plan(arguments.run)
     from coretx.running.experiment import execute
 
-    with rare_collections():
-        return execute(plan).exit_code
-
-
-@contextmanager
-def rare_collections() -> Iterator[None]:
-    """Let Python search for reference cycles after 100,000 new objects rather than 700.
-
-    Traced programs are about a million objects, none of them garbage, and a search through them stops every thread for
-    half a second. Results and arrays are freed by their reference counts.
-    """
-    before = gc.get_threshold()
-    gc.set_threshold(100_000, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
+    return execute(plan).exit_code
 
 
 def listing(catalogue: Catalogue) -> str:

@@ -1,7 +1,6 @@
 """The command line: what it prints, what it refuses, and with which exit code."""
 
 import dataclasses
-import gc
 import re
 
 import pytest
@@ -9,7 +8,6 @@ import pytest
 from coretx.cli import main
 from coretx.config import RunConfig
 from coretx.models.registry import build_models
-from coretx.running.experiment import Outcome
 from coretx.tasks.registry import TASKS
 from coretx.version import __version__
 
@@ -125,23 +123,6 @@ def test_program_ends_with_the_code_and_no_traceback(program, tmp_path):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: unknown task 'sign'")
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize("interrupted", [False, True])
-def test_collections_are_rare_while_a_run_lasts_and_as_before_after_it(monkeypatch, tmp_path, interrupted):
-    before, during = gc.get_threshold(), []
-
-    def execute(plan):
-        during.append(gc.get_threshold())
-        if interrupted:
-            raise KeyboardInterrupt
-        return Outcome()
-
-    monkeypatch.setattr("coretx.running.experiment.execute", execute)
-    code = main(["--backend", "torch", "--out", str(tmp_path)])
-    assert code == (130 if interrupted else 0)
-    assert during == [(100_000, *before[1:])]
-    assert gc.get_threshold() == before
 
 
 def test_flags_go_before_the_defaults_of_main_py(capsys, tmp_path):
