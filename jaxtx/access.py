@@ -94,12 +94,6 @@ class JaxAccess:
         """Return the logit of every row."""
         return self._look("logits", x)
 
-    def attention(
-        self, x: Float[np.ndarray, "n time feature"]
-    ) -> dict[str, Float[np.ndarray, "member n head query key"]]:
-        """Return the attention weights of every layer."""
-        return {name: value for name, value in self.intermediates(x).items() if name.endswith("attention.weights")}
-
     def intermediates(self, x: Float[np.ndarray, "n time feature"]) -> dict[str, Float[np.ndarray, "member n ..."]]:
         """Return every array that the forward pass notes."""
         names = note_names(self._programs.layout, x.shape[1:])
@@ -111,14 +105,10 @@ class JaxAccess:
         """Return the gradient of the weighted mean loss by parameter."""
         return self._programs.layout.tensors(self._look("gradients", x, y, weight))
 
-    def input_gradients(self, x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, "member n time feature"]:
-        """Return the gradient of each row's logit by that row."""
-        return self._look("input_gradients", x)
-
     def explain(
         self, x: Float[np.ndarray, "n time feature"], member: int = 0
     ) -> tuple[Float[np.ndarray, "n time feature"], dict[str, Float[np.ndarray, "n head query key"]]]:
-        """Return the gradient of each row's logit by that row times the row, and the attention, of one member."""
+        """Return the gradient of each row's logit by that row, and the attention weights by layer, of one member."""
         names = [n for n in note_names(self._programs.layout, x.shape[1:]) if n.endswith("attention.weights")]
         carry = self._carries[0 if self._placement.stacked else member]
         with self._width():
@@ -126,8 +116,8 @@ class JaxAccess:
             arguments = carry.parameters, *shared
             compiled = self._programs.explain.ready(self.seconds, *arguments)
             with self._placement.turn():
-                attribution, weights = self._placement.fetch(compiled(*arguments))
-        return attribution, dict(zip(names, weights, strict=True))
+                slope, weights = self._placement.fetch(compiled(*arguments))
+        return slope, dict(zip(names, weights, strict=True))
 
     def state(self) -> dict[str, np.ndarray]:
         """Return parameters, moments and counts, under canonical names."""

@@ -34,7 +34,6 @@ class Programs(NamedTuple):
     logits: Program
     intermediates: Program
     gradients: Program
-    input_gradients: Program
     explain: Program
 
 
@@ -86,11 +85,6 @@ def build_programs(
             jax.grad(weighted_loss, argnums=1, has_aux=True)(model, model.split(parameters), x, y, weight)[0]
         )
 
-    def input_gradients(
-        parameters: Float[Array, " parameter"], x: Float[Array, "n time feature"]
-    ) -> Float[Array, "n time feature"]:
-        return jax.grad(lambda x: logits(parameters, x).sum())(x)
-
     def explain(
         parameters: Float[Array, "*member parameter"], chosen: Int[Array, ""], x: Float[Array, "n time feature"]
     ) -> tuple[Float[Array, "n time feature"], tuple[Array, ...]]:
@@ -100,8 +94,7 @@ def build_programs(
             logits, notes = forward(model, tensors, x)
             return logits.sum(), tuple(notes[name] for name in notes if name.endswith("attention.weights"))
 
-        slope, weights = jax.grad(answer, has_aux=True)(x)
-        return x * slope, weights
+        return jax.grad(answer, has_aux=True)(x)
 
     def train(
         carry: Carry, schedule: Schedule, adam: Adam, epochs: Int[Array, ""], data: Rows, evaluate: Mapping[str, Rows]
@@ -115,7 +108,6 @@ def build_programs(
         logits=member(logits, own=1, shared=1, once=partial(is_small, model)),
         intermediates=member(intermediates, own=1, shared=1),
         gradients=member(gradients, own=1, shared=3),
-        input_gradients=member(input_gradients, own=1, shared=1),
         explain=Program(explain, (), precision, whole, once=True, cache=cache),
     )
 

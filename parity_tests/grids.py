@@ -83,9 +83,8 @@ class Grid:
         """Return the history, the state, what every pass says of it, and the answers of the best epoch's weights."""
         x, y = self.case.test.x[:16], self.case.test.y[:16]
         found = {f"history/{name}": np.concatenate([part[name] for part in history], axis=1) for name in history[0]}
-        found |= access.state() | {"logits": access.logits(x), "input_gradients": access.input_gradients(x)}
+        found |= access.state() | {"logits": access.logits(x)}
         found |= {f"forward/{name}": values for name, values in access.intermediates(x).items()}
-        found |= {f"attention/{name}": values for name, values in access.attention(x).items()}
         found |= {f"gradient/{name}": v for name, v in access.gradients(x, y, np.ones(len(x), np.float32)).items()}
         slopes, weights = zip(*(access.explain(x, member) for member in range(access.members)), strict=True)
         found["explained"] = np.stack(slopes)

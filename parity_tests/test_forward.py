@@ -46,14 +46,6 @@ def test_engine_agrees_with_the_referee(model, engine, engines, short_case):
     assert relative_gap(access.logits(case.data.x)[0], logits) < FORWARD["float64"]
 
 
-def test_attention_is_what_the_forward_pass_notes(model, engines, short_case):
-    case = short_case(model)
-    jax, torch = (case.open(engines[name]).attention(case.data.x) for name in ENGINES)
-    assert jax.keys() == torch.keys()
-    assert first_gap(jax, torch, FORWARD["float64"], order=torch) is None
-    assert all(np.allclose(weights.sum(axis=-1), 1.0, atol=1e-14) for weights in jax.values())
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_logits_of_many_rows_agree(model, task, dtype, engines, short_case):

@@ -17,7 +17,7 @@ from coretx.tasks.sampling import Dataset
 from coretx.training.backend import SECTIONS, State, complete_state
 from torchtx.blocks import in_blocks, join
 from torchtx.members import Member, Rows, Schedule
-from torchtx.programs import explain, forward, gradients, input_gradients, train_chunk
+from torchtx.programs import explain, forward, gradients, train_chunk
 from torchtx.settings import own_settings
 
 
@@ -76,12 +76,6 @@ class TorchAccess:
         with self._settings(), torch.no_grad():
             return np.stack([in_blocks(lane.model, rows, join).numpy(force=True) for lane in self._lanes])
 
-    def attention(
-        self, x: Float[np.ndarray, "n time feature"]
-    ) -> dict[str, Float[np.ndarray, "member n head query key"]]:
-        """Return the attention weights of every layer."""
-        return {name: value for name, value in self.intermediates(x).items() if name.endswith("attention.weights")}
-
     def intermediates(self, x: Float[np.ndarray, "n time feature"]) -> dict[str, Float[np.ndarray, "member n ..."]]:
         """Return every array that the forward pass notes."""
         with self._settings():
@@ -96,18 +90,13 @@ class TorchAccess:
             found = [gradients(lane.model, self._put(x), self._put(y), self._put(weight)) for lane in self._lanes]
         return stacked([{name: lane[name].numpy(force=True) for name in self.manifest} for lane in found])
 
-    def input_gradients(self, x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, "member n time feature"]:
-        """Return the gradient of each row's logit by that row."""
-        with self._settings():
-            return np.stack([input_gradients(lane.model, self._put(x)).numpy(force=True) for lane in self._lanes])
-
     def explain(
         self, x: Float[np.ndarray, "n time feature"], member: int = 0
     ) -> tuple[Float[np.ndarray, "n time feature"], dict[str, Float[np.ndarray, "n head query key"]]]:
-        """Return the gradient of each row's logit by that row times the row, and the attention, of one member."""
+        """Return the gradient of each row's logit by that row, and the attention weights by layer, of one member."""
         with self._settings():
-            attribution, weights = explain(self._lanes[member].model, self._put(x))
-        return attribution.numpy(force=True), {name: value.numpy(force=True) for name, value in weights.items()}
+            slope, weights = explain(self._lanes[member].model, self._put(x))
+        return slope.numpy(force=True), {name: value.numpy(force=True) for name, value in weights.items()}
 
     def state(self) -> dict[str, np.ndarray]:
         """Return parameters, moments and counts, under canonical names."""

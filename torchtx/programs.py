@@ -33,20 +33,15 @@ def gradients(
     return dict(zip(named, torch.autograd.grad(loss, list(named.values())), strict=True))
 
 
-def input_gradients(model: nn.Module, x: Float[Tensor, "n time feature"]) -> Float[Tensor, "n time feature"]:
-    """Return the gradient of each row's logit by that row."""
-    x = x.clone().requires_grad_()
-    return torch.autograd.grad(model(x).sum(), x)[0]
-
-
 def explain(
     model: nn.Module, x: Float[Tensor, "n time feature"]
 ) -> tuple[Float[Tensor, "n time feature"], dict[str, Tensor]]:
-    """Return the gradient of each row's logit by that row times the row, and the attention weights."""
+    """Return the gradient of each row's logit by that row, and the attention weights."""
     with torch.no_grad():
         notes = forward(model, x)[1]
-    weights = {name: value for name, value in notes.items() if name.endswith("attention.weights")}
-    return x * input_gradients(model, x), weights
+    x = x.clone().requires_grad_()
+    slope = torch.autograd.grad(model(x).sum(), x)[0]
+    return slope, {name: value for name, value in notes.items() if name.endswith("attention.weights")}
 
 
 def weighted_loss(

@@ -48,7 +48,8 @@ def explain(access: ModelAccess, test: Predictions, member: int = 0) -> Explanat
     """
     spread = np.linspace(0, len(test.y) - 1, min(len(test.y), MOST_ROWS)).astype(int)
     x, y, logits = test.x[spread], test.y[spread], test.logits[member, spread]
-    attribution, attention = access.explain(x, member)
+    slope, attention = access.explain(x, member)
+    attribution = x * slope
     chosen = examples(x, y)
     classes = [y == label for label in (0, 1)]
 

@@ -65,12 +65,6 @@ class ModelAccess(Protocol):
         """Return the logit of every row."""
         ...
 
-    def attention(
-        self, x: Float[np.ndarray, "n time feature"]
-    ) -> dict[str, Float[np.ndarray, "member n head query key"]]:
-        """Return the attention weights of every layer; empty for a model without attention."""
-        ...
-
     def intermediates(self, x: Float[np.ndarray, "n time feature"]) -> dict[str, Float[np.ndarray, "member n ..."]]:
         """Return every array that the model's forward pass notes, in its order."""
         ...
@@ -81,17 +75,10 @@ class ModelAccess(Protocol):
         """Return the gradient of the weighted mean loss by parameter, under canonical names."""
         ...
 
-    def input_gradients(self, x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, "member n time feature"]:
-        """Return the gradient of each row's logit by that row."""
-        ...
-
     def explain(
         self, x: Float[np.ndarray, "n time feature"], member: int = 0
     ) -> tuple[Float[np.ndarray, "n time feature"], dict[str, Float[np.ndarray, "n head query key"]]]:
-        """Return, for one member, the gradient of each row's logit by that row times the row, and its attention.
-
-        The attention is that of `attention`: the weights of every layer, none for a model without.
-        """
+        """Return, for one member, the gradient of each row's logit by that row, and the attention weights by layer."""
         ...
 
     def state(self) -> dict[str, np.ndarray]:

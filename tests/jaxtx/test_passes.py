@@ -67,23 +67,9 @@ def test_gradients_agree_with_finite_differences(opened, engine, name, rows):
         assert (ends[0] - ends[1]) / (2 * size) == pytest.approx(expected, rel=1e-5, abs=1e-9), key
 
 
-def test_input_gradients_agree_with_finite_differences(opened, engine, name, rows):
-    access, x = opened(engine, name, dtype="float64"), rows["test"].x.astype(np.float64)
-    direction, size = np.random.default_rng(0).standard_normal(x.shape), 1e-5
-    slope = (access.logits(x + size * direction) - access.logits(x - size * direction)) / (2 * size)
-    assert slope == pytest.approx((access.input_gradients(x) * direction).sum(axis=(2, 3)), rel=1e-5, abs=1e-9)
-
-
 def test_attention_has_a_layer_for_each_layer(opened, engine, name, rows):
-    found = opened(engine, name).attention(rows["test"].x)
-    assert {key: value.shape for key, value in found.items()} == {k: (2, 12, *s) for k, s in ATTENTION[name].items()}
-
-
-@pytest.mark.parametrize("attending", [name for name, layers in ATTENTION.items() if layers])
-def test_attention_sums_to_one_over_keys(opened, engine, attending, rows):
-    for weights in opened(engine, attending).attention(rows["test"].x).values():
-        assert (weights >= 0).all()
-        assert weights.sum(axis=-1) == pytest.approx(np.ones(weights.shape[:-1]), abs=1e-6)
+    _, found = opened(engine, name).explain(rows["test"].x)
+    assert {key: value.shape for key, value in found.items()} == {k: (12, *s) for k, s in ATTENTION[name].items()}
 
 
 def test_intermediates_come_in_the_order_of_the_forward_pass(opened, engine, name, rows):
@@ -118,30 +104,24 @@ def test_model_with_positions_tells_orders_apart(opened, engine, seeing, rows):
     assert np.abs(access.logits(x[:, [4, 3, 2, 1, 0]]) - access.logits(x)).max() > 1e-3
 
 
-def test_explanation_is_one_member_s_gradient_times_input_and_its_attention(opened, engine, name, rows):
-    access, x = opened(engine, name, dtype="float64"), rows["test"].x
-    attribution, weights = access.explain(x, member=1)
-    assert attribution == pytest.approx(access.input_gradients(x)[1] * x, rel=1e-10, abs=1e-12)
-    of_all = access.attention(x)
-    assert list(weights) == list(of_all)
-    for layer, values in weights.items():
-        assert values == pytest.approx(of_all[layer][1], rel=1e-10, abs=1e-12), layer
-        assert values.sum(axis=-1) == pytest.approx(np.ones(values.shape[:-1]), abs=1e-12)
-    assert np.abs(attribution - access.explain(x)[0]).max() > 1e-4
-
-
-def test_attribution_is_the_slope_of_the_logit_along_the_input(opened, engine, name, rows):
-    """Every step and feature by itself: how the logit changes when its value is scaled."""
+def test_explanation_is_the_gradient_and_the_attention_of_one_member(opened, engine, name, rows):
+    """The gradient agrees with finite differences along each step and feature by itself."""
     access, x, size = opened(engine, name, dtype="float64"), rows["test"].x[:3].astype(np.float64), 1e-5
-    attribution, _ = access.explain(x)
+    slope, weights = access.explain(x, member=1)
     for place in np.ndindex(x.shape[1:]):
         ends = []
         for sign in (1, -1):
-            scaled = x.copy()
-            scaled[:, *place] *= 1 + sign * size
-            ends.append(access.logits(scaled)[0])
-        expected = (ends[0] - ends[1]) / (2 * size)
-        assert attribution[:, *place] == pytest.approx(expected, rel=1e-5, abs=1e-9), place
+            moved = x.copy()
+            moved[:, *place] += sign * size
+            ends.append(access.logits(moved)[1])
+        assert slope[:, *place] == pytest.approx((ends[0] - ends[1]) / (2 * size), rel=1e-5, abs=1e-9), place
+    of_all = {layer: values for layer, values in access.intermediates(x).items() if layer.endswith("attention.weights")}
+    assert list(weights) == list(of_all)
+    for layer, values in weights.items():
+        assert values == pytest.approx(of_all[layer][1], rel=1e-10, abs=1e-12), layer
+        assert (values >= 0).all()
+        assert values.sum(axis=-1) == pytest.approx(np.ones(values.shape[:-1]), abs=1e-12)
+    assert np.abs(slope - access.explain(x)[0]).max() > 1e-4
 
 
 @pytest.mark.parametrize("strategy", ["loop", "vmap"])
