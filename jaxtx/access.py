@@ -1,7 +1,8 @@
 """One live population in JAX."""
 
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from operator import itemgetter
@@ -16,11 +17,13 @@ from coretx.models.spec import InputShape, ModelSpec
 from coretx.tasks.sampling import Dataset
 from coretx.training.backend import SECTIONS, State, complete_state, cores
 from coretx.training.batches import epochs_per_chunk
-from jaxtx.members import Adam, Best, Carry, Schedule, adam_constants
-from jaxtx.parameters import attention_names, note_names
-from jaxtx.placement import Placement
-from jaxtx.programs import Program, Programs, programs, quantities
+from jaxtx.members import Best, Carry, Schedule, adam_constants
+from jaxtx.placement import Loan, Placement
+from jaxtx.programs import Program, Programs, build_programs, quantities
 from jaxtx.settings import JaxCache
+
+BUILDING = threading.Lock()
+"""Held while programs are built, so that two threads do not build the same."""
 
 
 class JaxAccess:
@@ -34,26 +37,26 @@ class JaxAccess:
         members: int,
         *,
         placement: Placement,
+        loan: Loan,
         dtype: str,
-        cache: JaxCache | None = None,
-        at_close: Callable[[], None] = lambda: None,
+        cache: JaxCache | None,
     ) -> None:
         self.members = members
-        self._at_close = at_close
         self.seconds = {"compile": 0.0, "train": 0.0}
-        self._spec = spec
-        self._dtype = dtype
-        self._placement = placement
-        self._cache = cache
         self._definition = model_class, spec.architecture, shape
+        self._placement = placement
+        self._loan = loan
+        self._dtype = dtype
+        self._cache = cache
         with timed(self.seconds, "compile"):
             self._programs = self._build(keep_best=None)
-        self.manifest = self._programs.layout.manifest
+        self._layout = self._programs.layout
+        self.manifest = self._layout.manifest
         self._carries: list[Carry] = []
         self._keeps_best = False
         self._placed: dict[tuple[int, bool], tuple[Dataset, Any]] = {}
         with self._width():
-            self._adam = Adam(*self._put(placement.put_shared, adam_constants(spec.optimizer)))
+            self._adam = self._put(adam_constants(spec.optimizer))
 
     def train(
         self,
@@ -75,19 +78,18 @@ class JaxAccess:
             schedules = (*(filled(array, longest, axis=1) for array in (rows, weights, learning_rate)), weight_decay)
             own = [self._schedule(schedule) for schedule in self._split(schedules)]
             splits = {name: self._rows(split, whole=False) for name, split in evaluate.items()}
-            count = self._put(self._placement.put_shared, np.int32(epochs))
-            shared = self._adam, count, self._rows(train, whole=True), splits
+            shared = self._adam, self._put(np.int32(epochs)), self._rows(train, whole=True), splits
             compiled = programs.train.ready(self.seconds, self._carries[0], own[0], *shared)
 
             def train_member(carry: Carry, schedule: Schedule) -> tuple[Carry, jax.Array]:
                 return jax.block_until_ready(compiled(carry, schedule, *shared))
 
-            with self._placement.turn(), timed(self.seconds, "train"):
+            with self._loan.turn(), timed(self.seconds, "train"):
                 with ThreadPoolExecutor(min(len(own), cores()), "member") as threads:
                     trained = list(threads.map(train_member, self._carries, own))
                 self._carries = [carry for carry, _ in trained]
                 sums = self._join(sums for _, sums in trained)
-        names = quantities(evaluate, attends=bool(attention_names(programs.layout, train.x.shape[1:])))
+        names = quantities(evaluate, attends=bool(self._layout.notes_named("attention.logits")))
         return {name: sums[:, i, :epochs] for i, name in enumerate(names)}
 
     def logits(self, x: Float[np.ndarray, "n time feature"]) -> Float[np.ndarray, "member n"]:
@@ -96,33 +98,29 @@ class JaxAccess:
 
     def intermediates(self, x: Float[np.ndarray, "n time feature"]) -> dict[str, Float[np.ndarray, "member n ..."]]:
         """Return every array that the forward pass notes."""
-        names = note_names(self._programs.layout, x.shape[1:])
-        return dict(zip(names, self._look("intermediates", x), strict=True))
+        return dict(zip(self._layout.notes, self._look("intermediates", x), strict=True))
 
     def gradients(
         self, x: Float[np.ndarray, "n time feature"], y: Float[np.ndarray, " n"], weight: Float[np.ndarray, " n"]
     ) -> dict[str, Float[np.ndarray, "member ..."]]:
         """Return the gradient of the weighted mean loss by parameter."""
-        return self._programs.layout.tensors(self._look("gradients", x, y, weight))
+        return self._layout.tensors(self._look("gradients", x, y, weight))
 
     def explain(
         self, x: Float[np.ndarray, "n time feature"], member: int = 0
     ) -> tuple[Float[np.ndarray, "n time feature"], dict[str, Float[np.ndarray, "n head query key"]]]:
         """Return the gradient of each row's logit by that row, and the attention weights by layer, of one member."""
-        names = [n for n in note_names(self._programs.layout, x.shape[1:]) if n.endswith("attention.weights")]
         carry = self._carries[0 if self._placement.stacked else member]
         with self._width():
-            shared = self._put(self._placement.put_shared, (np.int32(member), x))
-            arguments = carry.parameters, *shared
+            arguments = carry.parameters, *self._put((np.int32(member), x))
             compiled = self._programs.explain.ready(self.seconds, *arguments)
-            with self._placement.turn():
+            with self._loan.turn():
                 slope, weights = self._placement.fetch(compiled(*arguments))
-        return slope, dict(zip(names, weights, strict=True))
+        return slope, dict(zip(self._layout.notes_named("attention.weights"), weights, strict=True))
 
     def state(self) -> dict[str, np.ndarray]:
         """Return parameters, moments and counts, under canonical names."""
         carry = self._join(self._carries)
-        tensors = self._programs.layout.tensors
         sections = {
             "parameters": carry.parameters,
             "first_moment": carry.first_moment,
@@ -132,7 +130,11 @@ class JaxAccess:
         if self._keeps_best:
             sections["best"] = carry.best.parameters
             counts |= {"best_loss": carry.best.loss, "best_epoch": carry.best.epoch}
-        named = {f"{section}/{name}": v for section, vector in sections.items() for name, v in tensors(vector).items()}
+        named = {
+            f"{section}/{name}": v
+            for section, vector in sections.items()
+            for name, v in self._layout.tensors(vector).items()
+        }
         return named | counts
 
     def load_state(self, state: State) -> None:
@@ -143,66 +145,59 @@ class JaxAccess:
         full.setdefault("best_epoch", np.full(self.members, -1, np.int32))
 
         def vector(section: str) -> Any:
-            return self._programs.layout.vector({name: full[f"{section}/{name}"] for name in self.manifest})
+            return self._layout.vector({name: full[f"{section}/{name}"] for name in self.manifest})
 
         kept: Any = vector("best" if self._keeps_best else "parameters"), full["best_loss"], full["best_epoch"]
         arrays: Any = *map(vector, SECTIONS), full["step"], full["epoch"], Best(*kept)
         with self._width():
-            self._carries = [self._put(self._placement.put_members, own) for own in self._split(Carry(*arrays))]
+            self._carries = [self._put(own, self._placement.members()) for own in self._split(Carry(*arrays))]
 
     def close(self) -> None:
         """Give the devices back."""
-        self._at_close()
+        self._loan.give_back()
 
     def _build(self, keep_best: str | None) -> Programs:
-        """Return this model's programs for this placement."""
-        placement = self._placement
-        return programs(
-            *self._definition,
-            stacked=placement.stacked,
-            precision=placement.precision,
-            results=placement.results,
-            one_cpu=placement.one_cpu,
-            keep_best=keep_best,
-            cache=self._cache,
-        )
+        """Return this model's programs for this placement: built once, for all threads."""
+        with BUILDING:
+            return build_programs(*self._definition, self._placement, keep_best, self._cache)
 
     def _look(self, program: str, *arrays: np.ndarray) -> Any:
         """Run a program on the parameters of every member and these arrays."""
         with self._width():
-            shared = self._put(self._placement.put_shared, arrays)
+            shared = self._put(arrays)
             run: Program = getattr(self._programs, program)
             compiled = run.ready(self.seconds, self._carries[0].parameters, *shared)
-            with self._placement.turn():
+            with self._loan.turn():
                 return self._join([compiled(carry.parameters, *shared) for carry in self._carries])
 
     def _width(self) -> AbstractContextManager[Any]:
         return jax.enable_x64(True) if self._dtype == "float64" else nullcontext()
 
-    def _put(self, put: Callable[..., Any], tree: Any, *axes: tuple[str | None, ...]) -> Any:
-        """Return the arrays on their devices, floats in the population's dtype."""
+    def _put(self, tree: Any, shardings: Any = None) -> Any:
+        """Return the arrays on their devices, by default whole on each; floats get the population's dtype."""
 
         def cast(leaf: Any) -> np.ndarray:
             array = np.asarray(leaf)
             return array.astype(self._dtype) if array.dtype.kind == "f" else array
 
-        return put(jax.tree.map(cast, tree), *axes)
+        return self._placement.put(jax.tree.map(cast, tree), shardings or self._placement.shared())
 
     def _schedule(self, arrays: tuple[Any, ...]) -> Schedule:
         """Return a schedule on its devices, each batch padded and divided evenly along `data`."""
         rows, weights, *rates = arrays
         parts = self._placement.mesh.shape["data"]
         even = -(-rows.shape[-1] // parts) * parts
-        arrays = (filled(rows, even, axis=-1), filled(weights, even, axis=-1), *rates)
-        batches = (None, None, "data")
-        return Schedule(*self._put(self._placement.put_each, arrays, batches, batches, (), ()))
+        padded = filled(rows, even, axis=-1), filled(weights, even, axis=-1), *rates
+        batches, whole = self._placement.members(None, None, "data"), self._placement.members()
+        return Schedule(*self._put(padded, (batches, batches, whole, whole)))
 
     def _rows(self, data: Dataset, *, whole: bool) -> tuple[jax.Array, jax.Array]:
-        """Return a dataset on its devices, whole or divided along `data`; it is moved once."""
+        """Return a dataset on its devices, whole or divided along `data` if that is even; it is moved once."""
         key = id(data), whole
         if key not in self._placed:
-            put = self._placement.put_shared if whole else self._placement.put_rows
-            self._placed[key] = data, self._put(put, (data.x, data.y))
+            divided = not whole and len(data) % self._placement.mesh.shape["data"] == 0
+            axes = ("data",) if divided else ()
+            self._placed[key] = data, self._put((data.x, data.y), self._placement.shared(*axes))
         return self._placed[key][1]
 
     def _split(self, tree: Any) -> list[Any]:

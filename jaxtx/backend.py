@@ -5,8 +5,7 @@
 import importlib.metadata
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext, suppress
-from dataclasses import replace
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,9 @@ from coretx.models.spec import InputShape, ModelSpec
 from coretx.seeds import put_back
 from coretx.training.backend import cores, drawing_model
 from jaxtx.access import JaxAccess
-from jaxtx.devices import DevicePool
 from jaxtx.models.registry import MODELS
-from jaxtx.parameters import layout, note_names
-from jaxtx.placement import Placement, check_strategy, make_mesh, mesh_shape, pick_strategy
+from jaxtx.parameters import layout
+from jaxtx.placement import STRATEGIES, DevicePool, Placement, make_mesh, mesh_shape, pick_strategy
 from jaxtx.settings import JaxCache
 
 CACHE_BYTES = 2**30
@@ -57,7 +55,7 @@ class JaxBackend:
         # One CPU device runs a program in the thread that calls it: a population a core. Elsewhere populations on the
         # same device take turns chunk by chunk, so that some compile while another trains.
         self._alone = self.device == "cpu" and len(devices) == 1
-        self._pool = DevicePool(devices, fixed=jax.process_count() > 1)
+        self._pool = DevicePool(devices, fixed=jax.process_count() > 1, turns=not self._alone)
 
     def supports(self, spec: ModelSpec) -> bool:
         """Return whether a model class is registered for the spec's architecture."""
@@ -67,7 +65,7 @@ class JaxBackend:
         """Raise UsageError where the model cannot be trained on rows like these, or draws random numbers."""
         own, shape = self._models[type(spec.architecture)], InputShape(*x.shape[1:])
         with put_back():
-            note_names(replace(layout(own, spec.architecture, shape), one_cpu=self._alone), shape)
+            layout(own, spec.architecture, shape, self._alone)
             if MODELS.get(type(spec.architecture)) is own:  # ours need no second look, which takes 0.2 s
                 return
             built = [own(spec.architecture, shape, rngs=nnx.Rngs(0)) for _ in range(2)]
@@ -101,21 +99,23 @@ class JaxBackend:
         """Return a population whose parameters are unset until `load_state`; `strategy` None is the engine's choice."""
         if not self.supports(spec):
             raise UsageError(f"model {spec.name}: the jax engine has no class for {type(spec.architecture).__name__}")
-        strategy = check_strategy(strategy or self.strategy(spec, members))
-        parted = strategy.startswith("shard")
-        lying = mesh_shape(members, len(self._devices), self._options.mesh) if parted else MeshShape()
-        loan = self._pool.lend(lying.members * lying.data)
-        turn = nullcontext if self._alone else loan.turn
+        strategy = strategy or self.strategy(spec, members)
+        kind = strategy.partition(" ")[0]
+        if kind not in STRATEGIES:
+            raise UsageError(f"unknown strategy {strategy!r}; choose from: {choices(STRATEGIES)}")
+        mesh = mesh_shape(members, len(self._devices), self._options.mesh) if kind == "shard" else MeshShape()
+        loan = self._pool.lend(mesh.members * mesh.data)
+        stacked = kind in ("vmap", "shard")
         try:
             return JaxAccess(
                 self._models[type(spec.architecture)],
                 spec,
                 shape,
                 members,
-                placement=Placement(strategy, make_mesh(loan.devices, lying), self._options.matmul_precision, turn),
+                placement=Placement(make_mesh(loan.devices, mesh), stacked, self._options.matmul_precision),
+                loan=loan,
                 dtype=dtype,
                 cache=self._cache,
-                at_close=loan.give_back,
             )
         except BaseException:
             loan.give_back()

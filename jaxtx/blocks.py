@@ -9,23 +9,23 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from coretx.training.batches import rows_per_block
-from jaxtx.parameters import Layout, note_shapes
+from jaxtx.parameters import Layout
 
 MEASURED_AT_ONCE, TRAINED_AT_ONCE = 2**22, 2**20
 """Numbers that a block and its intermediates may have on a CPU: 16 MB in float32 in a forward pass, 4 MB with its
 gradient. Measured with multilayer_transformer at 64 to 512 steps and widths 32 and 256; see docs/performance.md."""
 
 
-def rows_measured(model: Layout, x: Float[Array, "n time feature"]) -> int:
-    """Return the most rows of this shape that a pass without gradients takes at a time."""
-    most = rows_per_block(x.shape[1])
-    return min(most, max(1, MEASURED_AT_ONCE // numbers(model, x))) if model.one_cpu else most
+def rows_measured(model: Layout) -> int:
+    """Return the most rows that a pass without gradients takes at a time."""
+    most = rows_per_block(model.shape.time)
+    return min(most, max(1, MEASURED_AT_ONCE // model.numbers)) if model.one_cpu else most
 
 
-def rows_trained(model: Layout, x: Float[Array, "batch time feature"]) -> int:
+def rows_trained(model: Layout, batch: int) -> int:
     """Return how many rows of a batch go through gradients at a time: a number that divides it; one alone is slow."""
-    most = max(2, TRAINED_AT_ONCE // numbers(model, x)) if model.one_cpu else len(x)
-    return next(rows for rows in range(min(most, len(x)), 0, -1) if len(x) % rows == 0)
+    most = max(2, TRAINED_AT_ONCE // model.numbers) if model.one_cpu else batch
+    return next(rows for rows in range(min(most, batch), 0, -1) if batch % rows == 0)
 
 
 SMALL_PASS = 2**22
@@ -35,12 +35,7 @@ SMALL_PASS = 2**22
 def is_small(model: Layout, parameters: Float[Array, "*member parameter"], x: Float[Array, "n time feature"]) -> bool:
     """Return whether one pass of all members over these rows takes less time than its optimization."""
     members = math.prod(parameters.shape[:-1])
-    return members * len(x) * numbers(model, x) <= SMALL_PASS
-
-
-def numbers(model: Layout, x: Float[Array, "n time feature"]) -> int:
-    """Return how many numbers one row and its intermediates have."""
-    return math.prod(x.shape[1:]) + sum(math.prod(shape) for shape in note_shapes(model, x.shape[1:]).values())
+    return members * len(x) * model.numbers <= SMALL_PASS
 
 
 def in_blocks(

@@ -1,6 +1,6 @@
 """One member of a population as arrays; stacked members have a leading member axis."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -55,8 +55,9 @@ class Adam(NamedTuple):
     log_b2: Float[Array, ""]
 
 
-def adam_constants(optimizer: Optimizer) -> tuple[float, ...]:
-    """Return the fields of `Adam`, in order, in float64."""
+def adam_constants(optimizer: Optimizer) -> Adam:
+    """Return AdamW's constants, in float64."""
     b1, b2 = optimizer.b1, optimizer.b2
     with np.errstate(divide="ignore"):  # the logarithm of a beta of 0 is -inf, and its correction 1
-        return b1, b2, optimizer.eps, 1 - b1, 1 - b2, float(np.log(b1)), float(np.log(b2))
+        constants: Any = b1, b2, optimizer.eps, 1 - b1, 1 - b2, np.log(b1), np.log(b2)
+    return Adam(*constants)

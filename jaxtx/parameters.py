@@ -6,9 +6,8 @@ where XLA's CPU runtime pays for every operation. The canonical name and layout 
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -47,26 +46,32 @@ class Parameter:
         return slice(self.offset, self.offset + math.prod(self.shape))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layout:
-    """A model and the places of its parameters, in the order of their canonical names."""
+    """A model on one input shape and the places of its parameters, in the order of their canonical names."""
 
     model_class: type[nnx.Module]
-    architecture: Any
+    graphdef: Any
     shape: InputShape
     parameters: tuple[Parameter, ...]
-    one_cpu: bool = False
+    one_cpu: bool
     """Whether one CPU computes the model: blocks of rows are then made to fit its cache."""
-
-    @property
-    def size(self) -> int:
-        """The number of parameters of one member."""
-        return sum(math.prod(parameter.shape) for parameter in self.parameters)
+    notes: Mapping[str, tuple[int, ...]]
+    """The shape of every intermediate of one row, [1, ...], in the order of the forward pass."""
 
     @property
     def manifest(self) -> dict[str, tuple[int, ...]]:
         """Canonical name -> canonical shape."""
         return {parameter.name: parameter.canonical_shape for parameter in self.parameters}
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers one row and its intermediates have."""
+        return math.prod(self.shape) + sum(math.prod(shape) for shape in self.notes.values())
+
+    def notes_named(self, ending: str) -> tuple[str, ...]:
+        """Return the names of the intermediates with this ending, in order."""
+        return tuple(name for name in self.notes if name.endswith(ending))
 
     def __getitem__(self, name: str) -> Parameter:
         return next(parameter for parameter in self.parameters if parameter.name == name)
@@ -82,8 +87,15 @@ class Layout:
     def model(self, tensors: tuple[Array, ...]) -> nnx.Module:
         """Return the model with these tensors, inside a traced function."""
         leaves = [(p.path, nnx.Param(tensor)) for p, tensor in zip(self.parameters, tensors, strict=True)]
-        graphdef, _ = split_model(self.model_class, self.architecture, self.shape)
-        return nnx.merge(graphdef, nnx.from_flat_state(leaves))
+        return nnx.merge(self.graphdef, nnx.from_flat_state(leaves))
+
+    def forward(
+        self, tensors: tuple[Array, ...], x: Float[Array, "batch time feature"]
+    ) -> tuple[Float[Array, " batch"], dict[str, Array]]:
+        """Return the logits and every intermediate; XLA drops unused ones."""
+        notes: dict[str, Array] = {}
+        logits = self.model(tensors)(x, notes.__setitem__)
+        return logits, notes
 
     def vector(self, tensors: Mapping[str, np.ndarray]) -> Float[np.ndarray, "member parameter"]:
         """Return canonical tensors [member, ...] as one vector per member."""
@@ -97,33 +109,42 @@ class Layout:
 
 
 @cache
-def split_model(model_class: type[nnx.Module], architecture: Any, shape: InputShape) -> tuple[Any, Any]:
-    """Return a model's graphdef and state, without making any weight. UsageError for a state of other variables."""
+def layout(model_class: type[nnx.Module], architecture: Any, shape: InputShape, one_cpu: bool = False) -> Layout:
+    """Return the layout of a model, without computing any array.
+
+    UsageError for a variable that is no parameter, a parameter without a canonical name, and random draws.
+    """
+    name = model_class.__name__
     model = nnx.eval_shape(lambda: model_class(architecture, shape, rngs=nnx.Rngs(0)))  # type: ignore[call-arg]
     graphdef, state, rest = nnx.split(model, nnx.Param, ...)
     if any(isinstance(variable, nnx.RngState) for _, variable in nnx.to_flat_state(rest)):
-        raise UsageError(drawing_model(model_class.__name__))
+        raise UsageError(drawing_model(name))
     if jax.tree.leaves(rest):
-        raise UsageError(
-            f"{model_class.__name__} must hold nnx.Param only; it also holds {nnx.to_flat_state(rest)[0][0]}"
-        )
-    return graphdef, state
-
-
-@cache
-def layout(model_class: type[nnx.Module], architecture: Any, shape: InputShape) -> Layout:
-    """Return the layout of a model. UsageError for a parameter without a canonical name."""
-    _, state = split_model(model_class, architecture, shape)
+        raise UsageError(f"{name} must hold nnx.Param only; it also holds {nnx.to_flat_state(rest)[0][0]}")
     flat = sorted((canonical_name(path), path, value.shape) for path, value in nnx.to_flat_state(state))
-    if "head.weight" not in {name for name, _, _ in flat}:
-        raise UsageError(f"{model_class.__name__} must call its last linear layer `head`: its weight norm is logged")
+    if "head.weight" not in {parameter for parameter, _, _ in flat}:
+        raise UsageError(f"{name} must call its last linear layer `head`: its weight norm is logged")
     parameters, offset = [], 0
-    for name, path, tensor_shape in flat:
+    for parameter, path, tensor_shape in flat:
         if path[-1] == "kernel" and len(tensor_shape) != 2:
-            raise UsageError(f"{model_class.__name__}: a kernel must have two axes, {name} has shape {tensor_shape}")
-        parameters.append(Parameter(path, name, tensor_shape, offset))
+            raise UsageError(f"{name}: a kernel must have two axes, {parameter} has shape {tensor_shape}")
+        parameters.append(Parameter(path, parameter, tensor_shape, offset))
         offset += math.prod(tensor_shape)
-    return Layout(model_class, architecture, shape, tuple(parameters))
+    made = Layout(model_class, graphdef, shape, tuple(parameters), one_cpu, notes={})
+    return replace(made, notes=note_shapes(made))
+
+
+def note_shapes(model: Layout) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every intermediate of one row. UsageError if the forward pass draws random numbers."""
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def note(tensors: tuple[Array, ...], x: Array) -> None:  # jax would sort the keys of a returned dict
+        shapes.update({name: value.shape for name, value in model.forward(tensors, x)[1].items()})
+
+    tensors = tuple(jax.ShapeDtypeStruct(parameter.shape, np.float32) for parameter in model.parameters)
+    with no_draws(drawing_model(model.model_class.__name__)):
+        jax.eval_shape(note, tensors, jax.ShapeDtypeStruct((1, *model.shape), np.float32))
+    return shapes
 
 
 def canonical_name(path: tuple[Any, ...]) -> str:
@@ -134,39 +155,3 @@ def canonical_name(path: tuple[Any, ...]) -> str:
     """
     leaf = "weight" if path[-1] in ("kernel", "scale", "embedding") else path[-1]
     return ".".join(str(part) for part in (*path[:-1], leaf))
-
-
-def forward(
-    model: Layout, tensors: tuple[Array, ...], x: Float[Array, "batch time feature"]
-) -> tuple[Float[Array, " batch"], dict[str, Array]]:
-    """Return the logits and every intermediate; XLA drops unused ones."""
-    notes: dict[str, Array] = {}
-    logits = model.model(tensors)(x, notes.__setitem__)
-    return logits, notes
-
-
-@cache
-def note_shapes(model: Layout, shape: tuple[int, ...]) -> Mapping[str, tuple[int, ...]]:
-    """Return the shape of every intermediate of one row, [1, ...], in the order of the forward pass, uncomputed."""
-    shapes: dict[str, tuple[int, ...]] = {}
-
-    def note(parameters: Array, x: Array) -> None:
-        notes = forward(model, model.split(parameters), x)[1]
-        shapes.update(
-            {name: value.shape for name, value in notes.items()}
-        )  # jax would return a dict sorted by its keys
-
-    arguments = [jax.ShapeDtypeStruct(shape, np.float32) for shape in ((model.size,), (1, *shape))]
-    with no_draws(drawing_model(model.model_class.__name__)):
-        jax.eval_shape(note, *arguments)
-    return MappingProxyType(shapes)
-
-
-def note_names(model: Layout, shape: tuple[int, ...]) -> tuple[str, ...]:
-    """Return the names of the intermediates in the order of the forward pass."""
-    return tuple(note_shapes(model, shape))
-
-
-def attention_names(model: Layout, shape: tuple[int, ...]) -> tuple[str, ...]:
-    """Return the names under which the forward pass notes attention scores."""
-    return tuple(name for name in note_names(model, shape) if name.endswith("attention.logits"))

@@ -1,10 +1,11 @@
-"""Placement of members: one program each, one program for all, or one program over a mesh of devices."""
+"""Placement of members: the devices that a population gets, and how its members lie on them."""
 
 # pyright: reportInvalidTypeForm=false
 # (jax.Device is a class that jax re-exports as a plain variable)
 import json
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -16,61 +17,48 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from coretx.config import MeshShape
-from coretx.errors import UsageError, choices
+from coretx.errors import UsageError
 from coretx.models.spec import ModelSpec
 
 STRATEGIES = ("solo", "loop", "vmap", "shard")
 """One member; a program for each member, in threads; one program for all members on one device; the same over several.
 
-What is not `solo` or `loop` computes members side by side in larger arrays: its last bits may be others."""
+`vmap` and `shard` compute members side by side in larger arrays: their last bits may differ from those of `loop`."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """How the members of one population lie on devices.
+    """How the members of one population lie on the devices of a mesh.
 
-    All arrays live on `mesh`, whose axes are `members` and `data`; a single device is a mesh of 1 x 1. Where members
-    are not stacked each has its own arrays, without a member axis, and its own call.
+    The axes of the mesh are `members` and `data`; a single device is a mesh of 1 x 1. If members are not stacked, each
+    has its own arrays, without a member axis, and its own call.
     """
 
-    strategy: str
     mesh: Mesh
+    stacked: bool
+    """Whether one array holds all members."""
     precision: str = "highest"
-    turn: Callable[[], AbstractContextManager[Any]] = nullcontext
-    """Held while a program runs, where programs of two populations must not mix on the devices."""
-
-    @property
-    def stacked(self) -> bool:
-        """Whether one array holds all members."""
-        return self.strategy not in ("solo", "loop")
+    """The precision of float32 matrix products, where a device offers less."""
 
     @property
     def one_cpu(self) -> bool:
         """Whether one CPU does all the work: blocks of rows should then fit its cache."""
         return self.mesh.size == 1 and self.mesh.devices.flat[0].platform == "cpu"
 
-    def put_members(self, tree: Any) -> Any:
-        """Return arrays of members (all, or one where they are not stacked) on their devices."""
-        return self._put(tree, self._members())
+    def shared(self, *axes: str | None) -> NamedSharding:
+        """Return the sharding of arrays that all members read: whole on every device, or divided along these axes."""
+        return NamedSharding(self.mesh, PartitionSpec(*axes))
 
-    def put_each(self, arrays: tuple[Any, ...], *axes: tuple[str | None, ...]) -> Any:
-        """Return arrays of members, each divided further along its own axes of the mesh, in one transfer."""
-        return self._put(arrays, tuple(self._members(*own) for own in axes))
+    def members(self, *axes: str | None) -> NamedSharding:
+        """Return the sharding of arrays of members (all, or one if not stacked), divided further along these axes."""
+        return self.shared(*(("members",) if self.stacked else ()), *axes)
 
-    def put_shared(self, tree: Any) -> Any:
-        """Return arrays that every member reads, whole on every device."""
-        return self._put(tree, self._place())
-
-    def put_rows(self, tree: Any) -> Any:
-        """Return arrays with a leading axis of rows, divided along `data` if that is even."""
-        parts = self.mesh.shape["data"]
-        even = all(len(leaf) % parts == 0 for leaf in jax.tree.leaves(tree))
-        return self._put(tree, self._place("data") if even else self._place())
-
-    @property
-    def results(self) -> NamedSharding:
-        """The sharding of results: each member's part on the devices of the member."""
-        return self._members()
+    def put(self, tree: Any, shardings: Any) -> Any:
+        """Return the arrays on their devices; `shardings` is one for all arrays, or a tree of them."""
+        if jax.process_count() == 1:
+            return jax.device_put(tree, shardings)
+        each = jax.tree.broadcast(shardings, tree)
+        return jax.tree.map(lambda leaf, at: jax.make_array_from_callback(leaf.shape, at, leaf.__getitem__), tree, each)
 
     def fetch(self, tree: Any) -> Any:
         """Return arrays as NumPy's, whole, in every process."""
@@ -78,19 +66,57 @@ class Placement:
             return jax.device_get(tree)
         return jax.tree.map(lambda leaf: np.asarray(multihost_utils.process_allgather(leaf, tiled=True)), tree)
 
-    def _place(self, *axes: str | None) -> NamedSharding:
-        return NamedSharding(self.mesh, PartitionSpec(*axes))
 
-    def _members(self, *axes: str | None) -> NamedSharding:
-        return self._place(*(("members",) if self.stacked else ()), *axes)
+@dataclass(eq=False)
+class Loan:
+    """Devices that a population has until it gives them back."""
 
-    def _put(self, tree: Any, places: Any) -> Any:
-        """Return the arrays at their places: one for all, or a tree of them."""
-        if jax.process_count() == 1:
-            return jax.device_put(tree, places)
-        one = isinstance(places, NamedSharding)
-        each = jax.tree.map(lambda leaf: places, tree) if one else places
-        return jax.tree.map(lambda leaf, at: jax.make_array_from_callback(leaf.shape, at, leaf.__getitem__), tree, each)
+    pool: "DevicePool"
+    devices: list[Any]
+    locks: list[threading.Lock]
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait until no other population runs a program on these devices.
+
+        Every population takes the locks in the order of the devices, so none waits in a circle.
+        """
+        with ExitStack() as held:
+            for lock in self.locks:
+                held.enter_context(lock)
+            yield
+
+    def give_back(self) -> None:
+        """Return the devices to the pool; a second call does nothing."""
+        with self.pool.lock:
+            self.pool.loans.discard(self)
+
+
+class DevicePool:
+    """Lends devices to populations, those with the fewest populations first.
+
+    Populations on the same device take turns chunk by chunk, so one compiles while another trains; without `turns` they
+    run at the same time. With `fixed` every population gets the first devices: processes then agree without
+    communication.
+    """
+
+    def __init__(self, devices: Sequence[Any], *, fixed: bool = False, turns: bool = True) -> None:
+        self.lock = threading.Lock()
+        self.loans: set[Loan] = set()
+        self._devices = devices
+        self._fixed = fixed
+        self._locks = [threading.Lock() for _ in devices] if turns else []
+
+    def lend(self, count: int) -> Loan:
+        """Return that many devices, in their order."""
+        with self.lock:
+            lent = [] if self._fixed else [device for loan in self.loans for device in loan.devices]
+            freest = sorted(range(len(self._devices)), key=lambda place: lent.count(self._devices[place]))
+            places = sorted(freest[:count])
+            locks = [self._locks[place] for place in places if self._locks]
+            loan = Loan(self, [self._devices[place] for place in places], locks)
+            self.loans.add(loan)
+        return loan
 
 
 def make_mesh(devices: Sequence[jax.Device], shape: MeshShape) -> Mesh:
@@ -132,10 +158,3 @@ def measured_strategies() -> dict[str, dict[str, dict[str, Any]]]:
     Made by `python -m benchmarks.strategies`.
     """
     return json.loads(files("jaxtx").joinpath("strategies.json").read_text())["measured"]
-
-
-def check_strategy(strategy: str) -> str:
-    """Return the strategy if it is one."""
-    if strategy.partition(" ")[0] not in STRATEGIES:
-        raise UsageError(f"unknown strategy {strategy!r}; choose from: {choices(STRATEGIES)}")
-    return strategy

@@ -4,9 +4,7 @@ Each is a pure function of one member, built once per (model class, architecture
 argument shapes. Data, batches and the optimizer's numbers are arguments, never constants.
 """
 
-import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -14,7 +12,6 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
-from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
 
 from coretx import targets
@@ -22,7 +19,8 @@ from coretx.models.spec import InputShape
 from jaxtx.blocks import gradient_in_blocks, in_blocks, is_small, join, pool, rows_measured, rows_trained
 from jaxtx.compilation import Once, Program
 from jaxtx.members import Adam, Best, Carry, Rows, Schedule
-from jaxtx.parameters import Layout, attention_names, forward, layout
+from jaxtx.parameters import Layout, layout
+from jaxtx.placement import Placement
 from jaxtx.settings import JaxCache
 
 
@@ -37,43 +35,30 @@ class Programs(NamedTuple):
     explain: Program
 
 
-BUILDING = threading.Lock()
-
-
-def programs(*definition: Any, **settings: Any) -> Programs:
-    """Return `build_programs` of these arguments: built once, for all threads."""
-    with BUILDING:
-        return build_programs(*definition, **settings)
-
-
 @cache
 def build_programs(
     model_class: type[nnx.Module],
     architecture: Any,
     shape: InputShape,
-    *,
-    stacked: bool,
-    precision: str,
-    results: NamedSharding,
-    one_cpu: bool,
-    keep_best: str | None = None,
-    cache: JaxCache | None = None,
+    placement: Placement,
+    keep_best: str | None,
+    cache: JaxCache | None,
 ) -> Programs:
-    """Return the programs of a model; if `stacked`, all arrays but the data have a leading member axis."""
-    model = replace(layout(model_class, architecture, shape), one_cpu=one_cpu)
+    """Return the programs of a model; if members are stacked, all arrays but the data have a leading member axis."""
+    model = layout(model_class, architecture, shape, placement.one_cpu)
 
     def member(
         function: Callable[..., Any], own: int, shared: int, donate: tuple[int, ...] = (), once: Once = False
     ) -> Program:
         """Return a function of `own` arguments of one member, then of `shared` arguments, as a program."""
-        axes = (0,) * own + (None,) * shared if stacked else ()
-        return Program(function, donate, precision, results, once=once, stacked=axes, cache=cache)
+        axes = (0,) * own + (None,) * shared if placement.stacked else ()
+        return Program(function, donate, placement.precision, placement.members(), once=once, stacked=axes, cache=cache)
 
     def logits(parameters: Float[Array, " parameter"], x: Float[Array, "n time feature"]) -> Float[Array, " n"]:
-        return in_blocks(model.model(model.split(parameters)), (x,), join, rows_measured(model, x))
+        return in_blocks(model.model(model.split(parameters)), (x,), join, rows_measured(model))
 
     def intermediates(parameters: Float[Array, " parameter"], x: Float[Array, "n time feature"]) -> tuple[Array, ...]:
-        return tuple(forward(model, model.split(parameters), x)[1].values())
+        return tuple(model.forward(model.split(parameters), x)[1].values())
 
     def gradients(
         parameters: Float[Array, " parameter"],
@@ -88,11 +73,11 @@ def build_programs(
     def explain(
         parameters: Float[Array, "*member parameter"], chosen: Int[Array, ""], x: Float[Array, "n time feature"]
     ) -> tuple[Float[Array, "n time feature"], tuple[Array, ...]]:
-        tensors = model.split(parameters[chosen] if stacked else parameters)
+        tensors = model.split(parameters[chosen] if placement.stacked else parameters)
 
         def answer(x: Float[Array, "n time feature"]) -> tuple[Float[Array, ""], tuple[Array, ...]]:
-            logits, notes = forward(model, tensors, x)
-            return logits.sum(), tuple(notes[name] for name in notes if name.endswith("attention.weights"))
+            logits, notes = model.forward(tensors, x)
+            return logits.sum(), tuple(notes[name] for name in model.notes_named("attention.weights"))
 
         return jax.grad(answer, has_aux=True)(x)
 
@@ -101,14 +86,13 @@ def build_programs(
     ) -> tuple[Carry, Float[Array, "quantity epoch"]]:
         return train_chunk(model, carry, schedule, adam, epochs, data, evaluate, keep_best)
 
-    whole = NamedSharding(results.mesh, PartitionSpec())
     return Programs(
         model,
         train=member(train, own=2, shared=4, donate=(0,)),
         logits=member(logits, own=1, shared=1, once=partial(is_small, model)),
         intermediates=member(intermediates, own=1, shared=1),
         gradients=member(gradients, own=1, shared=3),
-        explain=Program(explain, (), precision, whole, once=True, cache=cache),
+        explain=Program(explain, (), placement.precision, placement.shared(), once=True, cache=cache),
     )
 
 
@@ -158,7 +142,7 @@ def train_chunk(
 
     `epochs` is an argument, so that one program also serves the last and shorter chunk.
     """
-    names = quantities(evaluate, attends=bool(attention_names(model, data[0].shape[1:])))
+    names = quantities(evaluate, attends=bool(model.notes_named("attention.logits")))
 
     def one_epoch(
         i: Int[Array, ""], state: tuple[Carry, dict[str, Float[Array, " epoch"]]]
@@ -211,7 +195,7 @@ def train_epoch(
         direction = (first / unbiased1) / (jnp.sqrt(second / unbiased2) + adam.eps)
         decayed = direction + schedule.weight_decay * carry.parameters
         parameters = carry.parameters - learning_rate * decayed
-        norms = {"grad_norm_sum": norm(gradients), "weight_norm_sum": norm(parameters[head])}
+        norms = {"grad_norm_sum": jnp.linalg.norm(gradients), "weight_norm_sum": jnp.linalg.norm(parameters[head])}
         carry = carry._replace(parameters=parameters, first_moment=first, second_moment=second, step=carry.step + 1)
         return carry, sums | norms | {"steps": jnp.ones_like(weight[0])}
 
@@ -227,7 +211,7 @@ def batch_gradient(
     weight: Float[Array, " batch"],
 ) -> tuple[tuple[Array, ...], dict[str, Float[Array, ""]]]:
     """Return the gradient of the weighted mean loss, and its sums: in blocks if the batch exceeds a CPU's cache."""
-    size = rows_trained(model, x)
+    size = rows_trained(model, len(x))
     if size == len(x):
         (_, sums), gradient = jax.value_and_grad(weighted_loss, argnums=1, has_aux=True)(model, tensors, x, y, weight)
         return gradient, sums
@@ -242,17 +226,12 @@ def batch_gradient(
     return tuple(part / sums["count"] for part in gradient), sums
 
 
-def norm(vector: Float[Array, " n"]) -> Float[Array, ""]:
-    """Return the Euclidean norm."""
-    return jnp.sqrt((vector * vector).sum())
-
-
 def split_sums(model: Layout, tensors: tuple[Array, ...], evaluate: Mapping[str, Rows]) -> dict[str, Float[Array, ""]]:
     """Return loss and right answers over all rows of each split, from one pass over all of them."""
     if not evaluate:
         return {}
     x, y = (jnp.concatenate(parts) for parts in zip(*evaluate.values(), strict=True))
-    logits = in_blocks(model.model(tensors), (x,), join, rows_measured(model, x))
+    logits = in_blocks(model.model(tensors), (x,), join, rows_measured(model))
     measured, first = {}, 0
     for split, (_, labels) in evaluate.items():
         rows = slice(first, first := first + len(labels))
@@ -264,12 +243,12 @@ def attention_sums(
     model: Layout, tensors: tuple[Array, ...], x: Float[Array, "n time feature"]
 ) -> dict[str, Float[Array, ""]]:
     """Return mergeable sums over the first attention layer's pre-softmax scores; nothing for a model without one."""
-    names = attention_names(model, x.shape[1:])
+    names = model.notes_named("attention.logits")
     if not names:
         return {}
 
     def sums(x: Float[Array, "n time feature"]) -> dict[str, Float[Array, ""]]:
-        scores = forward(model, tensors, x)[1][names[0]]
+        scores = model.forward(tensors, x)[1][names[0]]
         centred = scores - scores.mean()
         return {
             "count": jnp.asarray(scores.size, scores.dtype),
@@ -278,7 +257,7 @@ def attention_sums(
             "maxabs": jnp.abs(scores).max(),
         }
 
-    return in_blocks(sums, (x,), pool, rows_measured(model, x))
+    return in_blocks(sums, (x,), pool, rows_measured(model))
 
 
 def prefixed(prefix: str, sums: dict[str, Array]) -> dict[str, Array]:

@@ -11,13 +11,10 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("coretx", "jaxtx", "torchtx")
 ENGINE_MODELS = sorted(path.name for path in (ROOT / "jaxtx" / "models").glob("*.py"))
 HEAVY = ("jax", "flax", "optax", "torch", "sklearn", "matplotlib", "wandb", "rich", "jinja2")
-ONE_ENGINE = {"parameters.py", "compilation.py", "placement.py", "kernels.py"} | {
-    "devices.py",
-    "randomness.py",
-}
-"""Files that JAX needs and torch does not: NNX's tree needs canonical names, programs are compiled, arrays placed,
-populations take devices, and some gradients are written out. In torch a forward pass
-has to be run to see whether it draws random numbers; in NNX a model holds the streams that it draws from."""
+ONE_ENGINE = {"parameters.py", "compilation.py", "placement.py", "kernels.py", "randomness.py"}
+"""Files that JAX needs and torch does not: NNX's tree needs canonical names, programs are compiled, arrays placed, and
+some gradients are written out. In torch a forward pass has to be run to see whether it draws random numbers; in NNX a
+model holds the streams that it draws from."""
 
 
 def files(package):

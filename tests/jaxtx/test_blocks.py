@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -80,7 +79,7 @@ def trained_in(monkeypatch):
         state, sections = access.state(), ("parameters", "first_moment", "second_moment")
         # A section as one vector: a key's bias has no gradient but round-off, and is equal to nothing by itself.
         tensors = {s: np.concatenate([v.ravel() for n, v in state.items() if n.startswith(s)]) for s in sections}
-        return blocks.rows_trained(access._programs.layout, jnp.zeros((batch, 5, 2))), history, tensors
+        return blocks.rows_trained(access._layout, batch), history, tensors
 
     yield train_in
     build_programs.cache_clear()
@@ -99,14 +98,12 @@ def test_batch_in_blocks_of_two_trains_as_a_whole_one(trained_in, name, strategy
             np.testing.assert_allclose(found[key], values, rtol=0, atol=1e-10 * np.abs(values).max(), err_msg=key)
 
 
-def test_batch_parts_into_equal_blocks_of_what_a_cache_holds():
+@pytest.mark.parametrize(("time", "trained", "measured"), [(5, 128, 4253), (64, 16, 102), (512, 2, 1)])
+def test_batch_parts_into_equal_blocks_of_what_a_cache_holds(time, trained, measured):
     from jaxtx.blocks import rows_measured, rows_trained
 
-    model = load_backend("jax", "cpu").open(build_models(["multilayer_transformer"])[0], InputShape(5, 2), 1)
-    layout = model._programs.layout
-    sizes = {time: (jnp.zeros((128, time, 2)), jnp.zeros((10_000, time, 2))) for time in (5, 64, 512)}
-    assert [rows_trained(layout, batch) for batch, _ in sizes.values()] == [128, 16, 2]
-    assert [rows_measured(layout, split) for _, split in sizes.values()] == [4253, 102, 1]
+    spec = build_models(["multilayer_transformer"])[0]
+    layout = load_backend("jax", "cpu").open(spec, InputShape(time, 2), 1)._layout
+    assert (rows_trained(layout, 128), rows_measured(layout)) == (trained, measured)
     elsewhere = replace(layout, one_cpu=False)
-    assert [rows_trained(elsewhere, batch) for batch, _ in sizes.values()] == [128] * 3
-    assert [rows_measured(elsewhere, split) for _, split in sizes.values()] == [13107, 1024, 128]
+    assert (rows_trained(elsewhere, 128), rows_measured(elsewhere)) == (128, 65_536 // time)

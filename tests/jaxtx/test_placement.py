@@ -1,6 +1,7 @@
 """Members over devices and processes: what may be asked for, what is chosen, and that the numbers stay."""
 
 import json
+import math
 import os
 import shutil
 import socket
@@ -20,9 +21,8 @@ from coretx.models.spec import InputShape
 from coretx.training.backend import cores
 from jaxtx import placement
 from jaxtx.backend import JaxBackend, join_processes
-from jaxtx.devices import DevicePool
 from jaxtx.models.registry import MODELS
-from jaxtx.placement import mesh_shape, pick_strategy
+from jaxtx.placement import DevicePool, mesh_shape, pick_strategy
 
 ROOT = Path(__file__).resolve().parents[2]
 (MLP,) = build_models(["mlp"])
@@ -325,7 +325,7 @@ def test_matmul_precision_reaches_the_program(rows):
         backend = JaxBackend(jax.devices("cpu")[:1], MODELS, EngineOptions(matmul_precision=precision))
         access = backend.open(MLP, InputShape(5, 2), 1)
         x = jax.ShapeDtypeStruct((4, 5, 2), np.float32)
-        vector = jax.ShapeDtypeStruct((access._programs.layout.size,), np.float32)
+        vector = jax.ShapeDtypeStruct((sum(map(math.prod, access.manifest.values())),), np.float32)
         program = access._programs.logits
         with jax.default_matmul_precision(program.precision):
             return program.function.lower(vector, x).as_text()
