@@ -121,21 +121,13 @@ class JaxAccess:
     def state(self) -> dict[str, np.ndarray]:
         """Return parameters, moments and counts, under canonical names."""
         carry = self._join(self._carries)
-        sections = {
-            "parameters": carry.parameters,
-            "first_moment": carry.first_moment,
-            "second_moment": carry.second_moment,
-        }
+        sections = {section: getattr(carry, section) for section in SECTIONS}
         counts = {"step": carry.step, "epoch": carry.epoch}
         if self._keeps_best:
             sections["best"] = carry.best.parameters
             counts |= {"best_loss": carry.best.loss, "best_epoch": carry.best.epoch}
-        named = {
-            f"{section}/{name}": v
-            for section, vector in sections.items()
-            for name, v in self._layout.tensors(vector).items()
-        }
-        return named | counts
+        tensors = {section: self._layout.tensors(vector) for section, vector in sections.items()}
+        return {f"{section}/{name}": tensors[section][name] for section in tensors for name in self.manifest} | counts
 
     def load_state(self, state: State) -> None:
         """Take over a state."""

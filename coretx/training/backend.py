@@ -166,13 +166,16 @@ def complete_state(state: State, manifest: Manifest, members: int, dtype: str) -
 
     UsageError names an entry that is missing, unknown or of another shape.
     """
-    only_parameters = all(name.startswith("parameters/") for name in state)
     full = dict(state)
-    if only_parameters:
+    if all(name.startswith("parameters/") for name in state):
         for name, shape in manifest.items():
             full[f"first_moment/{name}"] = full[f"second_moment/{name}"] = np.zeros((members, *shape))
         full["step"] = full["epoch"] = np.zeros(members)
-    wanted = _state_shapes(manifest, members, with_best="best_loss" in full)
+    kept = "best_loss" in full
+    sections = (*SECTIONS, "best") if kept else SECTIONS
+    counts = ("step", "epoch", "best_loss", "best_epoch") if kept else ("step", "epoch")
+    tensors = {f"{section}/{name}": shape for section in sections for name, shape in manifest.items()}
+    wanted = {name: (members, *shape) for name, shape in (tensors | dict.fromkeys(counts, ())).items()}
     if full.keys() != wanted.keys():
         odd = sorted(full.keys() ^ wanted.keys())[0]
         verb = "misses" if odd in wanted else "has an unknown"
@@ -180,15 +183,8 @@ def complete_state(state: State, manifest: Manifest, members: int, dtype: str) -
     for name, shape in wanted.items():
         if full[name].shape != shape:
             raise UsageError(f"state entry {name!r} must have shape {shape}, got {full[name].shape}")
-    counts = ("step", "epoch", "best_epoch")
-    return {name: np.array(full[name], np.int32 if name in counts else dtype) for name in wanted}
-
-
-def _state_shapes(manifest: Manifest, members: int, with_best: bool) -> dict[str, tuple[int, ...]]:
-    sections = [*SECTIONS] + ["best"] * with_best
-    tensors = {f"{section}/{name}": (members, *shape) for section in sections for name, shape in manifest.items()}
-    counts = ["step", "epoch"] + ["best_loss", "best_epoch"] * with_best
-    return tensors | dict.fromkeys(counts, (members,))
+    integers = ("step", "epoch", "best_epoch")
+    return {name: np.array(full[name], np.int32 if name in integers else dtype) for name in wanted}
 
 
 def cores() -> int:

@@ -208,7 +208,7 @@ def plan_chunk(population: Population, n: int, epochs: range) -> ChunkPlan:
 def one_ahead(plan: Callable[[range], ChunkPlan], chunks: Sequence[range]) -> Iterator[ChunkPlan]:
     """Yield the plan of every chunk, each made in a thread while the chunk before it trains.
 
-    A batch order takes 20 us per member and epoch: a third of the training time of a small rung.
+    An order takes 28 us per member and epoch. A GPU trains 32 stacked members of logreg in 58 us each, and would wait.
     """
     with ThreadPoolExecutor(1, "plan") as planner:
         coming = planner.submit(plan, chunks[0])

@@ -27,35 +27,39 @@ from jaxtx.placement import DevicePool, mesh_shape, pick_strategy
 ROOT = Path(__file__).resolve().parents[2]
 (MLP,) = build_models(["mlp"])
 
-IN_TWO_DEVICES = """
+BEGINNING = """
 import json, sys
+import jax
 import numpy as np
-from coretx.config import EngineOptions, MeshShape
 from coretx.training.backend import load_backend
 from coretx.tasks.sampling import Dataset
 from coretx.models.registry import build_models
 from coretx.models.spec import InputShape
 from coretx.training.loop import Population, start, train_chunk
 
-rng = np.random.default_rng(0)
-x = rng.standard_normal((40, 5, 2), dtype=np.float32)
-every = Dataset(x, (x[:, 0].sum(axis=1) > 0).astype(np.float32))
-odd = Dataset(x[:39], every.y[:39])
+x = np.random.default_rng(0).standard_normal((40, 5, 2), dtype=np.float32)
+data = Dataset(x, (x[:, 0].sum(axis=1) > 0).astype(np.float32))
+"""
+
+IN_TWO_DEVICES = """
+from coretx.config import EngineOptions, MeshShape
+
+odd = Dataset(x[:39], data.y[:39])
 found = {}
 for name in ("logreg", "self_attention"):
     (spec,) = build_models([name])
     parted = MeshShape(1, 2)
-    ways = (("loop", None, every), ("vmap", None, every), ("shard", None, every), ("shard", parted, every))
-    for strategy, mesh, data in (*ways, ("loop", None, odd), ("shard", parted, odd)):
+    ways = (("loop", None, data), ("vmap", None, data), ("shard", None, data), ("shard", parted, data))
+    for strategy, mesh, rows in (*ways, ("loop", None, odd), ("shard", parted, odd)):
         backend = load_backend("jax", "cpu", (), EngineOptions(mesh=mesh))
         access = backend.open(spec, InputShape(5, 2), 2, "float64", strategy)
         who = Population(spec, 0, "t", 2, "float64")
         start(access, who)
-        history = train_chunk(access, who, data, {"test": data}, range(3))
+        history = train_chunk(access, who, rows, {"test": rows}, range(3))
         program = next(iter(access._build(None).train.compiled.values())).as_text()
-        found[f"{name} {strategy} {mesh}" + " odd" * (data is odd)] = {
+        found[f"{name} {strategy} {mesh}" + " odd" * (rows is odd)] = {
             "losses": history["loss_test"].tolist(),
-            "logits": access.logits(data.x).tolist(),
+            "logits": access.logits(rows.x).tolist(),
             "one_cpu": access._placement.one_cpu,
             "devices": len(access._carries[0].parameters.sharding.device_set),
             "collectives": sum(program.count(f" {name}(") for name in ("all-reduce", "all-gather", "all-to-all")),
@@ -67,7 +71,7 @@ json.dump(found, sys.stdout)
 def told(code, devices):
     """Return the JSON that a process with so many virtual CPU devices prints."""
     environment = {**os.environ, "JAX_NUM_CPU_DEVICES": str(devices)}
-    command = [sys.executable, "-c", code]
+    command = [sys.executable, "-c", BEGINNING + code]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout)
@@ -99,22 +103,12 @@ def test_devices_talk_only_where_the_batch_is_parted(in_two_devices, name):
 
 
 IN_FOUR_DEVICES = """
-import json, sys, threading
+import threading
 from concurrent.futures import ThreadPoolExecutor
-import jax
-import numpy as np
-from coretx.training.backend import load_backend
-from coretx.tasks.sampling import Dataset
-from coretx.models.registry import build_models
-from coretx.models.spec import InputShape
-from coretx.training.loop import Population, start, train_chunk
 from jaxtx import access
 from jaxtx.backend import JaxBackend
 from jaxtx.models.registry import MODELS
 
-rng = np.random.default_rng(0)
-x = rng.standard_normal((40, 5, 2), dtype=np.float32)
-data = Dataset(x, (x[:, 0].sum(axis=1) > 0).astype(np.float32))
 (spec,) = build_models(["self_attention"])
 together = threading.Barrier(4, timeout=60)
 
@@ -152,26 +146,18 @@ def in_four_devices():
     return told(IN_FOUR_DEVICES, devices=4)
 
 
-def test_small_populations_train_at_once_on_devices_of_their_own(in_four_devices):
+def test_as_many_small_populations_as_devices_train_at_once_as_they_would_alone(in_four_devices):
     """All four meet inside their turns: in one turn for all they would never."""
-    assert [population["devices"] for population in in_four_devices["found"]] == [[0], [1], [2], [3]]
-
-
-def test_device_that_a_member_got_changes_nothing(in_four_devices):
-    alone = in_four_devices["alone"]
-    assert alone["devices"] == [0]
+    alone, found = in_four_devices["alone"], in_four_devices["found"]
+    assert [alone["devices"], *(population["devices"] for population in found)] == [[0], [0], [1], [2], [3]]
     assert "parameters/head.weight" in alone["bytes"]
-    for population in in_four_devices["found"]:
-        assert population["bytes"] == alone["bytes"]
+    assert all(population["bytes"] == alone["bytes"] for population in found)
     assert in_four_devices["strategy"] == "solo"
+    assert in_four_devices["wanted"] == [4, min(4, max(2, cores() // 4))]
 
 
 def test_closed_population_leaves_its_devices_to_the_next(in_four_devices):
     assert in_four_devices["after"] == [[1, 2], [0, 1, 2, 3]]
-
-
-def test_as_many_populations_train_at_once_as_fit_on_the_devices(in_four_devices):
-    assert in_four_devices["wanted"] == [4, min(4, max(2, cores() // 4))]
 
 
 def test_population_wider_than_what_is_free_waits_for_all_its_devices():
@@ -234,16 +220,10 @@ def test_members_are_parted_evenly_over_as_many_devices_as_can_be(members, devic
     assert mesh_shape(members, devices, None) == shape
 
 
-@pytest.mark.parametrize(
-    ("shape", "says"),
-    [
-        ((8, 1), "asks for 8 devices, but jax sees 4"),
-        ((4, 1), "cannot part 6 members"),
-    ],
-)
-def test_mesh_that_cannot_be_is_refused(shape, says):
+@pytest.mark.parametrize(("devices", "says"), [(8, "asks for 8 devices, but jax sees 4"), (4, "cannot part 6 members")])
+def test_mesh_that_cannot_be_is_refused(devices, says):
     with pytest.raises(UsageError, match=says):
-        mesh_shape(6, 4, MeshShape(*shape))
+        mesh_shape(6, 4, MeshShape(devices, 1))
 
 
 @pytest.mark.parametrize("text", ["", "4", "members=0", "members=x", "rows=2", "members=2;data=2", "members=-1"])

@@ -32,15 +32,26 @@ def train(access, rows, epochs, learning_rate=0.1, keep_best=None):
     )
 
 
+def take_step(access, data, rows, weights):
+    """Take one step of one member on these rows."""
+    access.train(
+        data,
+        {},
+        rows=np.array([[[rows]]], np.int32),
+        weights=np.array([[[weights]]], np.float32),
+        learning_rate=np.full((1, 1), 0.1),
+        weight_decay=np.full(1, 0.01),
+    )
+
+
 def parameters(access):
     return {key: value for key, value in access.state().items() if key.startswith("parameters/")}
 
 
-def losses(access, data, weight=None):
-    """Return each member's weighted mean loss, from its logits."""
-    weight = np.ones(len(data)) if weight is None else weight
+def losses(access, data):
+    """Return each member's mean loss, from its logits."""
     z = access.logits(data.x).astype(np.float64)
-    return (weight * (np.logaddexp(0, z) - data.y * z)).sum(axis=1) / weight.sum()
+    return (np.logaddexp(0, z) - data.y * z).mean(axis=1)
 
 
 def test_engine_and_population_keep_the_protocols(opened, engine):
@@ -61,12 +72,6 @@ def test_state_holds_parameters_and_moments_under_the_names_of_the_manifest(open
 def test_both_engines_have_one_manifest(opened, name):
     jax, torch = (opened(load_backend(engine), name).manifest for engine in ENGINES)
     assert list(jax.items()) == list(torch.items())
-
-
-def test_state_counts_steps_and_epochs(opened, engine, rows):
-    access = opened(engine, "logreg")
-    train(access, rows, range(2))
-    assert (access.state()["step"].tolist(), access.state()["epoch"].tolist()) == ([6, 6], [2, 2])
 
 
 def test_state_is_a_copy(opened, engine, rows):
@@ -126,8 +131,10 @@ def test_refused_state_leaves_the_population_as_it_was(opened, engine, rows):
     assert np.array_equal(access.logits(rows["test"].x), before)
 
 
-def test_sums_count_every_row_once_an_epoch(opened, engine, rows):
-    sums = train(opened(engine, "logreg"), rows, range(2))
+def test_sums_count_every_row_once_an_epoch_and_the_state_every_step(opened, engine, rows):
+    access = opened(engine, "logreg")
+    sums = train(access, rows, range(2))
+    assert (access.state()["step"].tolist(), access.state()["epoch"].tolist()) == ([6, 6], [2, 2])
     counts = {key: sums[key].tolist() for key in ("train/count", "train/steps", "test/count")}
     assert counts == {"train/count": [[20, 20]] * 2, "train/steps": [[3, 3]] * 2, "test/count": [[12, 12]] * 2}
 
@@ -146,58 +153,31 @@ def test_padded_rows_change_nothing(opened, engine, rows):
         x = rows["train"].x.copy()
         x[0] = value
         access = opened(engine, "mlp", members=1)
-        access.train(
-            Dataset(x, rows["train"].y),
-            {},
-            rows=np.array([[[[1, 2, 3, 0, 0]]]], np.int32),
-            weights=np.array([[[[1, 1, 1, 0, 0]]]], np.float32),
-            learning_rate=np.full((1, 1), 0.1),
-            weight_decay=np.full(1, 0.01),
-        )
+        take_step(access, Dataset(x, rows["train"].y), rows=[1, 2, 3, 0, 0], weights=[1, 1, 1, 0, 0])
         ends.append({key: value.tobytes() for key, value in parameters(access).items()})
     assert ends[0] == ends[1]
-
-
-def test_evaluation_is_measured_after_the_epoch(opened, engine, rows):
-    access = opened(engine, "mlp", dtype="float64")
-    sums = train(access, rows, range(2))
-    assert sums["test/loss_sum"][:, -1] / 12 == pytest.approx(losses(access, rows["test"]), rel=1e-12)
 
 
 def test_first_step_is_adamw_on_paper(opened, engine, rows):
     """From zero moments Adam's first step is lr * g / (|g| + eps), and decay takes lr * 0.01 of the old value."""
     access = opened(engine, "mlp", members=1, dtype="float64")
     before = parameters(access)
-    order, weight = np.arange(8, dtype=np.int32), np.ones(8)
-    gradient = access.gradients(rows["train"].x[order], rows["train"].y[order], weight)
-    access.train(
-        rows["train"],
-        {},
-        rows=order[None, None, None],
-        weights=weight[None, None, None],
-        learning_rate=np.full((1, 1), 0.1),
-        weight_decay=np.full(1, 0.01),
-    )
+    gradient = access.gradients(rows["train"].x[:8], rows["train"].y[:8], np.ones(8))
+    take_step(access, rows["train"], rows=range(8), weights=np.ones(8))
     for key, value in parameters(access).items():
         g = gradient[key.removeprefix("parameters/")]
         step = 0.1 * (g / (np.abs(g) + 1e-8) + 0.01 * before[key])
         assert value == pytest.approx(before[key] - step, rel=1e-9, abs=1e-12), key
 
 
-def test_best_epoch_is_the_one_of_lowest_loss(opened, engine, rows):
+def test_best_weights_are_those_of_the_epoch_of_lowest_loss(opened, engine, rows):
+    opposite = Dataset(rows["test"].x, 1 - rows["test"].y)  # the better the training, the worse this split
     access = opened(engine, "mlp")
-    sums = train(access, rows, range(12), learning_rate=0.3, keep_best="test")
+    sums = train(access, rows | {"test": opposite}, range(12), learning_rate=0.3, keep_best="test")
     loss = sums["test/loss_sum"] / sums["test/count"]
     state = access.state()
     assert state["best_epoch"].tolist() == loss.argmin(axis=1).tolist()
     assert state["best_loss"] == pytest.approx(loss.min(axis=1), rel=1e-6)
-
-
-def test_best_parameters_have_the_best_loss(opened, engine, rows):
-    opposite = Dataset(rows["test"].x, 1 - rows["test"].y)  # the better the training, the worse this split
-    access = opened(engine, "mlp")
-    train(access, rows | {"test": opposite}, range(12), learning_rate=0.3, keep_best="test")
-    state = access.state()
     assert (state["best_epoch"] < 11).all()
     access.load_state({f"parameters/{key}": state[f"best/{key}"] for key in access.manifest})
     assert losses(access, opposite) == pytest.approx(state["best_loss"], rel=1e-5)

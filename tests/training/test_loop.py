@@ -74,14 +74,10 @@ def test_training_lowers_the_loss(engine, rows):
 
 def test_last_epoch_has_the_final_scores(engine, rows):
     access, history = trained(engine, rows)
-    scores = score(predict(access, rows))["test"]
-    assert history["loss_test"][:, -1] == pytest.approx(scores.loss, rel=1e-6)
-    assert history["accuracy_test"][:, -1] == pytest.approx(scores.accuracy, rel=1e-12)
-
-
-def test_every_split_is_scored_on_its_own_rows(engine, rows):
-    access, _ = trained(engine, rows)
-    assert {name: scores.n for name, scores in score(predict(access, rows)).items()} == {"train": 20, "test": 12}
+    scores = score(predict(access, rows))
+    assert {name: split.n for name, split in scores.items()} == {"train": 20, "test": 12}
+    assert history["loss_test"][:, -1] == pytest.approx(scores["test"].loss, rel=1e-6)
+    assert history["accuracy_test"][:, -1] == pytest.approx(scores["test"].accuracy, rel=1e-12)
 
 
 def test_attention_statistics_are_those_of_the_whole_train_set(engine, rows):
@@ -146,17 +142,12 @@ def test_without_validation_there_is_no_choice(engine, rows):
     assert as_bytes(access.state()) == before
 
 
-def test_training_again_gives_the_same_bytes(engine, rows):
-    (first, history), (second, again) = trained(engine, rows), trained(engine, rows)
+def test_training_again_gives_the_same_bytes_whatever_trained_between(engine, rows):
+    first, history = trained(engine, rows)
+    trained(engine, rows, population("logreg"))
+    second, again = trained(engine, rows)
     assert as_bytes(history) == as_bytes(again)
     assert as_bytes(first.state()) == as_bytes(second.state())
-
-
-def test_result_does_not_depend_on_what_trained_before(engine, rows):
-    _, alone = trained(engine, rows)
-    trained(engine, rows, population("logreg"))
-    _, after = trained(engine, rows)
-    assert as_bytes(alone) == as_bytes(after)
 
 
 def test_result_does_not_depend_on_the_length_of_chunks(engine, rows, monkeypatch):
@@ -164,11 +155,6 @@ def test_result_does_not_depend_on_the_length_of_chunks(engine, rows, monkeypatc
     monkeypatch.setattr(training, "epochs_per_chunk", lambda n: 2)
     _, chunks = trained(engine, rows, population(epochs=5))
     assert as_bytes(whole) == as_bytes(chunks)
-
-
-def test_more_epochs_than_a_chunk_are_all_trained(engine, rows):
-    _, history = trained(engine, rows, population("logreg", epochs=LONGEST_CHUNK + 1))
-    assert history["loss_test"].shape == (2, LONGEST_CHUNK + 1)
 
 
 def test_fewer_rows_than_a_batch_are_one_batch(engine, rows):
@@ -204,15 +190,12 @@ def test_poisoned_test_row_is_a_divergence_too(engine, rows):
     assert first_divergence(history) == (0, 0)
 
 
-def test_divergence_names_the_earliest_epoch_first():
+def test_divergence_is_the_earliest_loss_that_is_not_finite():
     loss = np.ones((3, 4))
     loss[2, 1] = np.inf
     loss[0, 2] = np.nan
     assert first_divergence({"loss_train": np.ones((3, 4)), "loss_test": loss}) == (2, 1)
-
-
-def test_finite_history_has_no_divergence():
-    assert first_divergence({"loss_train": np.ones((2, 3)), "grad_norm": np.full((2, 3), np.nan)}) is None
+    assert first_divergence({"loss_train": np.ones((3, 4)), "grad_norm": loss}) is None
 
 
 def test_further_rows_change_no_bit_of_the_answers_on_the_first(engine):
