@@ -39,20 +39,19 @@ def is_small(model: Layout, parameters: Float[Array, "*member parameter"], x: Fl
 
 
 def in_blocks(
-    function: Callable[..., Any], rows: tuple[Float[Array, "n ..."], ...], merge: Callable[[list[Any]], Any], size: int
+    function: Callable[..., Any], x: Float[Array, "n ..."], merge: Callable[[list[Any]], Any], size: int
 ) -> Any:
     """Return the function of all rows: at once if they fit one block, else merged from the results of blocks.
 
     A block has `size` rows, the last one fewer. `merge` takes stacks of blocks of equal size.
     """
-    n = len(rows[0])
+    n = len(x)
     if n <= size:
-        return function(*rows)
+        return function(x)
     whole = n - n % size
-    stacks = [array[:whole].reshape(n // size, size, *array.shape[1:]) for array in rows]
-    parts = [jax.lax.map(lambda block: function(*block), tuple(stacks))]
+    parts = [jax.lax.map(function, x[:whole].reshape(n // size, size, *x.shape[1:]))]
     if whole < n:
-        parts.append(jax.tree.map(lambda values: values[None], function(*(array[whole:] for array in rows))))
+        parts.append(jax.tree.map(lambda values: values[None], function(x[whole:])))
     return merge(parts)
 
 

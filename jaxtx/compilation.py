@@ -3,11 +3,11 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 import jax
-from jax.sharding import NamedSharding
 from jaxtyping import Array
 
 from jaxtx.settings import CACHE_SETTINGS, JaxCache
@@ -15,33 +15,19 @@ from jaxtx.settings import CACHE_SETTINGS, JaxCache
 Once = bool | Callable[..., bool]
 
 
+@dataclass(eq=False)
 class Program:
-    """A function compiled ahead of its first call for each set of argument shapes and places, its compile time apart.
+    """A jitted function, compiled ahead of its first call for each set of argument shapes and places."""
 
-    `precision` is that of float32 matrix products, where a device offers less; `out` is where results are left, the
-    place of the arguments if None. A program that runs `once`, which may depend on its arguments, is worth no
-    optimization by LLVM. `stacked` arguments, each along its axis, are mapped over. jax keeps compiled programs in
-    `cache`, for later processes.
-    """
-
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        donate: tuple[int, ...] = (),
-        precision: str = "highest",
-        out: NamedSharding | None = None,
-        *,
-        once: Once = False,
-        stacked: tuple[int | None, ...] = (),
-        cache: JaxCache | None = None,
-    ) -> None:
-        batched = jax.vmap(function, in_axes=stacked) if stacked else function
-        self.function = jax.jit(batched, donate_argnums=donate, out_shardings=out, keep_unused=True)
-        self.precision = precision
-        self.once = once
-        self.cache = cache
-        self.compiled: dict[Any, Callable[..., Any]] = {}
-        self._compiling = threading.Lock()
+    function: Any
+    precision: str = "highest"
+    """The precision of float32 matrix products, where a device offers less."""
+    once: Once = False
+    """Whether it runs once, which may depend on its arguments: then LLVM's optimization is not worth its time."""
+    cache: JaxCache | None = None
+    """Where jax keeps compiled programs, for later processes."""
+    compiled: dict[Any, Callable[..., Any]] = field(default_factory=dict)
+    compiling: Any = field(default_factory=threading.Lock)
 
     def ready(self, seconds: dict[str, float], *args: Any) -> Callable[..., Any]:
         """Return the function compiled for arguments like these; add the time that took to seconds["compile"].
@@ -52,7 +38,7 @@ class Program:
         key = structure, tuple((leaf.shape, leaf.dtype, leaf.sharding) for leaf in leaves)
         if key not in self.compiled:
             start = time.perf_counter()
-            with self._compiling, jax.default_matmul_precision(self.precision), CACHE_SETTINGS.use(self.cache):
+            with self.compiling, jax.default_matmul_precision(self.precision), CACHE_SETTINGS.use(self.cache):
                 if key not in self.compiled:
                     once = self.once(*args) if callable(self.once) else self.once
                     options = compiler_options(leaves[0], once=once)

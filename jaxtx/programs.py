@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
+from jax.sharding import NamedSharding
 from jaxtyping import Array, Float, Int
 
 from coretx import targets
@@ -51,11 +52,18 @@ def build_programs(
         function: Callable[..., Any], own: int, shared: int, donate: tuple[int, ...] = (), once: Once = False
     ) -> Program:
         """Return a function of `own` arguments of one member, then of `shared` arguments, as a program."""
-        axes = (0,) * own + (None,) * shared if placement.stacked else ()
-        return Program(function, donate, placement.precision, placement.members(), once=once, stacked=axes, cache=cache)
+        if placement.stacked:
+            function = jax.vmap(function, in_axes=(0,) * own + (None,) * shared)
+        return program(function, placement.members(), donate, once)
+
+    def program(
+        function: Callable[..., Any], out: NamedSharding, donate: tuple[int, ...] = (), once: Once = False
+    ) -> Program:
+        jitted = jax.jit(function, donate_argnums=donate, out_shardings=out, keep_unused=True)
+        return Program(jitted, placement.precision, once, cache)
 
     def logits(parameters: Float[Array, " parameter"], x: Float[Array, "n time feature"]) -> Float[Array, " n"]:
-        return in_blocks(model.model(model.split(parameters)), (x,), join, rows_measured(model))
+        return in_blocks(model.model(model.split(parameters)), x, join, rows_measured(model))
 
     def intermediates(parameters: Float[Array, " parameter"], x: Float[Array, "n time feature"]) -> tuple[Array, ...]:
         return tuple(model.forward(model.split(parameters), x)[1].values())
@@ -92,7 +100,7 @@ def build_programs(
         logits=member(logits, own=1, shared=1, once=partial(is_small, model)),
         intermediates=member(intermediates, own=1, shared=1),
         gradients=member(gradients, own=1, shared=3),
-        explain=Program(explain, (), placement.precision, placement.shared(), once=True, cache=cache),
+        explain=program(explain, placement.shared(), once=True),
     )
 
 
@@ -231,7 +239,7 @@ def split_sums(model: Layout, tensors: tuple[Array, ...], evaluate: Mapping[str,
     if not evaluate:
         return {}
     x, y = (jnp.concatenate(parts) for parts in zip(*evaluate.values(), strict=True))
-    logits = in_blocks(model.model(tensors), (x,), join, rows_measured(model))
+    logits = in_blocks(model.model(tensors), x, join, rows_measured(model))
     measured, first = {}, 0
     for split, (_, labels) in evaluate.items():
         rows = slice(first, first := first + len(labels))
@@ -257,7 +265,7 @@ def attention_sums(
             "maxabs": jnp.abs(scores).max(),
         }
 
-    return in_blocks(sums, (x,), pool, rows_measured(model))
+    return in_blocks(sums, x, pool, rows_measured(model))
 
 
 def prefixed(prefix: str, sums: dict[str, Array]) -> dict[str, Array]:

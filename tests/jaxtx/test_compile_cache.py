@@ -20,7 +20,7 @@ from jaxtx.settings import JaxCache, update
 def run(cache, size=3):
     """Return the results of a new program on `size` numbers."""
     x = jax.device_put(np.linspace(0, 1, size, dtype=np.float32), jax.devices("cpu")[0])
-    return np.asarray(Program(partial(jnp.multiply, 2), cache=cache).ready({"compile": 0.0}, x)(x))
+    return np.asarray(Program(jax.jit(partial(jnp.multiply, 2)), cache=cache).ready({"compile": 0.0}, x)(x))
 
 
 def cached(folder):
