@@ -1,7 +1,8 @@
 """The figures of the reports: functions that return a matplotlib figure."""
 
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -9,20 +10,37 @@ import numpy as np
 from jaxtyping import Float, Int
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, PercentFormatter
 
 from coretx.evaluation.scores import Calibration, Curve, SplitScores, mean_pr, mean_roc, wilson_interval
 from coretx.reports.figures.curves import POINTS, envelope, thin
-from coretx.reports.figures.frame import FIFTHS, draw_frame, new_axes, unit_square, with_legend
 from coretx.reports.figures.style import CHANCE, COLOUR, DASHED, LINES, PAGE_COLOURS, STYLE
-from coretx.reports.figures.svg import embed
 from coretx.tasks.splits import SPLIT_NAMES
 
 MEMBER_LINES = 50
 """The most members drawn one by one; their mean is over all."""
+FIFTHS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+
+
+def new_axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
+    """Return a figure of a page's half width, with empty axes of these names."""
+    figure = Figure()
+    axes = figure.subplots()
+    axes.set(xlabel=x_label, ylabel=y_label)
+    axes.margins(x=0.01)
+    return figure, axes
+
+
+def with_legend(figure: Figure, axes: Axes, columns: int = 4) -> Figure:
+    """Return the figure with a legend above the axes; its rows make the figure higher, not the axes lower."""
+    rows = -(-len(axes.get_legend_handles_labels()[1]) // columns)
+    height = 2.65 + 0.19 * rows
+    figure.set_figheight(height)
+    figure.subplots_adjust(left=0.165, right=0.965, top=1 - (0.12 + 0.19 * rows) / height, bottom=0.45 / height)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.02), ncols=columns)
+    return figure
 
 
 def loss_curves(history: Mapping[str, Float[np.ndarray, "member epoch"]]) -> Figure:
@@ -33,11 +51,12 @@ def loss_curves(history: Mapping[str, Float[np.ndarray, "member epoch"]]) -> Fig
     with matplotlib.rc_context(STYLE):
         figure, axes = new_axes("Epoch", "Loss (nats)")
         drawn = _draw_history(axes, history, "loss")
-        if drawn and _spans_decades(drawn):
+        lowest, highest = min(map(np.min, drawn), default=0.0), max(map(np.max, drawn), default=0.0)
+        if lowest > 0 and highest / lowest > 50:  # decades
             axes.set_yscale("log")
             axes.yaxis.set_major_locator(LogLocator(numticks=7))
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-            axes.yaxis.set_minor_formatter(NullFormatter())
+            axes.minorticks_off()
         elif drawn:
             axes.set_ylim(bottom=0)
         return with_legend(figure, axes)
@@ -51,7 +70,7 @@ def accuracy_curves(history: Mapping[str, Float[np.ndarray, "member epoch"]], ch
         axes.axhline(chance, label="chance", **CHANCE)
         low = min([chance, *(float(values.min()) for values in drawn)])
         axes.set_ylim(low - 0.04, 1.02)
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         return with_legend(figure, axes)
 
 
@@ -62,7 +81,7 @@ def roc_curves(scores: Mapping[str, SplitScores]) -> Figure:
         for split, score in scores.items():
             _draw_members(axes, split, score.roc, mean_roc, POINTS, "default")
         axes.plot([0, 1], [0, 1], label="chance", **CHANCE)
-        unit_square(axes)
+        axes.set(xlim=(-0.01, 1.01), ylim=(-0.02, 1.03), xticks=FIFTHS, yticks=FIFTHS)
         return with_legend(figure, axes)
 
 
@@ -75,31 +94,29 @@ def pr_curves(scores: Mapping[str, SplitScores]) -> Figure:
             _draw_members(axes, split, score.pr, mean_pr, POINTS // 2 - 1, "steps-pre")
         for number, share in enumerate(sorted({score.positives / score.n for score in scores.values() if score.pr})):
             axes.axhline(share, label=None if number else "chance", **CHANCE)
-        unit_square(axes)
+        axes.set(xlim=(-0.01, 1.01), ylim=(-0.02, 1.03), xticks=FIFTHS, yticks=FIFTHS)
         return with_legend(figure, axes)
 
 
 def confusion_matrix(confusion: Int[np.ndarray, "2 2"], split: str) -> Figure:
     """Return the counts of label by prediction; the tint of a cell is its share of the row."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(4.2, 2.8))  # without axes, whose ticks and spines would be most of its cost
-        left, bottom, width, height = 0.11, 0.16, 0.44, 0.41
+        figure, axes = new_axes("Predicted class", "Label")
+        figure.subplots_adjust(left=0.11, right=0.6, top=0.97, bottom=0.16)
+        axes.set(xlim=(-0.5, 1.5), ylim=(1.5, -0.5), xticks=(0, 1), yticks=(0, 1))
+        axes.grid(False)
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0)
         rows = confusion.sum(axis=1)
         for (label, predicted), count in np.ndenumerate(confusion):
-            x, y = left + width * predicted, bottom + height * (1 - label)
             share = count / rows[label] if rows[label] else 0.0
-            corner = x + 0.01 * width, y + 0.02 * height
-            tint = Rectangle(corner, 0.98 * width, 0.96 * height, facecolor=COLOUR[split], linewidth=0)
-            tint.set_alpha(0.06 + 0.34 * share)
-            figure.add_artist(tint)
             what = f"{100 * share:.1f}% of label {label}" if rows[label] else f"no row of label {label}"
-            figure.text(x + width / 2, y + 0.56 * height, f"{count:,}", ha="center", va="center", fontsize=15)
-            figure.text(x + width / 2, y + 0.24 * height, what, ha="center", va="center", fontsize=8)
-        for value in (0, 1):
-            figure.text(left + width * (value + 0.5), bottom - 0.055, f"{value}", ha="center", va="center", fontsize=8)
-            figure.text(left - 0.02, bottom + height * (1.5 - value), f"{value}", ha="right", va="center", fontsize=8)
-        figure.text(left + width, 0.04, "Predicted class", ha="center", va="center")
-        figure.text(0.035, bottom + height, "Label", ha="center", va="center", rotation=90)
+            tint = Rectangle(
+                (predicted - 0.49, label - 0.48), 0.98, 0.96, color=COLOUR[split], alpha=0.06 + 0.34 * share
+            )
+            axes.add_patch(tint)
+            axes.text(predicted, label - 0.06, f"{count:,}", ha="center", va="center", fontsize=15)
+            axes.text(predicted, label + 0.26, what, ha="center", va="center", fontsize=8)
         return figure
 
 
@@ -109,7 +126,7 @@ def reliability(found: Calibration, members: int) -> Figure:
     DeGroot and Fienberg, "The comparison and evaluation of forecasters", 1983. Intervals count each row once.
     """
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(4.2, 2.8))
+        figure = Figure()
         axes, below = figure.subplots(2, sharex=True, height_ratios=(3, 1))
         filled = found.count > 0
         count, given = found.count[filled], found.probability[filled] / found.count[filled]
@@ -118,8 +135,7 @@ def reliability(found: Calibration, members: int) -> Figure:
         axes.plot([0, 1], [0, 1], label="calibrated", **CHANCE)
         axes.vlines(given, *zip(*ends, strict=True), color=COLOUR["test"], linewidth=1, alpha=0.6)
         axes.plot(given, share, color=COLOUR["test"], marker="o", markersize=3.5, label="test")
-        axes.set(ylabel="Share of label 1", ylim=(-0.04, 1.04), xlim=(-0.01, 1.01))
-        axes.xaxis.set_major_locator(FixedLocator(FIFTHS))
+        axes.set(ylabel="Share of label 1", ylim=(-0.04, 1.04), xlim=(-0.01, 1.01), xticks=FIFTHS)
         edges = np.linspace(0, 1, len(found.count) + 1)
         below.stairs(found.count, edges, fill=True, color=COLOUR["test"], alpha=0.5, linewidth=0)
         below.set(xlabel="Probability given to label 1", ylabel="Answers")
@@ -128,16 +144,25 @@ def reliability(found: Calibration, members: int) -> Figure:
 
 
 def to_svg(figure: Figure, prefix: str, alt: str) -> Markup:
-    """Return the figure as inline SVG for a page: see `svg.embed`. The same figure gives the same bytes.
+    """Return the figure as inline SVG for a page, with an alternative text. The same figure gives the same bytes.
 
-    The figure keeps the frame that `draw_frame` gives its axes for this.
+    Ids begin with the prefix, so that a page can have several figures. The page's variables replace colours and font.
+    Coordinates keep two decimals, a hundredth of a point.
     """
     file = io.StringIO()
     with matplotlib.rc_context(STYLE):
-        for axes in figure.axes:
-            draw_frame(figure, axes)
-        FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
-    return embed(file.getvalue(), prefix, alt, PAGE_COLOURS)
+        figure.savefig(file, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    _, _, text = file.getvalue().partition("<svg")
+    view = re.findall('viewBox="(.*?)"', text)[0]
+    _, _, shapes = text.partition("</style>")  # a rule for `*`, which style.css has for figures alone
+
+    def of_page(tag: re.Match) -> str:
+        tag = re.sub(r'( id="|href="#|url\(#)', rf"\1{prefix}-", tag[0]).replace("'DejaVu Sans'", "var(--sans)")
+        tag = re.sub(r"#[0-9a-f]{6}", lambda colour: PAGE_COLOURS.get(colour[0], colour[0]), tag)
+        return re.sub(r"(\.\d\d)\d+", r"\1", tag)
+
+    shapes = re.sub(r"<[^>]+>\s*", of_page, "<defs>" + shapes)
+    return Markup('<svg viewBox="{}" role="img" aria-label="{}" class="plot">').format(view, alt) + Markup(shapes)
 
 
 def accuracy_by_size(
@@ -166,9 +191,9 @@ def accuracy_by_size(
         axes.set_xscale("log" if log else "linear")
         axes.margins(x=0.03)
         axes.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
-        return with_legend(figure, axes)
+        axes.minorticks_off()
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        return with_legend(figure, axes, columns=2)
 
 
 def to_file(figure: Figure) -> str:
@@ -197,11 +222,6 @@ def _draw_history(axes: Axes, history: Mapping[str, np.ndarray], quantity: str) 
         drawn.append(values)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10]))
     return drawn
-
-
-def _spans_decades(drawn: Iterable[np.ndarray]) -> bool:
-    low, high = min(values.min() for values in drawn), max(values.max() for values in drawn)
-    return bool(low > 0 and high / low > 50)
 
 
 def _draw_members(
