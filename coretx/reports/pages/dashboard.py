@@ -13,11 +13,18 @@ from coretx.models.spec import VIEWS
 from coretx.reports.pages.formatting import alike, count, counted, percent, seconds, span
 from coretx.reports.pages.learning_panels import learning_panels
 from coretx.reports.pages.score_context import HasPage, Score, ScoreContext, data_spread, draw_of, draws_of
-from coretx.reports.pages.templating import SCRIPT, policy_with_script, render
+from coretx.reports.pages.templating import SCRIPT, SCRIPT_POLICY, render
 from coretx.reports.pages.verdicts import gain, pairs_of
 from coretx.reports.tables.benchmark import BenchmarkRow
 from coretx.reports.tables.comparisons import ComparisonRow, ladder_steps
-from coretx.reports.tables.configurations import ENGINE_TITLES, Configuration, RowsBySplit, configurations, ordered
+from coretx.reports.tables.configurations import (
+    ENGINE_TITLES,
+    Configuration,
+    RowsBySplit,
+    configurations,
+    engine_title,
+    ordered,
+)
 from coretx.reports.tables.draws import OverlapRow, SplitRow
 from coretx.reports.tables.training import CostRow, CurveRow
 from coretx.tasks.splits import SPLITS
@@ -90,10 +97,13 @@ def render_dashboard(
         for one, other in engine_pairs(found)
     ]
     engines = {name: engine_title(name) for name in ordered({one.backend for one in found}, tuple(ENGINE_TITLES))}
-    engines |= {f"{one.backend}-{other.backend}": _less(one, other) for one, other, *_ in differences}
+    engines |= {
+        f"{one.backend}-{other.backend}": f"{engine_title(one.backend)} less {engine_title(other.backend)}"
+        for one, other, *_ in differences
+    }
     return render(
         "dashboard.html",
-        policy=policy_with_script(SCRIPT),
+        policy=SCRIPT_POLICY,
         script=SCRIPT,
         sections=sections,
         differences=differences,
@@ -103,7 +113,6 @@ def render_dashboard(
         task_pages={task: f"../artifacts/{quote(task)}/index.html" for task in every_task if has_task_page(task)},
         generalisation=generalisation,
         mean_scores=mean_scores,
-        engine_title=engine_title,
         family=len(ladder_steps()),
     )
 
@@ -233,11 +242,6 @@ class Difference:
         return "more" if self.number > 0 else "less"
 
 
-def engine_title(name: str) -> str:
-    """Return how pages call an engine."""
-    return ENGINE_TITLES.get(name, name)
-
-
 def engine_pairs(found: Sequence[Configuration]) -> list[tuple[Configuration, Configuration]]:
     """Return the configurations of each two engines that differ in the engine alone, the engines in order."""
     order = ordered({one.backend for one in found}, tuple(ENGINE_TITLES))
@@ -282,10 +286,6 @@ def welch_half_width(first: float | None, n: int, second: float | None, m: int) 
         return 0.0
     df = sum(parts) ** 2 / (parts[0] ** 2 / (n - 1) + parts[1] ** 2 / (m - 1))
     return float(stdtrit(df, 0.975)) * math.sqrt(sum(parts))
-
-
-def _less(one: Configuration, other: Configuration) -> str:
-    return f"{engine_title(one.backend)} less {engine_title(other.backend)}"
 
 
 def _provenance(configuration: Configuration) -> str:

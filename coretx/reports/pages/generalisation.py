@@ -9,7 +9,7 @@ from coretx.reports.figures import plots as figures
 from coretx.reports.pages.formatting import alike, count, percent, span
 from coretx.reports.pages.templating import render
 from coretx.reports.tables.benchmark import BenchmarkRow
-from coretx.reports.tables.configurations import Configuration, by_epochs, ordered
+from coretx.reports.tables.configurations import Configuration, by_epochs, engine_title, grouped, ordered
 from coretx.reports.tables.groups import LengthRow
 
 
@@ -122,15 +122,17 @@ def length_curves(rows: Sequence[BenchmarkRow], lengths: Sequence[LengthRow]) ->
 
 def _settings(rows: Sequence[BenchmarkRow], *, sized: bool) -> Iterator[tuple[str, str, list[BenchmarkRow]]]:
     """Yield task, label and rows of each setting of everything but model and, unless sized, the rows asked for."""
-    groups: dict[tuple, list[BenchmarkRow]] = {}
-    for row in rows:
-        how = (row.backend, row.protocol, row.recipe, row.n_samples if sized else 0, row.seed, row.members)
-        groups.setdefault((row.task, *how, row.negatives), []).append(row)
-    for (task, *setting), group in sorted(groups.items()):
+
+    def setting_of(row: BenchmarkRow) -> tuple:
+        size = row.n_samples if sized else 0
+        return row.task, row.backend, row.protocol, row.recipe, size, row.seed, row.members, row.negatives
+
+    for (task, *setting), group in sorted(grouped(rows, setting_of).items()):
         for part in by_epochs(group):
             epochs = tuple(sorted({row.epochs for row in part}))
             configuration = Configuration(*setting, epochs=epochs, cells={}, older=0)
-            yield task, configuration.described(f"n = {count(part[0].n_samples)}" if sized else ""), part
+            size = f"n = {count(part[0].n_samples)}" if sized else ""
+            yield task, f"{engine_title(configuration.backend)} · {configuration.setting_with(size)}", part
 
 
 def _point(row: BenchmarkRow) -> Point:

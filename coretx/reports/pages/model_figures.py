@@ -80,27 +80,23 @@ def _spread(values: np.ndarray, form: Callable[[float], str]) -> str:
 
 
 def _ranking_plot(scores: Mapping[str, SplitScores], kind: str) -> Plot:
-    draw_curves, name, area, word = {
-        "roc": (figures.roc_curves, "ROC curve", "auc", "area under the curve"),
-        "pr": (figures.pr_curves, "Precision-recall curve", "average_precision", "average precision"),
-    }[kind]
-    areas = [
-        f"{SPLIT_NAMES[split]} {decimal(float(getattr(split_scores, area).mean()))}"
-        for split, split_scores in scores.items()
-    ]
+    if kind == "roc":
+        figure, mean, name, area = figures.roc_curves(scores), mean_roc, "ROC curve", "auc"
+        across, up, word = "False positive rate", "true positive rate", "area under the curve"
+    else:
+        figure, mean, name, area = figures.pr_curves(scores), mean_pr, "Precision-recall curve", "average_precision"
+        across, up, word = "Recall", "precision", "average precision"
+    areas = [f"{SPLIT_NAMES[split]} {decimal(float(getattr(part, area).mean()))}" for split, part in scores.items()]
     members = len(next(iter(scores.values())).accuracy)
     lines = " A thin line per member, the thick one is their mean." if members > 1 else ""
-    mean = mean_roc if kind == "roc" else mean_pr
-    curves = [mean(getattr(split_scores, kind), LISTED) for split_scores in scores.values()]
-    rows = [
-        [percent(float(x)), *(percent(float(curve.y[-LISTED + i])) for curve in curves)]
-        for i, x in enumerate(curves[0].x[-LISTED:])
-    ]
-    across = "False positive rate" if kind == "roc" else "Recall"
-    up = "true positive rate" if kind == "roc" else "precision"
-    table = Table([across, *(f"{SPLIT_NAMES[split].capitalize()}, {up}" for split in scores)], rows)
+    curves = [mean(getattr(part, kind), LISTED) for part in scores.values()]
+    listed = zip(curves[0].x[-LISTED:], *(curve.y[-LISTED:] for curve in curves), strict=True)
+    table = Table(
+        [across, *(f"{SPLIT_NAMES[split].capitalize()}, {up}" for split in scores)],
+        [[percent(float(value)) for value in row] for row in listed],
+    )
     alt = f"{name}; {word}: {', '.join(areas)}."
-    return Plot(figures.to_svg(draw_curves(scores), kind, alt), f"{name}.{lines}", table)
+    return Plot(figures.to_svg(figure, kind, alt), f"{name}.{lines}", table)
 
 
 def _confusion_plot(scores: Mapping[str, SplitScores]) -> Plot:

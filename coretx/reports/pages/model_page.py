@@ -1,7 +1,7 @@
 """The page of one cell: its scores, learning curves, attention, errors, and the command that trains it again."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,8 +44,8 @@ from coretx.reports.pages.templating import render
 from coretx.reports.pages.verdicts import Pairs, gain
 from coretx.reports.tables.benchmark import BenchmarkRow, score_rows
 from coretx.reports.tables.comparisons import ComparisonRow
-from coretx.reports.tables.configurations import ENGINE_TITLES, Configuration
-from coretx.reports.tables.groups import GroupRow, group_rows, length_rows
+from coretx.reports.tables.configurations import Configuration, engine_title, grouped
+from coretx.reports.tables.groups import group_rows, length_rows
 from coretx.tasks.base import Task
 from coretx.tasks.splits import SPLIT_NAMES
 
@@ -101,7 +101,7 @@ def render_model_page(
         result=result,
         config=config,
         task=task,
-        backend=ENGINE_TITLES.get(config.backend, config.backend),
+        backend=engine_title(config.backend),
         title=result.title or task.display_title,
         rule=result.rule or task.rule,
         claim=claim,
@@ -122,7 +122,7 @@ def render_model_page(
             result.weights,
         ),
         lengths=length_rows(result),
-        groups=_groups(group_rows(result)),
+        groups=grouped(group_rows(result), lambda row: row.grouping),
         kinds=kinds[:MOST_KINDS],
         kinds_left_out=len(kinds[MOST_KINDS:]),
         other_errors=[misclassified(part, SPLIT_NAMES[split]) for split, part in others.items()],
@@ -168,14 +168,12 @@ def question(result: ModelResult, task: Task) -> list[tuple[int, str]]:
 def _headline(result: ModelResult, reached: Reached) -> dict[str, Any] | None:
     if "test" not in result.scores:
         return None
-    scores, known = result.scores["test"], result.summaries("test")["accuracy"]
+    chance, known = result.scores["test"].chance, result.summaries("test")["accuracy"]
     ceiling = result.ceilings.get(result.view)
     return {
-        "n": scores.n,
         "accuracy": known,
-        "verdict": verdict(known, scores.chance, ceiling, side_used_up(result)),
-        "scale": scale(known, scores.chance, ceiling),
-        "chance": scores.chance,
+        "verdict": verdict(known, chance, ceiling, side_used_up(result)),
+        "scale": scale(known, chance, ceiling),
         "ceiling": _ceiling(result, reached),
     }
 
@@ -186,12 +184,12 @@ def side_used_up(result: ModelResult) -> bool:
     return used_up(result.config.split, None if counts is None else sum(counts.rows), result.config.n_samples)
 
 
-def _outermost(accuracy: Summary) -> tuple[float, float] | None:
-    """Return the lowest and highest end of the intervals over members and over rows, None without an interval."""
+def _outermost(accuracy: Summary) -> tuple[float, float, float] | None:
+    """Return the lowest end of the intervals over members and rows, the mean, the highest end; None without any."""
     ends = [interval for interval in (accuracy.members, accuracy.rows) if interval is not None]
     if accuracy.mean is None or not ends:
         return None
-    return min(end[0] for end in ends), max(end[1] for end in ends)
+    return min(end[0] for end in ends), accuracy.mean, max(end[1] for end in ends)
 
 
 def verdict(accuracy: Summary, chance: float, ceiling: Ceiling | None, used_up: bool = False) -> Verdict | None:
@@ -199,10 +197,10 @@ def verdict(accuracy: Summary, chance: float, ceiling: Ceiling | None, used_up: 
 
     `used_up`: see `side_used_up`.
     """
-    ends = _outermost(accuracy)
-    if ends is None or accuracy.mean is None:
+    ends, best = _outermost(accuracy), None if ceiling is None else ceiling.value
+    if ends is None:
         return None
-    (low, high), best = ends, None if ceiling is None else ceiling.value
+    low, mean, high = ends
     if low <= chance <= high:
         too = "" if best is None or best > high else f", and its ceiling of {percent(best)} too"
         return Verdict("Chance is not excluded", f"its interval includes {percent(chance)}{too}")
@@ -213,27 +211,27 @@ def verdict(accuracy: Summary, chance: float, ceiling: Ceiling | None, used_up: 
     if high >= best:
         why = "all that can be reached" if best == 1 else "all that its view of the input allows"
         return Verdict("At its ceiling", f"its interval includes {percent(best)}, {why}")
-    short = f"{100 * (best - accuracy.mean):.1f}".removesuffix(".0")
+    short = f"{100 * (best - mean):.1f}".removesuffix(".0")
     return Verdict("Above chance, below its ceiling", f"{short} points short of {percent(best)}")
 
 
 def scale(accuracy: Summary, chance: float, ceiling: Ceiling | None) -> dict[str, Any] | None:
     """Return the places of score, interval, chance and ceiling in percent of a line, and the value at its begin."""
-    ends = _outermost(accuracy)
-    if ends is None or accuracy.mean is None:
+    ends, best = _outermost(accuracy), None if ceiling is None else ceiling.value
+    if ends is None:
         return None
-    begin = max(math.ceil(10 * min(ends[0], chance)) - 1, 0) / 10
-    best = None if ceiling is None else ceiling.value
+    low, mean, high = ends
+    begin = max(math.ceil(10 * min(low, chance)) - 1, 0) / 10
 
     def place(value: float) -> float:
         return round(100 * (value - begin) / (1 - begin), 2)
 
-    alt = f"accuracy {percent(accuracy.mean)}, interval {percent(ends[0])} to {percent(ends[1])}, "
+    alt = f"accuracy {percent(mean)}, interval {percent(low)} to {percent(high)}, "
     return {
         "begin": percent(begin).replace(".0%", "%"),
-        "low": place(ends[0]),
-        "width": round(place(ends[1]) - place(ends[0]), 2),
-        "mean": place(accuracy.mean),
+        "low": place(low),
+        "width": round(place(high) - place(low), 2),
+        "mean": place(mean),
         "chance": place(chance),
         "ceiling": None if best is None else place(best),
         "alt": f"{alt}chance {percent(chance)}" + ("" if best is None else f", ceiling {percent(best)}"),
@@ -292,13 +290,6 @@ def _best_epoch(result: ModelResult) -> str:
         return ""
     epochs = {int(epoch) + 1 for epoch in result.best_epoch}
     return f"epoch{'s' * (len(epochs) > 1)} {span(epochs, count, ' to ')} of {count(result.config.epochs)}"
-
-
-def _groups(rows: Sequence[GroupRow]) -> Mapping[str, list[GroupRow]]:
-    tables: dict[str, list[GroupRow]] = {}
-    for row in rows:
-        tables.setdefault(row.grouping, []).append(row)
-    return tables
 
 
 def _tensor(name: str, weight: np.ndarray) -> dict[str, Any]:

@@ -64,8 +64,13 @@ class ScoreContext:
 
     @cached_property
     def chances(self) -> Mapping[tuple, float]:
-        """See `chances`."""
-        return chances(self.splits)
+        """The share of the more frequent class in the test rows of each draw: see `draw_of`."""
+        tests = [row for row in self.splits if row.part == "test" and row.rows_0 + row.rows_1]
+        return {
+            (row.task, row.split, row.negatives, row.seed, row.n_samples): max(row.rows_0, row.rows_1)
+            / (row.rows_0 + row.rows_1)
+            for row in tests
+        }
 
     def score(self, cell: Mapping[str, BenchmarkRow], split: str) -> Score | None:
         """Return the score of a cell, given by its rows, on a split; None where it has no row."""
@@ -93,16 +98,6 @@ def best_reached(rows: Iterable[BenchmarkRow]) -> Reached:
             place = (row.task, row.protocol, row.negatives, row.view)
             best[place] = max(row.accuracy, best.get(place, 0.0))
     return best
-
-
-def chances(splits: Iterable[SplitRow]) -> dict[tuple, float]:
-    """Return the share of the more frequent class in the test rows of each draw: see `draw_of`."""
-    return {
-        (row.task, row.split, row.negatives, row.seed, row.n_samples): max(row.rows_0, row.rows_1)
-        / (row.rows_0 + row.rows_1)
-        for row in splits
-        if row.part == "test" and row.rows_0 + row.rows_1
-    }
 
 
 def draw_of(row: BenchmarkRow) -> tuple:

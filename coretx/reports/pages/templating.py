@@ -12,6 +12,7 @@ from coretx.models.spec import VIEWS
 from coretx.reports.pages import formatting
 from coretx.reports.pages.verdicts import p_value, sign
 from coretx.reports.tables.comparisons import QUESTIONS
+from coretx.reports.tables.configurations import engine_title
 from coretx.tasks.splits import SPLIT_NAMES
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -22,6 +23,9 @@ SCRIPT = Markup((_TEMPLATES / "dashboard.js").read_text(encoding="utf-8"))
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """The content security policy of a page without a script."""
 
+SCRIPT_POLICY = f"{POLICY}; script-src 'sha256-{base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()}'"
+"""The content security policy of a page that may run SCRIPT, by its hash, and no other script."""
+
 FORMS = ("alike", "between", "count", "counted", "decimal", "percent", "points", "product", "seconds", "signed", "span")
 """The functions of `formatting` that templates know, as filters and by name."""
 
@@ -30,12 +34,6 @@ def render(template: str, **context: Any) -> str:
     """Return the page. Text that UTF-8 cannot hold (lone surrogates of a hostile name) is shown as question marks."""
     html = _ENVIRONMENT.get_template(template).render(style=STYLE, **{"policy": POLICY} | context)
     return html.encode(errors="replace").decode()
-
-
-def policy_with_script(script: str) -> str:
-    """Return the content security policy that lets this inline script run, by its hash, and no other."""
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return f"{POLICY}; script-src 'sha256-{digest}'"
 
 
 def breakable(text: str) -> Markup:
@@ -56,7 +54,11 @@ def make_environment(*folders: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    forms = {name: getattr(formatting, name) for name in FORMS} | {"p_value": p_value, "sign": sign}
+    forms = {name: getattr(formatting, name) for name in FORMS} | {
+        "engine_title": engine_title,
+        "p_value": p_value,
+        "sign": sign,
+    }
     environment.filters |= forms | {"breakable": breakable}
     environment.globals |= forms | {"QUESTIONS": QUESTIONS, "SPLIT_NAMES": SPLIT_NAMES, "VIEWS": VIEWS}
     return environment

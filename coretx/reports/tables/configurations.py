@@ -11,7 +11,7 @@ RowsBySplit = Mapping[str, BenchmarkRow]
 CHOSEN = " chosen"
 """The end of the recipe of a configuration whose cells are points of a grid that validation chose."""
 ENGINE_TITLES = {"jax": "JAX", "torch": "PyTorch"}
-"""The names of engines on the pages; another engine has its own name."""
+"""The names of engines on the pages, in their order; another engine keeps its own name."""
 
 Item = TypeVar("Item")
 Key = TypeVar("Key", bound=Hashable)
@@ -41,22 +41,15 @@ class Configuration:
     @property
     def label(self) -> str:
         """The engine and the setting."""
-        return f"{self._engine} · {self.setting}"
+        return f"{engine_title(self.backend)} · {self.setting}"
 
     @property
     def setting(self) -> str:
         """The label without the engine: a configuration of another engine may have the same."""
-        return self._setting(f"n = {self.n_samples:,}")
+        return self.setting_with(f"n = {self.n_samples:,}")
 
-    def described(self, size: str) -> str:
-        """Return the label with these words for the number of rows, or without it if they are empty."""
-        return f"{self._engine} · {self._setting(size)}"
-
-    @property
-    def _engine(self) -> str:
-        return ENGINE_TITLES.get(self.backend, self.backend)
-
-    def _setting(self, size: str) -> str:
+    def setting_with(self, size: str) -> str:
+        """Return the setting with these words for the number of rows, or without it if they are empty."""
         epochs = "\N{EN DASH}".join(f"{value:,}" for value in dict.fromkeys((self.epochs[0], self.epochs[-1])))
         parts = [
             f"{self.protocol} splits",
@@ -74,6 +67,11 @@ class Configuration:
     def rows(self) -> list[BenchmarkRow]:
         """All rows that are shown."""
         return [row for cell in self.cells.values() for row in cell.values()]
+
+
+def engine_title(name: str) -> str:
+    """Return the name of an engine on the pages."""
+    return ENGINE_TITLES.get(name, name)
 
 
 def configurations(rows: Iterable[BenchmarkRow]) -> list[Configuration]:
