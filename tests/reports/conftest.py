@@ -148,27 +148,14 @@ def make_row():
     """A function that makes a row of benchmarking.csv."""
 
     def make(**changes) -> BenchmarkRow:
-        numbers = {name: None for name, kind in BenchmarkRow.__annotations__.items() if "None" in str(kind)}
-        texts = {
-            "id": "0123456789ab",
-            "task": "sum_is_positive",
-            "model": "mlp",
-            "backend": "jax",
-            "split": "test",
-            "recipe": "original",
-            "protocol": "original",
-            "negatives": "natural",
-            "view": "full",
-            "ceiling_kind": "exact",
-            "device": "cpu",
-            "commit": "0123456789abcdef",
-            "version": "0.1.0",
-            "date": "2026-03-01T12:00:00Z",
-        }
-        sizes = dict.fromkeys(("n_samples", "epochs", "rows", "keys"), 1000)
-        counts = {"seed": 0, "members": 1, "small_space": 0, "alarm": 0, "parameters": 193}
-        scores = {"accuracy": 0.9875, "loss": 0.0416, "auc": 0.99, "ceiling": 1.0, "seconds": 3.5}
-        return BenchmarkRow(**numbers | texts | sizes | counts | scores | changes)
+        none = {name: None for name, kind in BenchmarkRow.__annotations__.items() if "None" in str(kind)}
+        cell = {"id": "0123456789ab", "task": "sum_is_positive", "model": "mlp", "backend": "jax", "split": "test"}
+        setting = dict.fromkeys(("recipe", "protocol"), "original") | {"negatives": "natural", "seed": 0, "members": 1}
+        sizes = dict.fromkeys(("n_samples", "epochs", "rows", "keys"), 1000) | {"small_space": 0, "parameters": 193}
+        scores = {"accuracy": 0.9875, "loss": 0.0416, "auc": 0.99, "seconds": 3.5}
+        ceiling = {"view": "full", "ceiling": 1.0, "ceiling_kind": "exact", "alarm": 0}
+        made = {"device": "cpu", "commit": "0123456789abcdef", "version": "0.1.0", "date": "2026-03-01T12:00:00Z"}
+        return BenchmarkRow(**none | cell | setting | sizes | scores | ceiling | made | changes)
 
     return make
 
@@ -178,37 +165,15 @@ def make_comparison():
     """A function that makes a row of comparisons.csv."""
 
     def make(**changes) -> ComparisonRow:
-        row = ComparisonRow(
-            task="sum_is_positive",
-            backend="jax",
-            protocol="original",
-            negatives="natural",
-            recipe="original",
-            n_samples=1000,
-            seed=0,
-            members=5,
-            model="mlp",
-            against="logreg",
-            id="b",
-            against_id="a",
-            difference=0.1,
-            runs_low=0.05,
-            runs_high=0.15,
-            runs_p=0.001,
-            runs_p_holm=0.006,
-            runs_p_equal=1.0,
-            runs_verdict="better",
-            recipe_low=-0.05,
-            recipe_high=0.25,
-            recipe_p=0.1,
-            recipe_p_holm=0.6,
-            recipe_p_equal=1.0,
-            recipe_verdict="unclear",
-            family=6,
-            exploratory=0,
-            problems=1000,
-        )
-        return dataclasses.replace(row, **changes)
+        pair = {"task": "sum_is_positive", "model": "mlp", "against": "logreg", "id": "b", "against_id": "a"}
+        setting = {"backend": "jax", "protocol": "original", "negatives": "natural", "recipe": "original"}
+        sizes = {"n_samples": 1000, "seed": 0, "members": 5, "family": 6, "exploratory": 0, "problems": 1000}
+        runs = {"low": 0.05, "high": 0.15, "p": 0.001, "p_holm": 0.006, "p_equal": 1.0, "verdict": "better"}
+        recipe = {"low": -0.05, "high": 0.25, "p": 0.1, "p_holm": 0.6, "p_equal": 1.0, "verdict": "unclear"}
+        answers = {
+            f"{of}_{name}": value for of, found in (("runs", runs), ("recipe", recipe)) for name, value in found.items()
+        }
+        return ComparisonRow(**pair | setting | sizes | {"difference": 0.1} | answers | changes)
 
     return make
 

@@ -91,7 +91,7 @@ def test_a_model_without_attention_still_says_what_it_looks_at(equation, rng):
     assert all(example["layers"] == [] for example in found["examples"])
 
 
-def test_gradient_times_input_of_an_example_stands_under_its_tokens(equation, rng):
+def test_gradient_times_input_of_an_example_is_under_its_tokens(equation, rng):
     known = explanation(equation, {}, rng)
     example = attention_tables(known, equation)["examples"][0]
     assert list(example["adds"].columns) == equation.step_names(known.x[0])
@@ -104,7 +104,7 @@ def test_gradient_times_input_of_an_example_stands_under_its_tokens(equation, rn
     assert [example["right"] for example in attention_tables(known, equation)["examples"]] == [False, True]
 
 
-def test_features_of_a_numeric_step_stand_one_by_one_and_together(rng):
+def test_features_of_a_numeric_step_are_one_by_one_and_together(rng):
     task = TASKS["sign_of_winner"]
     known = explanation(task, {}, rng)
     known = Explanation(**{**known.__dict__, "x": np.ones_like(known.x)})

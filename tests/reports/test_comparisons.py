@@ -186,7 +186,7 @@ def test_gains_are_shown_of_compared_cells_alone(make_row, make_comparison, pars
         assert "What each rung added" not in parse(render(rows, compared)).text
 
 
-def test_gain_of_a_rung_stands_with_interval_and_verdict(make_row, make_comparison, parse):
+def test_gain_of_a_rung_is_with_interval_and_verdict(make_row, make_comparison, parse):
     rows = [make_row(id="a", model="logreg", members=5), make_row(id="b", model="mlp", members=5)]
     text = parse(render(rows, [make_comparison()])).text
     assert (

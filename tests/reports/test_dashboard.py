@@ -53,7 +53,7 @@ def test_no_rows_give_an_empty_state(render, parse):
     assert not page.all("script")
 
 
-def test_models_and_tasks_stand_in_the_order_given_unknown_ones_after(render, make_row):
+def test_models_and_tasks_are_in_the_order_given_unknown_ones_after(render, make_row):
     rows = [
         make_row(task=task, model=model)
         for task in ("a_new", "hard", "easy")
@@ -68,13 +68,15 @@ def test_test_comes_before_train(render, ladder):
     assert re.findall(r'<h3 id="(\w+)-0">', render(ladder))[:2] == ["test", "train"]
 
 
-def test_accuracy_is_a_percentage_and_loss_a_number(render, make_row):
-    assert lines(render([make_row(accuracy=0.98749, loss=0.0416)])) == [("mlp", ["98.7%loss 0.042"])]
-
-
-def test_members_bring_their_deviation(render, make_row):
-    row = make_row(members=3, accuracy=0.9, accuracy_std=0.0123, loss=0.1, loss_std=0.02)
-    assert lines(render([row])) == [("mlp", ["90.0% ± 1.2loss 0.100 ± 0.020"])]
+@pytest.mark.parametrize(
+    ("scores", "shown"),
+    [
+        ({"accuracy": 0.98749, "loss": 0.0416}, "98.7%loss 0.042"),
+        ({"accuracy": 0.9, "accuracy_std": 0.0123, "loss": 0.1, "loss_std": 0.02}, "90.0% ± 1.2loss 0.100 ± 0.020"),
+    ],
+)
+def test_accuracy_is_a_percentage_and_loss_a_number_with_the_deviation_over_members(render, make_row, scores, shown):
+    assert lines(render([make_row(**scores)])) == [("mlp", [shown])]
 
 
 def test_average_is_the_mean_over_tasks(render, ladder):
@@ -98,25 +100,25 @@ def test_one_task_needs_no_average(render, make_row):
     assert "Avg</button>" not in render([make_row()])
 
 
-def test_links_stand_only_where_a_page_is(render, ladder, parse):
+def test_links_are_only_where_a_page_is(render, ladder, parse):
     page = parse(render(ladder, has_page=lambda row: row.id == "2"))
     assert {link["href"] for link in page.all("a")} == {"../artifacts/hard/logreg.html"}
     assert len(page.all("a")) == 2
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("field", "value"),
     [
-        {"backend": "torch"},
-        {"protocol": "disjoint"},
-        {"recipe": "new"},
-        {"n_samples": 300},
-        {"seed": 1},
-        {"members": 3},
+        ("backend", "torch"),
+        ("protocol", "disjoint"),
+        ("recipe", "new"),
+        ("n_samples", 300),
+        ("seed", 1),
+        ("members", 3),
     ],
 )
-def test_configurations_never_mix(render, make_row, change):
-    html = render([make_row(id="a", accuracy=0.5), make_row(id="b", accuracy=0.6, **change)])
+def test_configurations_never_mix(render, make_row, field, value):
+    html = render([make_row(id="a", accuracy=0.5), make_row(id="b", accuracy=0.6, **{field: value})])
     assert html.count('<section class="configuration"') == 2
     assert sorted(lines(html)) == [("mlp", ["50.0%loss 0.042"]), ("mlp", ["60.0%loss 0.042"])]
 
@@ -129,7 +131,7 @@ def test_the_most_complete_configuration_comes_first(render, ladder, make_row, p
     assert len(labels) == 3
 
 
-def test_epochs_that_each_model_has_of_its_own_stand_in_one_table(render, make_row):
+def test_epochs_that_each_model_has_of_its_own_are_in_one_table(render, make_row):
     rows = [make_row(id="a", model="mlp", epochs=500), make_row(id="b", model="logreg", epochs=1000)]
     html = render(rows)
     assert html.count('<section class="configuration"') == 1
@@ -160,7 +162,7 @@ def test_overlap_is_shown_with_the_draws_of_the_configuration(render, ladder, pa
     assert text.count("Easy task test 1,000 — — 250 (25.0%)") == 1
 
 
-def test_protocols_stand_side_by_side_with_what_each_split_holds(render, ladder, parse):
+def test_protocols_are_side_by_side_with_what_each_split_holds(render, ladder, parse):
     overlaps = [
         OverlapRow("easy", "original", 0, 1000, 250, 1000, 0.25, "original", 300),
         OverlapRow("easy", "disjoint", 0, 1000, 0, 22, 0.0, "balanced", 0),
@@ -175,7 +177,7 @@ def test_protocols_stand_side_by_side_with_what_each_split_holds(render, ladder,
     assert "easy validation 10 + 10 10 + 10 6 \N{EN DASH} easy" in text
 
 
-def test_intervals_over_members_and_rows_stand_beside_the_score(render, make_row, parse):
+def test_intervals_over_members_and_rows_are_beside_the_score(render, make_row, parse):
     ends = {"accuracy_low": 0.95, "accuracy_high": 1.0, "accuracy_rows_low": 0.9, "accuracy_rows_high": 0.99}
     loss = {"loss_low": 0.01, "loss_high": 0.07, "loss_rows_low": 0.02, "loss_rows_high": 0.06}
     row = make_row(members=3, accuracy_std=0.01, loss_std=0.02, **ends, **loss)
@@ -199,13 +201,13 @@ def test_score_on_a_small_space_is_marked_with_its_interval_over_problems(render
     assert "small space" not in parse(render([make_row(accuracy=1.0)])).text.split("Accuracy is tinted")[0]
 
 
-def test_ceiling_and_alarm_stand_beside_the_score(render, make_row, parse):
+def test_ceiling_and_alarm_are_beside_the_score(render, make_row, parse):
     text = parse(render([make_row(view="order-blind", ceiling=0.8836, alarm=1)])).text
     assert "98.8% loss 0.042 ceiling 88.4% alarm" in text
     assert "ceiling" not in parse(render([make_row()])).text
 
 
-def test_best_reached_stands_where_no_ceiling_is_known_never_as_a_ceiling(render, make_row, parse):
+def test_best_reached_is_where_no_ceiling_is_known_never_as_a_ceiling(render, make_row, parse):
     unknown = {"view": "linear", "ceiling": None, "ceiling_kind": "none known"}
     rows = [
         make_row(id="a", accuracy=0.7, **unknown),
@@ -267,7 +269,7 @@ def section(html, engine):
     return re.search(rf'<section [^>]*data-engine="{engine}".*?</section>', html, re.S)[0]
 
 
-def test_engines_stand_beside_each_other_and_their_difference_is_a_table(render, make_row, parse):
+def test_engines_are_beside_each_other_and_their_difference_is_a_table(render, make_row, parse):
     spread = {"members": 5, "accuracy_std": 0.01, "loss_std": 0.02}
     rows = [
         make_row(id="a", accuracy=0.9, loss=0.3, **spread),
@@ -315,7 +317,7 @@ def test_welch_interval_is_that_of_scipy():
     assert shifted.pvalue == pytest.approx(0.05)
 
 
-def test_chance_and_ceilings_stand_under_the_test_scores(render, make_row, parse):
+def test_chance_and_ceilings_are_under_the_test_scores(render, make_row, parse):
     rows = [
         make_row(id="a", view="order-blind", ceiling=0.8836),
         make_row(id="b", model="logreg"),

@@ -106,7 +106,7 @@ def test_where_all_diverged_there_is_a_table_alone(make_cell):
     assert html.count(">diverged<") == 2
 
 
-def test_ceiling_small_space_and_alarm_stand_beside_the_scores(make_cell, parse):
+def test_ceiling_small_space_and_alarm_are_beside_the_scores(make_cell, parse):
     marked = {"ceiling": 0.875, "small_space": 1, "alarm": 1}
     text = parse(render(make_cell(100, **marked) + make_cell(300))).text
     assert "Ceiling" in text
@@ -114,7 +114,7 @@ def test_ceiling_small_space_and_alarm_stand_beside_the_scores(make_cell, parse)
     assert "87.5%" in text
 
 
-def test_tasks_and_models_stand_in_order(make_cell, parse):
+def test_tasks_and_models_are_in_order(make_cell, parse):
     rows = [
         row
         for task in ("z", "t", "u")
@@ -172,7 +172,7 @@ def lengths(make_cell):
     return free + fixed, [*found, row(fixed, "logreg", 10, *none), row(fixed, "logreg", 3, *none)]
 
 
-def test_lengths_stand_beside_the_trained_one(lengths, parse):
+def test_lengths_are_beside_the_trained_one(lengths, parse):
     (found,) = length_curves(*lengths)
     assert (found.sizes, found.notes) == ([3, 5, 10], {5: "trained on"})
     text = parse(render(*lengths)).text

@@ -67,7 +67,7 @@ def test_without_an_interval_there_is_no_verdict():
     assert scale(accuracy(0.7), 0.5, None) is None
 
 
-def test_the_line_ends_at_one_and_begins_below_all_that_stands_on_it():
+def test_the_line_ends_at_one_and_begins_below_all_that_is_on_it():
     found = scale(accuracy(0.75, rows=(0.7, 0.8)), 0.5, Ceiling(0.9, "exact"))
     assert found["begin"] == "40%"
     places = [found[name] for name in ("chance", "low", "mean", "ceiling")]

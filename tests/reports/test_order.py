@@ -47,7 +47,7 @@ def test_of_points_with_equal_loss_the_name_decides(make_row, turn):
 
 
 @pytest.mark.parametrize("turn", [1, -1])
-def test_tasks_of_a_run_stand_in_the_order_of_their_titles(make_row, turn):
+def test_tasks_of_a_run_are_in_the_order_of_their_titles(make_row, turn):
     rows = [make_row(id=task, task=task) for task in ("z", "b", "a", "c")][::turn]
     (configuration,) = configurations(rows)
     (line,) = run_lines(configuration, {}, {"b": "Second", "a": "First"})

@@ -29,7 +29,7 @@ def render(task):
     return page
 
 
-def test_rule_space_and_examples_stand_on_the_page(render, make_row, task, parse):
+def test_rule_space_and_examples_are_on_the_page(render, make_row, task, parse):
     text = parse(render([make_row()])).text
     assert task.rule in text
     assert "2 steps of 1 feature" in text
@@ -37,7 +37,7 @@ def test_rule_space_and_examples_stand_on_the_page(render, make_row, task, parse
     assert all(example in text for kind in task_examples(task) for example in kind.examples)
 
 
-def test_examples_have_the_label_they_stand_under_and_are_distinct():
+def test_examples_have_the_label_they_are_under_and_are_distinct():
     task = load_catalogue().tasks["two_digit_sum"].with_negatives("balanced")
     found = task_examples(task)
     assert [kind.name for kind in found if kind.label == 1] == [""]
@@ -52,7 +52,7 @@ def is_true(equation):
     return left == right
 
 
-def test_models_stand_side_by_side_with_links_and_gains(render, make_row, make_comparison, parse):
+def test_models_are_side_by_side_with_links_and_gains(render, make_row, make_comparison, parse):
     rows = [
         make_row(id="a", model="logreg", accuracy=0.6, members=5),
         make_row(id="b", model="mlp", accuracy=0.7, members=5),
@@ -65,7 +65,7 @@ def test_models_stand_side_by_side_with_links_and_gains(render, make_row, make_c
     assert [link["href"] for link in page.all("a")] == ["../../benchmarks/index.html", "mlp.html"]
 
 
-def test_ceilings_stand_by_view_and_what_was_reached_where_none_is_known(render, make_row, parse):
+def test_ceilings_are_by_view_and_what_was_reached_where_none_is_known(render, make_row, parse):
     rows = [make_row(view="linear", ceiling=None, accuracy=0.8)]
     ceilings = {("original", "natural"): {"order-blind": Ceiling(0.8836, "exact"), "majority": Ceiling(0.5, "exact")}}
     text = parse(render(rows, ceilings=ceilings)).text
