@@ -156,12 +156,13 @@ def to_svg(figure: Figure, prefix: str, alt: str) -> Markup:
     view = re.findall('viewBox="(.*?)"', text)[0]
     _, _, shapes = text.partition("</style>")  # a rule for `*`, which style.css has for figures alone
 
-    def of_page(tag: re.Match) -> str:
-        tag = re.sub(r'( id="|href="#|url\(#)', rf"\1{prefix}-", tag[0]).replace("'DejaVu Sans'", "var(--sans)")
+    def of_page(found: re.Match) -> str:
+        tag = re.sub(r'( id="|href="#|url\(#)', rf"\1{prefix}-", found[0]).replace("xlink:", "")
+        tag = tag.replace("'DejaVu Sans'", "var(--sans)")
         tag = re.sub(r"#[0-9a-f]{6}", lambda colour: PAGE_COLOURS.get(colour[0], colour[0]), tag)
         return re.sub(r"(\.\d\d)\d+", r"\1", tag)
 
-    shapes = re.sub(r"<[^>]+>\s*", of_page, "<defs>" + shapes)
+    shapes = re.sub(r"<[^>]+>", of_page, "<defs>" + shapes)
     return Markup('<svg viewBox="{}" role="img" aria-label="{}" class="plot">').format(view, alt) + Markup(shapes)
 
 
