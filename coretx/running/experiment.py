@@ -290,10 +290,10 @@ class Experiment:
         tables.flush()
         task, order = runs[0].task_run.task, catalogue.order()["model_order"]
         ids = [cell.config.id for run in runs for cell in run.task_run.cells.values()]
-        outdated = publish.withdraw_outdated(tables, task).values()
-        for note in (*outdated, *publish.publish_comparisons(tables, task, order, ids)):
+        outdated = publish.withdraw_outdated(tables, task)
+        for note in (*outdated.values(), *publish.publish_comparisons(tables, task, order, ids)):
             self.progress.note(note)
-        results = [result for run in runs for result in run.unpublished]
+        results = [result for run in runs for result in run.unpublished if result.config.id not in outdated]
         publish.publish_pages(results, task, catalogue.models(), tables)
         publish.publish_task(tables, task, order)
 
