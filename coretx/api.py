@@ -10,7 +10,7 @@ Both return `Results`, which print as a table, in a notebook too. Each function 
 returns a matplotlib figure of their numbers.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import overload
@@ -35,9 +35,6 @@ class Results(Sequence[ModelResult]):
     def __len__(self) -> int:
         return len(self._results)
 
-    def __iter__(self) -> Iterator[ModelResult]:
-        return iter(self._results)
-
     @overload
     def __getitem__(self, place: int) -> ModelResult: ...
     @overload
@@ -48,7 +45,7 @@ class Results(Sequence[ModelResult]):
     def where(self, **wanted: object) -> "Results":
         """Return the results whose configuration has these values, as in where(task="two_digit_sum", members=5).
 
-        Raises UsageError for a name that is none of task, model, backend, split, recipe, n_samples, members, seed.
+        Raises UsageError for a name other than task, model, backend, split, recipe, n_samples, members and seed.
         """
         if unknown := [name for name in wanted if name not in FILTERS]:
             raise UsageError(f"results can be filtered by {choices(FILTERS)}; got {choices(unknown)}")
@@ -92,15 +89,14 @@ def run(config: RunConfig) -> Results:
 def load_results(out: str | Path = ".") -> Results:
     """Return every whole result below `out`, by task, model, backend and date.
 
-    Raises UsageError where there is none, and where a cell is broken: nobody would notice that it is missing.
+    Raises UsageError if there is no result, and if a cell is broken: its absence would go unnoticed.
     """
     paths = sorted(Path(out).glob("artifacts/*/cells/*.json"))
     if not paths:
         raise UsageError(f"no results below {out}: looked for artifacts/*/cells/*.json; name the folder given to --out")
     loaded = {path: load_result(path) for path in paths}
-    broken = [str(path) for path, result in loaded.items() if result is None]
-    if broken:
+    if broken := [str(path) for path, result in loaded.items() if result is None]:
         named = ", ".join(broken[:3]) + (f" and {len(broken) - 3} more" if len(broken) > 3 else "")
         raise UsageError(f"changed since they were written, or of another version: {named}; delete or train again")
-    results = [result for result in loaded.values() if result is not None]
+    results = filter(None, loaded.values())
     return Results(sorted(results, key=lambda r: (r.config.task, r.config.model, r.config.backend, r.provenance.date)))

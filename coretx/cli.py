@@ -40,10 +40,9 @@ def main(
     0: all cells done. 1: some diverged. 2: usage. 3: the disk refuses. 130: interrupted.
     """
     try:
-        given = {"tasks": several(tasks), "n_samples": several(n_samples), "models": several(models)}
-        default = replace(RunConfig(), **{name: values for name, values in given.items() if values is not None})
-        arguments = parse(sys.argv[1:] if argv is None else argv, default)
-        return act(arguments)
+        given = {"tasks": tasks, "n_samples": n_samples, "models": models}
+        default = replace(RunConfig(), **{name: several(value) for name, value in given.items() if value is not None})
+        return act(parse(sys.argv[1:] if argv is None else argv, default))
     except (UsageError, OutputError) as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -51,10 +50,8 @@ def main(
         return 130
 
 
-def several(value: str | int | Sequence[Any] | None) -> tuple[Any, ...] | None:
-    """Return one value or several as a tuple; None stays None."""
-    if value is None:
-        return None
+def several(value: str | int | Sequence[Any]) -> tuple[Any, ...]:
+    """Return one value or several as a tuple."""
     return (value,) if isinstance(value, str | int) else tuple(value)
 
 

@@ -65,7 +65,7 @@ def compare(first: str, second: str, out: Path, page: Path, plugins: Sequence[Pa
 
 
 def select(name: str, out: Path) -> tuple[list[ModelResult], Path]:
-    """Return the cells that A or B names, and the folder they lie below; UsageError where it names none."""
+    """Return the cells that A or B names, and the folder they lie below; UsageError if it names no cell."""
     if name not in ENGINES and Path(name).is_dir():
         return list(load_results(name)), Path(name)
     if name not in ENGINES and COMMIT.fullmatch(name) is None:

@@ -122,9 +122,8 @@ class RunConfig:
             raise UsageError("--tasks, --models and --n-samples each need at least one value")
         if (n := min(self.n_samples)) < MIN_SAMPLES:
             raise UsageError(f"--n-samples must be at least {MIN_SAMPLES}, two rows of each class; got {n}")
-        numbers = {"members": self.members, "data-seeds": self.data_seeds, "epochs": self.epochs, "seed": self.seed}
-        for flag, value in numbers.items():
-            least = 0 if flag == "seed" else 1
+        numbers = {"members": (self.members, 1), "data-seeds": (self.data_seeds, 1), "epochs": (self.epochs, 1)}
+        for flag, (value, least) in {**numbers, "seed": (self.seed, 0)}.items():
             if value is not None and value < least:
                 raise UsageError(f"--{flag} must be at least {least}; got {value}")
         if self.seed > MAX_SEED:
@@ -144,7 +143,7 @@ class RunConfig:
 
     @property
     def negatives_rule(self) -> str:
-        """The rule for wrong answers: the one given, else that of the protocol."""
+        """The rule for wrong answers: the given one, else the default of the protocol."""
         return self.negatives or {"disjoint": "balanced", "original": "original"}[self.split]
 
     @property

@@ -2,7 +2,7 @@
 
 
 class UsageError(ValueError):
-    """A request that cannot be met: exit code 2. The message says what was wanted, what came, and what to do."""
+    """A request that cannot be met: exit code 2. The message names the wanted value, the given one, and the remedy."""
 
     exit_code = 2
 

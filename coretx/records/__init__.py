@@ -1,4 +1,4 @@
-"""Records: what a run leaves on disk, how it is written, and how it is read again.
+"""Records: the results of a run, how they are written to disk, and how they are read again.
 
-May import evaluation and what is below it.
+May import evaluation and the layers below it.
 """

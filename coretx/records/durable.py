@@ -71,7 +71,7 @@ def lock(path: Path) -> Iterator[None]:
 
 
 def check_writable(folder: Path) -> None:
-    """Raise unless files can be made in folder, which need not exist yet; nothing is left behind.
+    """Raise unless files can be made in folder, which need not exist yet; no file is left behind.
 
     UsageError (exit 2) where a file is in the way, OutputError (exit 3) where the disk refuses.
     """

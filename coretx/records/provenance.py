@@ -94,9 +94,9 @@ def source_digest(file: Path) -> str:
 
 
 def plugin_files(file: Path) -> list[Path]:
-    """Return a plugin's file and every file that it imports, directly or not; none of installed packages.
+    """Return a plugin's file and every file that it imports, directly or not, without installed packages.
 
-    Import statements are read, nothing is run: an import by a name made at run time is not seen.
+    Import statements are read and not run, so an import by a name made at run time is missing.
     """
     todo, found = [file.resolve()], set()
     while todo:

@@ -198,7 +198,7 @@ def _lists_as(kind: Callable[[list[Any]], Any], values: Mapping[str, Any]) -> di
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One task with one seed and one n, as logs tell it: `cells` maps a log prefix to its cell's config.
+    """One task with one seed and one n, as logs record it: `cells` maps a log prefix to its cell's config.
 
     The prefix is the model's name, with the engine (`mlp-torch`) where another engine runs the model as well.
     """

@@ -8,10 +8,9 @@ from typing import Any
 
 import orjson
 
-from coretx.evaluation.scores import SplitScores
 from coretx.records.durable import LineWriter
 from coretx.records.encoding import as_json
-from coretx.records.results import ModelResult, RunRecord
+from coretx.records.results import ModelResult, RunRecord, scores_record
 from coretx.runlog.base import Status
 from coretx.runlog.rows import run_values
 from coretx.training.loop import EpochRecord
@@ -26,7 +25,7 @@ class JsonLinesLog:
     start: time, id, task, title, seed, n_samples, version, commit, overlap, counts {split: see `SplitCounts`},
     cells {prefix: id and config}, device_name {engine: its device}, reused and scored_again [prefix].
     epoch: prefix, epoch, metrics {key: [value per member]}.
-    model_done: prefix, id, status, failure, parameters, scores {split: see `scores_as_dict`}, best_epoch [per member]
+    model_done: prefix, id, status, failure, parameters, scores {split: see `scores_record`}, best_epoch [per member]
     or null, last_scores (of the last epoch, if an earlier one is reported), groups [see `GroupScore`],
     lengths [see `LengthScore`], seconds.
     finish: status, time.
@@ -61,9 +60,9 @@ class JsonLinesLog:
             "status": result.status,
             "failure": result.failure,
             "parameters": result.parameters,
-            "scores": {split: scores_as_dict(scores) for split, scores in result.scores.items()},
+            "scores": scores_record(result.scores),
             "best_epoch": result.best_epoch,
-            "last_scores": {split: scores_as_dict(scores) for split, scores in result.last_scores.items()},
+            "last_scores": scores_record(result.last_scores),
             "groups": result.groups,
             "lengths": result.lengths,
             "seconds": result.provenance.seconds,
@@ -100,11 +99,6 @@ def _kept_lines(path: Path, run: RunRecord) -> list[str]:
             if (event["event"], event.get("prefix")) in kept:
                 found.append(line)
     return found
-
-
-def scores_as_dict(scores: SplitScores) -> dict[str, Any]:
-    """Return the scores of one split without the curves."""
-    return {name: value for name, value in scores.__dict__.items() if name not in ("roc", "pr")}
 
 
 def _now() -> str:

@@ -27,7 +27,7 @@ from coretx.version import __version__
 
 @dataclass
 class Outcome:
-    """The outcome of a run: results in the order of the plan, reused cells, and whether it was interrupted."""
+    """The outcome of a run: new results in the order of the plan, reused cells, and whether it was interrupted."""
 
     results: list[ModelResult] = field(default_factory=list)
     reused: list[CellConfig] = field(default_factory=list)
@@ -69,7 +69,7 @@ def execute(plan: Plan) -> Outcome:
 
 
 def follow(plan: Plan) -> Outcome:
-    """Train the populations that the main process trains, in its order; write and show nothing."""
+    """Train the populations that the main process trains, in its order, without writing or showing."""
     outcome = Outcome()
     for task_run, data in zip(plan.runs, draw_all(plan.runs, plan.config), strict=True):
         for cells in task_run.populations:
@@ -123,20 +123,14 @@ class Experiment:
         runs = [self.open(task_run, own) for task_run, own in zip(self.plan.runs, data, strict=True)]
         by_run = [[job for cells in run.task_run.populations if (job := self.job(run, cells))] for run in runs]
         workers = concurrent_populations([*job.cells.values()] for jobs in by_run for job in jobs)
-        # The last rungs take longest: begun first, none of them trains alone at the end while a core is idle.
+        # The last rungs take longest: they start first, or one would train alone at the end while a core is idle.
         jobs = [job for jobs in by_run for job in (reversed(jobs) if workers > 1 else jobs)]
         training = WorkerPool(jobs, self.train, workers)
         unpublished: dict[str, list[OpenRun]] = {}
         for run in runs:
             unpublished.setdefault(run.task_run.task.name, []).append(run)
         try:
-            with at_interrupt(partial(self.interrupt, training)):
-                error = self.listen(training, unpublished)
-            if self.outcome.interrupted:
-                self.progress.note("interrupted: finished cells are kept, the rest is dropped", alarming=True)
-            self.keep_finished(training)
-            if error is not None:
-                raise error
+            self.listen(training, unpublished)
         finally:
             training.join()
             self.tables.flush()
@@ -169,7 +163,7 @@ class Experiment:
         return OpenRun(task_run, data, record, log, left=len(task_run.cells))
 
     def job(self, run: OpenRun, cells: Mapping[str, Cell]) -> Job | None:
-        """Return the training or scoring of these cells; None where all their stored results are kept."""
+        """Return the job that trains or scores these cells; None where all their stored results are reused."""
         found = find_reusable(list(cells.values()), run.data.scored, self.plan.config, self.progress.note)
         if not found.results:
             return Job(run, cells)
@@ -178,19 +172,15 @@ class Experiment:
             return Job(run, cells, found.results)
         run.record = replace(run.record, reused=(*run.record.reused, *cells))
         for cell, result in zip(cells.values(), found.results, strict=True):
-            self.reuse(run, cell, result)
+            run.left -= 1
+            self.outcome.reused.append(cell.config)
+            self.progress.cell_reused(cell.config)
+            self.outcome.reused_alarm |= self.warn(result)
+            if not publish.is_published(result, self.tables):  # a run was killed, or the cell was brought here
+                self.publish_splits(run)
+                publish.publish_rows(result, self.tables)
+                run.unpublished.append(result)
         return None
-
-    def reuse(self, run: OpenRun, cell: Cell, result: ModelResult) -> None:
-        """Keep a stored result as it is."""
-        run.left -= 1
-        self.outcome.reused.append(cell.config)
-        self.progress.cell_reused(cell.config)
-        self.outcome.reused_alarm |= self.warn(result)
-        if not publish.is_published(result, self.tables):  # a run was killed, or the cell was brought here
-            self.publish_splits(run)
-            publish.publish_rows(result, self.tables)
-            run.unpublished.append(result)
 
     def train(self, job: Job, tell: Callable[[PrefixedEpoch], None]) -> list[ModelResult]:
         """Train a job's cells, or score them again, in a worker's thread."""
@@ -203,33 +193,37 @@ class Experiment:
             return score_cells(cells, job.stored, job.run.data)
         return train_cells(cells, job.run.data, [partial(tell_epoch, prefix) for prefix in job.cells])
 
-    def interrupt(self, training: Training) -> None:
-        """End the training; a file that is being written is finished."""
-        self.outcome.interrupted = True
-        training.interrupt()
-
-    def listen(self, training: Training, unpublished: dict[str, list[OpenRun]]) -> BaseException | None:
+    def listen(self, training: Training, unpublished: dict[str, list[OpenRun]]) -> None:
         """Handle the events of the workers, and publish every task with its last cell: it leaves `unpublished`.
 
-        Return the error of the first cell that fails, None where none does.
+        The first error of a cell, or Ctrl-C, ends the training; cells that finish nevertheless are kept. The error is
+        raised then.
         """
-        for event in training:
-            if event.error is not None:
-                return event.error
-            self.handle(event)
-            name = event.job.run.task_run.task.name
-            if event.kind == "done" and not any(run.left for run in unpublished[name]):
-                self.publish(unpublished.pop(name))
-        return None
 
-    def keep_finished(self, training: Training) -> None:
-        """Handle the remaining events, after an error or Ctrl-C, of the jobs that finished nevertheless."""
+        def interrupt() -> None:
+            self.outcome.interrupted = True
+            training.interrupt()
+
+        error = None
+        with at_interrupt(interrupt):
+            for event in training:
+                if event.error is not None:
+                    error = event.error
+                    break
+                self.handle(event)
+                name = event.job.run.task_run.task.name
+                if event.kind == "done" and not any(run.left for run in unpublished[name]):
+                    self.publish(unpublished.pop(name))
+        if self.outcome.interrupted:
+            self.progress.note("interrupted: finished cells are kept, the rest is dropped", alarming=True)
         training.stop()
         rest = list(training)
         finished = [event.job for event in rest if event.kind == "done"]
         for event in rest:
             if event.job in finished:
                 self.handle(event)
+        if error is not None:
+            raise error
 
     def handle(self, event: Event[Job, PrefixedEpoch, list[ModelResult]]) -> None:
         """Log, show and write one event of a worker."""
@@ -273,7 +267,7 @@ class Experiment:
         return True
 
     def publish_splits(self, run: OpenRun) -> None:
-        """Write the counts of each split and the overlap; beside a disjoint draw also those of the original's."""
+        """Write the counts of each split and the overlap; for a disjoint draw, the original protocol's too."""
         task_run = run.task_run
         publish.publish_splits(run.record.overlap, run.record.counts, self.tables)
         if run.record.overlap.split == "disjoint":
@@ -284,7 +278,7 @@ class Experiment:
     def publish(self, runs: Sequence[OpenRun]) -> None:
         """Write the comparisons of a task's models, the pages of its finished cells, and its own page.
 
-        Models are compared with those of earlier runs in the same configuration, too.
+        The comparisons include the models of earlier runs in the same configuration.
         """
         tables, catalogue = self.tables, self.plan.catalogue
         tables.flush()

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 def at_interrupt(react: Callable[[], None]) -> Iterator[None]:
     """Let the first Ctrl-C call `react`; every later one raises KeyboardInterrupt as usual.
 
-    `react` runs between two steps of the main thread, the only one that receives signals. Nothing changes in other
-    threads, nor where Ctrl-C is ignored.
+    `react` runs between two steps of the main thread, the only one that receives signals. In other
+    threads, and where Ctrl-C is ignored, this does nothing.
     """
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):

@@ -74,7 +74,7 @@ class Plan:
 def make_plan(config: RunConfig) -> Plan:
     """Return the plan of a run. Raises UsageError for a bad request, OutputError where `config.out` cannot be written.
 
-    Nothing is written, and nothing slow is imported before names, numbers and the output folder are found good.
+    It writes no file, and checks names, numbers and the output folder before it imports an engine.
     """
     catalogue = load_catalogue(config.plugin)
     notes: list[str] = []
@@ -89,11 +89,15 @@ def task_runs(config: RunConfig, catalogue: Catalogue, say: Say) -> list[TaskRun
     seeds = range(config.seed, config.seed + DATA_SEEDS_APART * config.data_seeds, DATA_SEEDS_APART)
     runs = []
     for task in tasks:
-        files = [catalogue.files_of(task, spec, backend.name) for spec, backend in models]
-        codes = [code_of(ENGINES[b.name], b.versions, own) for (_, b), own in zip(models, files, strict=True)]
-        runs += [
-            task_run(replace(config, seed=seed), task, n, models, codes) for n in config.n_samples for seed in seeds
+        coded = [
+            (
+                spec,
+                backend,
+                code_of(ENGINES[backend.name], backend.versions, catalogue.files_of(task, spec, backend.name)),
+            )
+            for spec, backend in models
         ]
+        runs += [task_run(replace(config, seed=seed), task, n, coded) for n in config.n_samples for seed in seeds]
     return runs
 
 
@@ -157,18 +161,14 @@ def unique(what: str, names: Sequence[object]) -> None:
 
 
 def task_run(
-    config: RunConfig,
-    task: Task,
-    n_samples: int,
-    models: Sequence[tuple[ModelSpec, Backend]],
-    codes: Sequence[Code],
+    config: RunConfig, task: Task, n_samples: int, models: Sequence[tuple[ModelSpec, Backend, Code]]
 ) -> TaskRun:
-    """Return the cells of one task with one n, each under its log prefix; `codes` are the digests of the models."""
+    """Return the cells of one task with one n, each under its log prefix."""
     points = grid_points(config.learning_rates, config.weight_decays)
     cells = {}
-    for (spec, backend), code in zip(models, codes, strict=True):
+    for spec, backend, code in models:
         strategy = backend.strategy(spec, config.members * len(points))
-        engines = [other.name for same, other in models if same.name == spec.name]
+        engines = [other.name for same, other, _ in models if same.name == spec.name]
         for point in points:
             scaled = replace(spec, optimizer=point.apply(spec.optimizer))
             resolved = CellConfig(
@@ -190,7 +190,7 @@ def task_run(
                 eval_lengths=config.eval_lengths,
                 at_default=scaled.at_default(),
             )
-            command = reproducing_command(resolved, config)
+            command = reproducing_command(resolved, config, points)
             prefix = log_prefix(spec.name, backend.name, engines, point)
             cells[prefix] = Cell(task, scaled, backend, resolved, point, code, command)
     return TaskRun(task, n_samples, config.seed, cells)
@@ -206,9 +206,8 @@ def log_prefix(model: str, engine: str, engines: Sequence[str], point: GridPoint
     return "-".join(part for part in (model, "" if engine == first else engine, point.name) if part)
 
 
-def reproducing_command(cell: CellConfig, config: RunConfig) -> str:
+def reproducing_command(cell: CellConfig, config: RunConfig, points: Sequence[GridPoint]) -> str:
     """Return the command line that trains this cell again, with all points of its grid, which train together."""
-    points = grid_points(config.learning_rates, config.weight_decays)
     mesh = config.engine_options.mesh
     flags = {
         "tasks": [cell.task],
@@ -233,7 +232,7 @@ def reproducing_command(cell: CellConfig, config: RunConfig) -> str:
 
 
 def without_default(values: Iterable[str]) -> list[str]:
-    """Return each value of a grid once; none where the recipe's own is the only one.
+    """Return each value of a grid once; an empty list if the recipe's own is the only one.
 
     >>> without_default(["0.5x", "0.5x", "1x", "1x"]), without_default(["1x", "1x"])
     (['0.5x', '1x'], [])

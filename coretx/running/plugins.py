@@ -66,7 +66,7 @@ class Catalogue:
 
 
 def load_catalogue(files: Sequence[Path] = ()) -> Catalogue:
-    """Return the project's tasks and models and those of the plugins; UsageError says which file is wrong, and how."""
+    """Return the tasks and models of the project and of the plugins; UsageError says which file is wrong, and how."""
     tasks: dict[str, Task] = dict(TASKS)
     specs: list[ModelSpec] = []
     plugins: list[Plugin] = []
@@ -103,9 +103,9 @@ def errors_named(where: str) -> Iterator[None]:
 
 
 def load_module(file: Path) -> ModuleType:
-    """Run a plugin file and return it as a module; modules of its own that it imports are read anew too.
+    """Run a plugin file and return it as a module; the files that it imports are read again too.
 
-    So the code that runs is that of the files as they are now, which the digest of a cell describes.
+    So the code that runs is the code in the files now, which the digest of a cell describes.
     """
     spec = importlib.util.spec_from_file_location(f"plugin_{file.stem}", file)
     if not file.is_file() or spec is None or spec.loader is None:
@@ -122,7 +122,7 @@ def load_module(file: Path) -> ModuleType:
 
 
 def model_classes(module: ModuleType, name: str, file: Path) -> Mapping[type, Any]:
-    """Return the model classes that the module's function of this name gives; UsageError where it gives none."""
+    """Return the model classes that the module's function of this name gives; UsageError for any other value."""
     with errors_named(f"--plugin {file}: {name}() failed"):
         found = getattr(module, name)()
     if not isinstance(found, Mapping) or not all(isinstance(key, type) for key in found):
@@ -131,7 +131,7 @@ def model_classes(module: ModuleType, name: str, file: Path) -> Mapping[type, An
 
 
 def listed(module: ModuleType, name: str, kind: type, file: Path) -> Sequence[Any]:
-    """Return the instances of this kind that the module lists under this name, none where it has no such name."""
+    """Return the instances of this kind that the module lists under this name; it may lack the name."""
     values = getattr(module, name, ())
     if not isinstance(values, list | tuple):
         raise UsageError(f"--plugin {file}: {name} must be a list or a tuple, got {values!r}")

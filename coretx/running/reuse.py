@@ -12,7 +12,7 @@ from coretx.tasks.sampling import Dataset
 
 
 class Reused(NamedTuple):
-    """The kept results of a population, one a cell, or none; `score_again` where other code gave their scores."""
+    """The kept results of a population, one a cell or empty; `score_again` if other code gave their scores."""
 
     results: Sequence[ModelResult] = ()
     score_again: bool = False

@@ -38,7 +38,7 @@ from coretx.training.loop import (
 from coretx.version import __version__
 
 NO_MEMORY = re.compile("RESOURCE_EXHAUSTED|out of memory|can't allocate memory", re.IGNORECASE)
-"""How JAX, CUDA and torch say that memory is used up: none of them has an error type for it on every device."""
+"""How JAX, CUDA and torch report that memory is used up: they have no error type for it on every device."""
 
 
 def train_cells(cells: Sequence[Cell], data: RunData, on_epoch: Sequence[OnEpoch]) -> list[ModelResult]:
@@ -47,8 +47,8 @@ def train_cells(cells: Sequence[Cell], data: RunData, on_epoch: Sequence[OnEpoch
     Each cell has an equal share of the population's seconds, compilation and explanations included. UsageError where
     the population does not fit into memory.
     """
-    begun, population = time.perf_counter(), population_of(cells)
-    with fits_into_memory(cells), closing(open_population(cells, population)) as access:
+    begun = time.perf_counter()
+    with opened(cells) as (access, population):
         start(access, population)
         groups = train_groups(access, population, data.splits, on_epoch)
         predictions, best_weights = predict(access, data.splits, data.scored), {}
@@ -83,13 +83,12 @@ def train_cells(cells: Sequence[Cell], data: RunData, on_epoch: Sequence[OnEpoch
 
 
 def score_cells(cells: Sequence[Cell], stored: Sequence[ModelResult], data: RunData) -> list[ModelResult]:
-    """Return the stored results of a population's cells, scored again from their weights: nothing is trained.
+    """Return the stored results of a population's cells, scored again from their weights without training.
 
     `data` must have the rows of the stored results: the stored answers of the last epoch are kept, and the provenance
     of the training. UsageError where the population does not fit into memory.
     """
-    population = population_of(cells)
-    with fits_into_memory(cells), closing(open_population(cells, population)) as access:
+    with opened(cells) as (access, population):
         weights = {name: np.concatenate([result.weights[name] for result in stored]) for name in access.manifest}
         access.load_state({f"parameters/{name}": values for name, values in weights.items()})
         predictions = predict(access, data.splits, data.scored)
@@ -105,30 +104,25 @@ def score_cells(cells: Sequence[Cell], stored: Sequence[ModelResult], data: RunD
     return results
 
 
-def population_of(cells: Sequence[Cell]) -> Population:
-    """Return the population that these cells, which differ in their optimizer's rates alone, are trained as."""
-    config, grid = cells[0].config, tuple(cell.spec.optimizer for cell in cells)
-    return Population(cells[0].spec, config.seed, config.task, config.members, config.dtype, grid)
-
-
-def open_population(cells: Sequence[Cell], population: Population) -> ModelAccess:
-    """Return the population of these cells in its engine, without weights."""
-    first, task = cells[0], cells[0].task
-    shape = InputShape(task.sequence_length, task.feature_dim)
-    return first.backend.open(first.spec, shape, population.size, first.config.dtype, first.config.strategy)
-
-
 @contextmanager
-def fits_into_memory(cells: Sequence[Cell]) -> Iterator[None]:
-    """Turn an error of too little memory into a UsageError that says what to take less of."""
+def opened(cells: Sequence[Cell]) -> Iterator[tuple[ModelAccess, Population]]:
+    """Open the population that these cells, which differ in their optimizer's rates alone, are trained as.
+
+    It has no weights yet, and is closed at the end. UsageError where it does not fit into memory.
+    """
+    first, config, task = cells[0], cells[0].config, cells[0].task
+    grid = tuple(cell.spec.optimizer for cell in cells)
+    population = Population(first.spec, config.seed, config.task, config.members, config.dtype, grid)
+    shape = InputShape(task.sequence_length, task.feature_dim)
     try:
-        yield
+        with closing(first.backend.open(first.spec, shape, population.size, config.dtype, config.strategy)) as access:
+            yield access, population
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and NO_MEMORY.search(str(error)) is None:
             raise
-        members, text = cells[0].config.members * len(cells), str(error).partition("\n")[0]
+        text = str(error).partition("\n")[0]
         raise UsageError(
-            f"{cells[0].config.label}: {members} members do not fit into memory; take fewer --members, points of "
+            f"{config.label}: {population.size} members do not fit into memory; take fewer --members, points of "
             f"a grid or --n-samples ({text or type(error).__name__})"
         ) from error
 
