@@ -1,4 +1,4 @@
-"""The command line: what it prints, what it refuses, and with which exit code."""
+"""The command line: its output, its refusals, and their exit codes."""
 
 import dataclasses
 import re
@@ -103,18 +103,16 @@ def test_device_that_is_not_there_names_what_is(refused):
 
 
 @pytest.mark.parametrize(
-    ("out", "codes", "message"),
+    ("out", "wanted", "message"),
     [
-        ("file", (2,), "--out must name a folder, "),
-        ("/proc/out", (3,), "--out must be writable, got /proc/out: "),
-        ("x" * 300, (2, 3), "--out must "),
+        ("file", 2, "--out must name a folder, "),
+        ("/proc/out", 3, "--out must be writable, got /proc/out: "),
     ],
-    ids=["file", "proc", "long"],
 )
-def test_output_folder_that_cannot_be_is_one_sentence(refused, tmp_path, out, codes, message):
+def test_output_folder_that_cannot_be_is_one_sentence(refused, tmp_path, out, wanted, message):
     (tmp_path / "file").touch()
     code, error = refused(out=tmp_path / out)
-    assert code in codes
+    assert code == wanted
     assert re.fullmatch(rf"error: {message}.*\n", error)
 
 

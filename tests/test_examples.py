@@ -42,6 +42,6 @@ def test_example_is_true(example):
 
 
 def test_every_example_is_run():
-    """None stands outside a docstring, where nobody would run it."""
+    """No example is outside a docstring, where it would not be run."""
     written = sum(path.read_text(encoding="utf-8").count(">>> ") for path in FILES)
     assert written == sum(len(example.examples) for example in EXAMPLES) > 80

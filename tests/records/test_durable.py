@@ -96,7 +96,7 @@ def test_file_where_the_lock_needs_a_folder_is_an_output_error(tmp_path):
 
 
 def test_lock_keeps_a_second_one_waiting(tmp_path):
-    """Seen from a second lock on the same file, which is told not to wait."""
+    """A second lock on the same file does not wait here, and raises."""
     from filelock import FileLock, Timeout
 
     with durable.lock(tmp_path / "table.csv"), pytest.raises(Timeout):

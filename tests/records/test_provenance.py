@@ -1,4 +1,4 @@
-"""Digests of code: what decides weights and what decides scores, and nothing else, is in them."""
+"""Digests of code: one of the code that decides weights, one of the code that decides scores."""
 
 import ast
 import textwrap
@@ -103,7 +103,7 @@ def written(folder, **files):
 
 
 def test_modules_beside_a_plugin_count_where_they_are_imported(tmp_path):
-    """At the top and inside functions, by statement of any kind, and those that they import."""
+    """At the top and inside functions, by any kind of statement, and the modules that they import."""
     (tmp_path / "kit").mkdir()
     (tmp_path / "kit" / "__init__.py").write_text("")
     mine = written(
@@ -157,7 +157,7 @@ MODELS = [ModelSpec("wide", MLP(64), "Width.")]
 
 
 def test_a_plugin_counts_in_its_own_cells_alone(tmp_path):
-    """A result does not depend on what else ran."""
+    """A result does not depend on the other cells of a run."""
     (tmp_path / "mine.py").write_text(PLUGIN)
     settings = {"tasks": ("sign_of_winner", "first"), "models": ("mlp", "wide"), "plugin": (tmp_path / "mine.py",)}
 

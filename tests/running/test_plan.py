@@ -38,55 +38,37 @@ CONFIG = CellConfig(
 TORCH_ONLY = ModelSpec("torch_only", MLP(3), "One engine is enough.", engines=("torch",))
 
 
-def planned(catalogue=None, say=lambda line: None, **settings):
+def planned(catalogue=None, **settings):
     config = RunConfig(**{"models": ("mlp",), "device": "cpu"} | settings)
-    return task_runs(config, load_catalogue() if catalogue is None else catalogue, say)
+    return task_runs(config, catalogue or load_catalogue(), print)
 
 
-def cells(**settings):
-    """Return (prefix, model, engine) of the first run's cells."""
-    (run, *_) = planned(**settings)
-    return [(prefix, cell.spec.name, cell.backend.name) for prefix, cell in run.cells.items()]
-
-
-def test_all_is_every_task_and_model():
-    runs = planned(tasks=("all",), models=("all",))
+def test_all_is_every_task_and_model_of_plugins_too():
+    runs = planned(Catalogue(TASKS, (TORCH_ONLY,)), tasks=("all",), models=("all",))
     assert [run.task.name for run in runs] == list(TASKS)
-    assert [list(run.cells) for run in runs] == [LADDER] * len(TASKS)
+    assert [list(run.cells) for run in runs] == [[*LADDER, "torch_only"]] * len(TASKS)
 
 
-def test_all_includes_those_of_plugins():
-    (run,) = planned(Catalogue(TASKS, (TORCH_ONLY,)), models=("all",))
-    assert list(run.cells) == [*LADDER, "torch_only"]
+def test_every_n_and_every_draw_of_data_three_seeds_apart_is_a_run_of_its_own():
+    tasks = ("has_all_tokens", "any_abs_gt_one")
+    runs = planned(tasks=tasks, n_samples=(10, 20), seed=2, data_seeds=3)
+    found = [(run.task.name, run.n_samples, run.seed, run.cells["mlp"].config.seed) for run in runs]
+    assert found == [(task, n, seed, seed) for task in tasks for n in (10, 20) for seed in (2, 5, 8)]
+    (alone,) = planned(tasks=tasks[:1], n_samples=(10,), seed=5)
+    assert runs[1].cells["mlp"].config.id == alone.cells["mlp"].config.id
 
 
-def test_every_n_is_a_run_of_its_own():
-    runs = planned(tasks=("has_all_tokens", "any_abs_gt_one"), n_samples=(10, 20))
-    found = [(run.task.name, run.n_samples) for run in runs]
-    assert found == [(task, n) for task in ("has_all_tokens", "any_abs_gt_one") for n in (10, 20)]
-
-
-def test_every_draw_of_data_is_a_run_of_its_own_three_seeds_apart():
-    runs = planned(tasks=("has_all_tokens", "any_abs_gt_one"), seed=2, data_seeds=3)
-    found = [(run.task.name, run.seed, run.cells["mlp"].config.seed) for run in runs]
-    assert found == [(task, seed, seed) for task in ("has_all_tokens", "any_abs_gt_one") for seed in (2, 5, 8)]
-
-
-def test_draw_of_data_has_the_cell_that_its_seed_alone_would_have():
-    several, (alone,) = planned(data_seeds=2, members=2), planned(seed=3, members=2)
-    assert several[1].cells["mlp"].config.id == alone.cells["mlp"].config.id
-
-
-def test_backend_is_the_engine_of_models_that_name_none():
-    assert cells(backend="torch", models=("mlp", "logreg:jax")) == [
-        ("mlp", "mlp", "torch"),
-        ("logreg", "logreg", "jax"),
-    ]
-
-
-def test_prefix_names_torch_only_where_both_engines_run():
-    found = cells(models=("mlp", "mlp:torch", "logreg:torch"))
-    assert found == [("mlp", "mlp", "jax"), ("mlp-torch", "mlp", "torch"), ("logreg", "logreg", "torch")]
+@pytest.mark.parametrize(
+    ("backend", "models", "found"),
+    [
+        ("torch", ("mlp", "logreg:jax"), {"mlp": "torch", "logreg": "jax"}),
+        ("jax", ("mlp", "mlp:torch", "logreg:torch"), {"mlp": "jax", "mlp-torch": "torch", "logreg": "torch"}),
+    ],
+)
+def test_backend_is_the_default_engine_and_a_prefix_names_torch_where_both_run(backend, models, found):
+    (run,) = planned(backend=backend, models=models)
+    assert {prefix: cell.backend.name for prefix, cell in run.cells.items()} == found
+    assert [cell.spec.name for cell in run.cells.values()] == [prefix.removesuffix("-torch") for prefix in found]
 
 
 def test_prefix_names_any_engine_but_the_first_of_the_model(monkeypatch):
@@ -94,13 +76,6 @@ def test_prefix_names_any_engine_but_the_first_of_the_model(monkeypatch):
     point = GridPoint()
     found = {engine: log_prefix("mlp", engine, ["numpy", "torch"], point) for engine in ("numpy", "torch")}
     assert found == {"numpy": "mlp-numpy", "torch": "mlp"}
-
-
-def test_model_that_only_torch_has_runs_there_and_a_line_says_so():
-    said = []
-    (run,) = planned(Catalogue(TASKS, (TORCH_ONLY,)), said.append, models=("mlp", "torch_only", "logreg:torch"))
-    assert [cell.backend.name for cell in run.cells.values()] == ["jax", "torch", "torch"]
-    assert said == ["torch_only runs in torch: the jax engine does not have it"]
 
 
 @pytest.mark.parametrize(("asked", "epochs"), [(None, 9), (7, 7)])
@@ -167,37 +142,22 @@ def test_number_out_of_range_is_refused(settings, message):
         RunConfig(**settings)
 
 
-def test_plan_holds_what_was_said(tmp_path):
-    file = tmp_path / "mine.py"
-    file.write_text(
-        "from coretx import ModelSpec\nfrom coretx.models.architectures import MLP\n"
-        'MODELS = [ModelSpec("torch_only", MLP(3), "One engine is enough.", engines=("torch",))]\n'
-    )
-    assert make_plan(RunConfig(models=("torch_only",), plugin=(file,), out=tmp_path)).notes == (
+def test_model_that_only_torch_has_runs_there_and_a_line_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "load_catalogue", lambda files: Catalogue(TASKS, (TORCH_ONLY,)))
+    made = make_plan(RunConfig(models=("mlp", "torch_only", "logreg:torch"), device="cpu", out=tmp_path / "out"))
+    assert [cell.backend.name for cell in made.cells] == ["jax", "torch", "torch"]
+    assert made.notes == (
         "torch_only runs in torch: the jax engine does not have it",
+        "jax on cpu, one population at a time",
         "torch on cpu, one population at a time",
     )
+    assert list(tmp_path.iterdir()) == [], "a plan writes nothing"
 
 
-def test_plan_says_what_every_engine_runs_on(tmp_path, monkeypatch):
+def test_plan_says_how_many_populations_train_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr("jaxtx.backend.cores", lambda: 3)
-    settings = {"device": "cpu", "out": tmp_path}
-    notes = [make_plan(RunConfig(models=models, **settings)).notes for models in (("mlp",), ("mlp", "mlp:torch"))]
-    assert notes == [
-        ("jax on cpu, up to 3 populations side by side",),
-        ("jax on cpu, one population at a time", "torch on cpu, one population at a time"),
-    ]
-
-
-def test_plan_refuses_an_output_folder_that_is_a_file(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match="--out must name a folder"):
-        make_plan(RunConfig(out=tmp_path / "file"))
-
-
-def test_plan_writes_nothing(tmp_path):
-    make_plan(RunConfig(out=tmp_path / "out"))
-    assert list(tmp_path.iterdir()) == []
+    made = make_plan(RunConfig(models=("mlp",), device="cpu", out=tmp_path))
+    assert made.notes == ("jax on cpu, up to 3 populations side by side",)
 
 
 @pytest.mark.parametrize(

@@ -55,36 +55,20 @@ def plugin(tmp_path):
     return write
 
 
-def test_catalogue_without_plugins_is_the_project():
-    catalogue = load_catalogue()
-    assert (list(catalogue.tasks), catalogue.models()) == (list(TASKS), build_models())
-
-
-def test_task_of_a_plugin_stands_after_the_projects(plugin):
-    catalogue = load_catalogue([plugin(TASK, "TASKS = [FirstIsPositive()]")])
+def test_plugins_add_tasks_and_models_after_the_projects_own(plugin):
+    """Each plugin may lack one kind, and a model may lack one engine."""
+    tasks = plugin(TASK, "TASKS = [FirstIsPositive()]", name="tasks.py")
+    spec = 'ModelSpec("linear", Linear(), "Enough.", Optimizer(), engines=("torch",))'
+    models = plugin(MODEL, f"MODELS = [{spec}]", name="models.py")
+    catalogue = load_catalogue([tasks, models])
     assert list(catalogue.tasks) == [*TASKS, "first_is_positive"]
     assert catalogue.order()["task_titles"]["first_is_positive"] == "x > 0?"
     assert "first_is_positive" not in TASKS
-
-
-def test_model_of_a_plugin_may_have_one_engine(plugin):
-    file = plugin(MODEL, 'MODELS = [ModelSpec("linear", Linear(), "Enough.", Optimizer(), engines=("torch",))]')
-    (spec,) = load_catalogue([file]).models(["linear"])
-    assert spec.engines == ("torch",)
-    assert spec.hyperparameters()["architecture"] == {"class": "Linear", "width": 3}
-
-
-def test_model_classes_are_handed_on_by_engine(plugin):
-    catalogue = load_catalogue([plugin(MODEL, "MODELS = []")])
+    *ladder, linear = catalogue.models()
+    assert (tuple(ladder), linear.engines) == (build_models(), ("torch",))
+    assert linear.hyperparameters()["architecture"] == {"class": "Linear", "width": 3}
     assert [function() for function in catalogue.model_classes("torch")] == [{}]
     assert catalogue.model_classes("jax") == ()
-
-
-def test_several_plugins_add_up(plugin):
-    tasks = plugin(TASK, "TASKS = [FirstIsPositive()]", name="tasks.py")
-    models = plugin(MODEL, 'MODELS = [ModelSpec("linear", Linear(), "Enough.")]', name="models.py")
-    catalogue = load_catalogue([tasks, models])
-    assert (list(catalogue.tasks)[-1], catalogue.models()[-1].name) == ("first_is_positive", "linear")
 
 
 def test_plugin_may_postpone_its_annotations(plugin):
@@ -252,7 +236,7 @@ def test_models_that_a_plugin_does_not_give_are_one_sentence(plugin, text, messa
 
 
 def test_module_that_a_plugin_imports_is_read_anew_each_time(tmp_path, monkeypatch):
-    """As the plugin itself: a cell's digest tells of the files as they are."""
+    """As the plugin itself: a cell's digest describes the files of today."""
     monkeypatch.syspath_prepend(str(tmp_path))
     file, helper = tmp_path / "mine.py", tmp_path / "helper_read_anew.py"
     file.write_text("from helper_read_anew import K")

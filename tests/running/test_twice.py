@@ -10,7 +10,7 @@ from coretx.config import RunConfig
 from coretx.running import experiment
 
 TIMES = {"seconds", "seconds_compile", "seconds_train", "date", "commit"}
-"""The columns that tell when and how long, and from which state of the code."""
+"""The columns of dates, durations and the commit."""
 MODELS = ("logreg", "mlp", "temporal")
 
 
