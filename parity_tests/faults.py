@@ -132,7 +132,7 @@ TRAINING_MUTANTS = (
     Mutant("schedule late by one epoch", "jax", "logreg", ("parameters/head.bias", 5),
            given=given_steps(learning_rate=lambda steps: late(steps.learning_rate, 5))),
     Mutant("batches late by one", "jax", "logreg", ("loss", 1), given=given_steps(rows=lambda s: late(s.rows, 1))),
-    Mutant("one label flipped", "torch", "logreg", ("loss", 4), given=given_data(flipped_label)),
+    Mutant("one label flipped", "torch", "logreg", ("loss", 0), given=given_data(flipped_label)),
     Mutant("class 1 from logit -0.5", "jax", "logreg", ("correct", 0),
            (("jaxtx.programs:loss_and_correct", "targets.right(logits, y)", "((logits > -0.5) == (y > 0.5))"),)),
 )  # fmt: skip
