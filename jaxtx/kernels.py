@@ -1,7 +1,8 @@
 """The functions of the rungs with gradients written by hand: XLA's CPU compiler makes slow loops of its own.
 
-What costs there is a sum over rows or over a short last axis: of 768 rows of 32 numbers it takes 50 to 200 us, and a
-product with ones 5. Most sums here are such products. See docs/performance.md for what each of them brought.
+Each is <name>_forward and <name>_backward, the same code in float32 and float64. A sum over rows or over a short last
+axis is what costs: of 768 rows of 32 numbers it takes 50 to 200 us, and a product with ones 5. Most sums here are such
+products. See docs/performance.md for what each of them brought.
 """
 
 import jax
@@ -41,12 +42,12 @@ def linear(
     x: Float[Array, "*row inner"], kernel: Float[Array, "inner outer"], bias: Float[Array, " outer"]
 ) -> Float[Array, "*row outer"]:
     """Return x W + b."""
-    return x @ kernel + along_rows(bias, x)
+    return linear_forward(x, kernel, bias)[0]
 
 
 def linear_forward(x: Array, kernel: Array, bias: Array) -> tuple[Array, tuple[Array, Array]]:
-    """Return the value, and what its gradient needs."""
-    return linear(x, kernel, bias), (x, kernel)
+    """Return the value, and what its gradient needs: x and W."""
+    return x @ kernel + along_rows(bias, x), (x, kernel)
 
 
 def linear_backward(kept: tuple[Array, Array], slope: Array) -> tuple[Array, Array, Array]:
@@ -102,16 +103,16 @@ def tanh(x: Float[Array, "..."]) -> Float[Array, "..."]:
     digits, and Lambert's continued fraction takes its place, cut off after six divisions (Abramowitz and Stegun,
     "Handbook of Mathematical Functions", 1964, 4.5.70): it errs by 1e-17 of itself at most.
     """
-    square, decay = x * x, jnp.exp(-2 * jnp.abs(x))
-    near = square < NEAR_ZERO
-    above = x * (10395 + square * (1260 + square * 21))
-    below = 10395 + square * (4725 + square * (210 + square))
-    return jnp.where(near, above, jnp.copysign(1 - decay, x)) / jnp.where(near, below, 1 + decay)
+    return tanh_forward(x)[0]
 
 
 def tanh_forward(x: Array) -> tuple[Array, Array]:
     """Return the value twice: its gradient needs nothing else."""
-    value = tanh(x)
+    square, decay = x * x, jnp.exp(-2 * jnp.abs(x))
+    near = square < NEAR_ZERO
+    above = x * (10395 + square * (1260 + square * 21))
+    below = 10395 + square * (4725 + square * (210 + square))
+    value = jnp.where(near, above, jnp.copysign(1 - decay, x)) / jnp.where(near, below, 1 + decay)
     return value, value
 
 
@@ -143,6 +144,14 @@ def mix_forward(logits: Array, value: Array) -> tuple[Array, tuple[Array, Array,
     inverse = 1 / mixed[..., -1:]
     mixed = mixed[..., :-1] * inverse
     return mixed.swapaxes(1, 2), (exponents, values, mixed, inverse)
+
+
+def mix_weights(
+    logits: Float[Array, "batch head query key"], value: Float[Array, "batch key head width"]
+) -> Float[Array, "batch head query key"]:
+    """Return the weights with which `mix` takes the values."""
+    _, (exponents, _, _, inverse) = mix_forward(logits, value)
+    return exponents * inverse
 
 
 def mix_backward(kept: tuple[Array, Array, Array, Array], slope: Array) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""The lists of faults: those that must be found, each in one engine alone, and 4 that cannot be."""
+"""The lists of faults: those that must be found, each in one engine alone, and those that cannot be."""
 
 from coretx.models.spec import ModelSpec
 from coretx.training.backend import Manifest
@@ -13,7 +13,8 @@ from parity_tests.mutants import (
     late,
 )
 
-J_LAYERS, T_LAYERS = "jaxtx.layers:", "torchtx.layers:"
+J_LAYERS, T_LAYERS, J_KERNELS = "jaxtx.layers:", "torchtx.layers:", "jaxtx.kernels:"
+TWICE = " * jnp.where(jnp.arange(logits.shape[-1]) == 1, 2, 1)"
 J_MULTI, T_MULTI = "jaxtx.models.multilayer_transformer:", "torchtx.models.multilayer_transformer:"
 J_SINGLE, T_SINGLE = "jaxtx.models.singlelayer_transformer:", "torchtx.models.singlelayer_transformer:"
 J_EPOCH, T_EPOCH = "jaxtx.programs:train_epoch", "torchtx.programs:train_epoch"
@@ -25,8 +26,6 @@ MULTI, SINGLE, SELF, BAHDANAU = (
 )
 J_NORM = "kernels.layer_norm(x, self.scale[...], self.bias[...])"
 OWN_NORM = "(x - x.mean(-1, keepdims=True)) / jnp.sqrt({} + {}) * self.scale[...] + self.bias[...]"
-J_MIX, J_WEIGHTS = "kernels.mix(logits, value)", "jax.nn.softmax(logits, axis={})"
-OWN_MIX = 'jnp.einsum("bhqk,bkhd->bqhd", {}, value)'
 UNBIASED_NORM = (
     "self.attention_norm.bias + self.attention_norm.weight * (x - x.mean(-1, keepdim=True)) "
     "/ torch.sqrt(x.var(-1, keepdim=True) + 1e-5)"
@@ -53,25 +52,27 @@ FORWARD_MUTANTS = (
     Mutant("residual path left out", "jax", MULTI, ("forward/blocks.0.output", 0),
            ((J_MULTI + "Block.__call__", "x = x + self.contract", "x = self.contract"),)),
     Mutant("values from steps that are not normed", "torch", MULTI, ("forward/blocks.0.attention.logits", 0),
-           ((T_MULTI + "Block.forward", "normed[:, :asking], normed, note", "normed[:, :asking], x, note"),)),
+           ((T_MULTI + "Block.forward", "normed[:, :queries], normed, record", "normed[:, :queries], x, record"),)),
     Mutant("heads split in the wrong order", "jax", MULTI, ("forward/blocks.0.attention.logits", 0),
-           ((J_LAYERS + "Attention.__call__", "key = self.key(answering).reshape(*answering.shape[:-1], *split)",
-             "key = self.key(answering).reshape(*answering.shape[:-1], *split[::-1]).swapaxes(2, 3)"),)),
+           ((J_LAYERS + "Attention.__call__", "key = self.key(keys).reshape(*keys.shape[:-1], *split)",
+             "key = self.key(keys).reshape(*keys.shape[:-1], *split[::-1]).swapaxes(2, 3)"),)),
     Mutant("scores divided by sqrt(width) for sqrt(head_dim)", "torch", MULTI,
            ("forward/blocks.0.attention.logits", 0),
            ((T_LAYERS + "scaled_dot_product", "key.shape[-1] ** 0.5", "(key.shape[-1] * key.shape[-2]) ** 0.5"),)),
     Mutant("scores not divided by sqrt(head_dim)", "jax", SINGLE, ("forward/attention.logits", 0),
            ((J_LAYERS + "scaled_dot_product", " / key.shape[-1] ** 0.5", ""),)),
     Mutant("values mixed by exponents, not divided by their sum", "jax", SINGLE, ("forward/attended", 0),
-           ((J_LAYERS + "scaled_dot_product", J_MIX, OWN_MIX.format("jnp.exp(logits)")),)),
+           ((J_KERNELS + "mix_forward", "mixed[..., :-1] * inverse", "mixed[..., :-1]"),)),
+    Mutant("one key counted twice", "jax", SINGLE, ("forward/attention.weights", 0),
+           ((J_KERNELS + "mix_forward", "logits.max(axis=-1, keepdims=True))", f"logits.max()){TWICE}"),)),
     Mutant("queries and keys swapped", "jax", SINGLE, ("forward/attention.logits", 0),
            ((J_LAYERS + "scaled_dot_product", "query / key.shape[-1] ** 0.5, key)",
              "key / key.shape[-1] ** 0.5, query)"),)),
     Mutant("softmax over the queries", "torch", SINGLE, ("forward/attention.weights", 0),
            ((T_LAYERS + "scaled_dot_product", "softmax(logits, dim=-1)", "softmax(logits, dim=-2)"),)),
-    Mutant("softmax over the queries", "jax", SINGLE, ("forward/attention.weights", 0),
-           ((J_LAYERS + "scaled_dot_product", f"{J_WEIGHTS.format(-1)})\n    return {J_MIX}",
-             f"{J_WEIGHTS.format(-2)})\n    return {OWN_MIX.format(J_WEIGHTS.format(-2))}"),)),
+    Mutant("softmax over the queries before that over the keys", "jax", SINGLE, ("forward/attention.weights", 0),
+           ((J_KERNELS + "mix_forward", "logits - logits.max(axis=-1, keepdims=True)",
+             "jax.nn.log_softmax(logits, axis=-2)"),)),
     Mutant("positions shifted by one", "torch", SINGLE, ("forward/hidden", 0),
            ((T_SINGLE + "add_positions", "sinusoids(*x.shape[1:])", "sinusoids(x.shape[1] + 1, x.shape[2])[1:]"),)),
     Mutant("CLS at the end", "jax", SINGLE, ("forward/hidden", 0),
@@ -95,8 +96,44 @@ FORWARD_MUTANTS = (
     Mutant("mean over steps is a sum", "torch", SELF, ("loss", 0),
            (("torchtx.models.self_attention:SelfAttention.forward", "mixed.mean(dim=1)", "mixed.sum(dim=1)"),)),
     Mutant("bias of the steps without a gradient", "jax", BAHDANAU, ("grad_norm", 0),
-           ((J_LAYERS + "Linear.__call__", "self.bias[...]", "jax.lax.stop_gradient(self.bias[...])"),)),
+           ((J_LAYERS + "Linear.__call__", "self.bias[...]", "kernels.jax.lax.stop_gradient(self.bias[...])"),)),
 )  # fmt: skip
+
+KERNEL_MUTANTS = (
+    Mutant("bias subtracted", "jax", BAHDANAU, ("loss", 1),
+           ((J_KERNELS + "linear_forward", "+ along_rows(bias, x)", "- along_rows(bias, x)"),)),
+    Mutant("gradient by the input of a layer reversed", "jax", BAHDANAU, ("grad_norm", 0),
+           ((J_KERNELS + "linear_backward", "slope @ kernel.T", "slope[..., ::-1] @ kernel.T"),)),
+    Mutant("gradient of a widening layer's weights halved", "jax", BAHDANAU, ("grad_norm", 0),
+           ((J_KERNELS + "linear_backward", "= rows.T @ slopes", "= rows.T @ slopes / 2"),)),
+    Mutant("gradient of a narrowing layer's weights halved", "jax", MULTI, ("grad_norm", 0),
+           ((J_KERNELS + "linear_backward", "barrier(slopes.T @ rows)", "barrier(slopes.T @ rows / 2)"),)),
+    Mutant("gradient of a layer's bias averaged", "jax", BAHDANAU, ("grad_norm", 0),
+           ((J_KERNELS + "linear_backward", "column_sums(slope)", "column_sums(slope) / len(rows)"),)),
+    Mutant("LayerNorm's bias subtracted", "jax", MULTI, ("loss", 1),
+           ((J_KERNELS + "layer_norm_forward", "+ along_rows(bias, x)", "- along_rows(bias, x)"),)),
+    Mutant("gradient of LayerNorm with its mean", "jax", MULTI, ("grad_norm", 0),
+           ((J_KERNELS + "layer_norm_backward", "scaled - row_sums(scaled) / width - ", "scaled - "),)),
+    Mutant("gradient of LayerNorm with its part along x", "jax", MULTI, ("grad_norm", 0),
+           ((J_KERNELS + "layer_norm_backward", " - normed * along", ""),)),
+    Mutant("gradient of LayerNorm's scale without x", "jax", MULTI, ("grad_norm", 0),
+           ((J_KERNELS + "layer_norm_backward", "column_sums(slope * normed)", "column_sums(slope)"),)),
+    Mutant("a coefficient of tanh", "jax", BAHDANAU, ("forward/hidden", 0),
+           ((J_KERNELS + "tanh_forward", "1260", "1261"),)),
+    Mutant("tanh of large numbers from e^-x", "jax", BAHDANAU, ("forward/hidden", 0),
+           ((J_KERNELS + "tanh_forward", "jnp.exp(-2 *", "jnp.exp(-1 *"),)),
+    Mutant("gradient of tanh not squared", "jax", BAHDANAU, ("grad_norm", 0),
+           ((J_KERNELS + "tanh_backward", "1 - value * value", "1 - jnp.abs(value)"),)),
+    Mutant("gradient of scores without their mean", "jax", SINGLE, ("grad_norm", 0),
+           ((J_KERNELS + "mix_backward", "-row_sums(slopes * mixed)", "0 * row_sums(slopes * mixed)"),)),
+    Mutant("gradient of values by exponents", "jax", SINGLE, ("grad_norm", 0),
+           ((J_KERNELS + "mix_backward", "swapaxes(2, 3) @ slopes", "swapaxes(2, 3) @ slope.swapaxes(1, 2)"),)),
+    Mutant("sums over rows without the first", "jax", MULTI, ("forward/blocks.0.attention.logits", 0),
+           ((J_KERNELS + "row_sums", "x.dtype)", "x.dtype).at[0].set(0)"),)),
+    Mutant("sums over columns without the first row", "jax", BAHDANAU, ("grad_norm", 0),
+           ((J_KERNELS + "column_sums", "x.dtype)", "x.dtype).at[0, 0].set(0)"),)),
+)  # fmt: skip
+"""In `jaxtx.kernels`: every forward and every hand-written gradient."""
 
 TRAINING_MUTANTS = (
     Mutant("decay coupled to the gradient", "jax", "mlp", ("first_moment/head.weight", 0),
@@ -137,7 +174,7 @@ TRAINING_MUTANTS = (
            (("jaxtx.programs:loss_and_correct", "targets.right(logits, y)", "((logits > -0.5) == (y > 0.5))"),)),
 )  # fmt: skip
 
-MUTANTS = FORWARD_MUTANTS + TRAINING_MUTANTS
+MUTANTS = FORWARD_MUTANTS + KERNEL_MUTANTS + TRAINING_MUTANTS
 
 
 def mutants_of(spec: ModelSpec, manifest: Manifest) -> tuple[Mutant, ...]:
@@ -145,7 +182,7 @@ def mutants_of(spec: ModelSpec, manifest: Manifest) -> tuple[Mutant, ...]:
 
     Loss, optimizer, schedule, batches and data are the same code for every model, a plugin's too.
     """
-    own = tuple(mutant for mutant in FORWARD_MUTANTS if mutant.model == spec.name)
+    own = tuple(mutant for mutant in FORWARD_MUTANTS + KERNEL_MUTANTS if mutant.model == spec.name)
     return own + tuple(mutant for mutant in TRAINING_MUTANTS if mutant.applies(spec, manifest))
 
 
@@ -216,15 +253,11 @@ TIE_MUTANTS = (
 )  # fmt: skip
 """By the checks of test_ties."""
 
-J_BY_BATCH, T_BY_BATCH = "jnp.exp(logits - logits.max())", "(logits - logits.max()).exp()"
+T_BY_BATCH = "(logits - logits.max()).exp()"
 
 FAR_SCORE_MUTANTS = (
     Mutant("weights from the batch's largest score", "jax", SINGLE, ("weights", 0),
-           ((J_LAYERS + "scaled_dot_product", J_WEIGHTS.format(-1),
-             f"{J_BY_BATCH} / {J_BY_BATCH}.sum(-1, keepdims=True)"),)),
-    Mutant("mix from the batch's largest score", "jax", SINGLE, ("attended", 0),
-           ((J_LAYERS + "scaled_dot_product", J_MIX,
-             OWN_MIX.format(f"{J_BY_BATCH} / {J_BY_BATCH}.sum(-1, keepdims=True)")),)),
+           ((J_KERNELS + "mix_forward", "logits.max(axis=-1, keepdims=True)", "logits.max()"),)),
     Mutant("weights from the batch's largest score", "torch", SINGLE, ("weights", 0),
            ((T_LAYERS + "scaled_dot_product", "torch.softmax(logits, dim=-1)",
              f"{T_BY_BATCH} / {T_BY_BATCH}.sum(-1, keepdim=True)"),)),

@@ -16,11 +16,13 @@ from functools import cache
 from typing import Any
 from unittest.mock import patch
 
+import jax
 import numpy as np
 
 from coretx.models.spec import ModelSpec
 from coretx.tasks.sampling import Dataset
 from coretx.training.backend import Manifest
+from jaxtx import kernels
 from parity_tests.cases import Case, Steps
 
 Edit = tuple[str, str, str]
@@ -80,10 +82,19 @@ def planted(mutant: Mutant) -> Iterator[Calls]:
     with ExitStack() as stack:
         if mutant.engine == "jax":
             stack.enter_context(fresh_programs())
+            stack.callback(bind_gradients)
         for target, old, new in mutant.edits:
             owner, name = resolve(target)
             stack.enter_context(patch.object(owner, name, calls.counting(edited(getattr(owner, name), old, new))))
+        bind_gradients()
         yield calls
+
+
+def bind_gradients() -> None:
+    """Hand jax the forward and backward functions of jaxtx.kernels that are there now: it keeps those it was given."""
+    for name, function in vars(kernels).items():
+        if isinstance(function, jax.custom_vjp):
+            function.defvjp(getattr(kernels, f"{name}_forward"), getattr(kernels, f"{name}_backward"))
 
 
 @contextmanager

@@ -56,11 +56,10 @@ def with_cls(cls: np.ndarray, x: np.ndarray) -> np.ndarray:
     return np.concatenate([np.tile(cls, (len(x), 1, 1)), x], axis=1)
 
 
-def attend(p: Tensors, scope: str, heads: int, asking: np.ndarray, answering: np.ndarray, notes: Notes) -> np.ndarray:
+def attend(p: Tensors, scope: str, heads: int, queries: np.ndarray, keys: np.ndarray, notes: Notes) -> np.ndarray:
     """Return softmax(q k^T / sqrt(head_dim)) v, head after head, each on its own run of channels."""
     query, key, value = (
-        linear(p, f"{scope}attention.{part}", x)
-        for part, x in (("query", asking), ("key", answering), ("value", answering))
+        linear(p, f"{scope}attention.{part}", x) for part, x in (("query", queries), ("key", keys), ("value", keys))
     )
     head_dim = query.shape[-1] // heads
     logits, weights, mixed = [], [], []

@@ -11,15 +11,16 @@ from parity_tests.trajectory import compare, runner, told
 FULL_STEPS, FULL_ROWS = 800, 1000
 
 SHAPES = [
-    task if place % 2 == 0 else pytest.param(task, marks=pytest.mark.slow)
+    pytest.param("float64", task, marks=[pytest.mark.slow] * (place % 2))
     for place, task in enumerate(ONE_TASK_PER_SHAPE)
 ]
 """Every second shape in the fast part: each costs a compilation of every model."""
 
 
-@pytest.mark.parametrize("task", SHAPES)
-def test_every_step_of_a_short_training_agrees(model, task, engines, short_case):
-    case = short_case(model, task)
+@pytest.mark.parametrize(("dtype", "task"), [("float32", ONE_TASK_PER_SHAPE[0]), *SHAPES])
+def test_every_step_of_a_short_training_agrees(model, dtype, task, engines, short_case):
+    """In float64, and in float32, which is what ships."""
+    case = short_case(model, task, dtype)
     verdict, trajectory = compare(*engines.values(), case, len(case.steps()))
     assert verdict.difference is None, verdict.difference.sentence()
     assert verdict.horizon == len(case.steps()) == 15

@@ -37,7 +37,7 @@ def notes(package, name):
     """Return the names that the forward passes of a model file note, in order."""
     tree = ast.parse((ROOT / package / "models" / name).read_text())
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
-    return [call.args[0].value for call in calls if call.func.id == "note"]
+    return [call.args[0].value for call in calls if call.func.id == "record"]
 
 
 def imported(module):

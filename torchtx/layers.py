@@ -8,30 +8,30 @@ from torch import Tensor, nn
 
 from coretx.models.positions import sinusoids
 
-Note = Callable[[str, Tensor], None]
-"""Called with the name and the value of every intermediate that a forward pass wants to show."""
+Record = Callable[[str, Tensor], None]
+"""Takes the name and the value of an intermediate of a forward pass."""
 
 
-def silent(name: str, value: Tensor) -> None:
-    """Note nothing: the default while training."""
+def no_record(name: str, value: Tensor) -> None:
+    """Record nothing: the default while training."""
 
 
-def within(scope: str, note: Note) -> Note:
-    """Return a note that puts the scope before every name."""
-    return lambda name, value: note(f"{scope}.{name}", value)
+def scoped(scope: str, record: Record) -> Record:
+    """Return the recorder of a part of the model: it puts the scope before every name."""
+    return lambda name, value: record(f"{scope}.{name}", value)
 
 
 def scaled_dot_product(
     query: Float[Tensor, "batch query head head_dim"],
     key: Float[Tensor, "batch key head head_dim"],
     value: Float[Tensor, "batch key head value_dim"],
-    note: Note,
+    record: Record,
 ) -> Float[Tensor, "batch query head value_dim"]:
     """Return softmax(q k^T / sqrt(head_dim)) v (Vaswani et al., 2017, eq. 1)."""
     logits = torch.einsum("bqhd,bkhd->bhqk", query, key) / key.shape[-1] ** 0.5
-    note("attention.logits", logits)
+    record("attention.logits", logits)
     weights = torch.softmax(logits, dim=-1)
-    note("attention.weights", weights)
+    record("attention.weights", weights)
     return torch.einsum("bhqk,bkhd->bqhd", weights, value)
 
 
@@ -47,16 +47,16 @@ class Attention(nn.Module):
 
     def forward(
         self,
-        asking: Float[Tensor, "batch query width"],
-        answering: Float[Tensor, "batch key width"],
-        note: Note = silent,
+        queries: Float[Tensor, "batch query width"],
+        keys: Float[Tensor, "batch key width"],
+        record: Record = no_record,
     ) -> Float[Tensor, "batch query width"]:
-        """Return, for each asking step, the mix of the answering steps' values."""
-        split = (self.heads, asking.shape[-1] // self.heads)
-        query = self.query(asking).reshape(*asking.shape[:-1], *split)
-        key = self.key(answering).reshape(*answering.shape[:-1], *split)
-        value = self.value(answering).reshape(*answering.shape[:-1], *split)
-        return scaled_dot_product(query, key, value, note).reshape(asking.shape)
+        """Return, for each step of queries, the mix of the values of the steps of keys."""
+        split = (self.heads, queries.shape[-1] // self.heads)
+        query = self.query(queries).reshape(*queries.shape[:-1], *split)
+        key = self.key(keys).reshape(*keys.shape[:-1], *split)
+        value = self.value(keys).reshape(*keys.shape[:-1], *split)
+        return scaled_dot_product(query, key, value, record).reshape(queries.shape)
 
 
 def prepend(cls: Float[Tensor, " width"], x: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time+1 width"]:

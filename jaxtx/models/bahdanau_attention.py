@@ -7,8 +7,7 @@ from jaxtyping import Array, Float
 
 from coretx.models import architectures
 from coretx.models.spec import InputShape
-from jaxtx import kernels
-from jaxtx.layers import Linear, Note, silent
+from jaxtx.layers import Linear, Record, no_record, tanh
 
 
 class BahdanauAttention(nnx.Module):
@@ -22,16 +21,16 @@ class BahdanauAttention(nnx.Module):
         self.mix = Linear(spec.width, spec.width)
         self.head = nnx.Linear(spec.width, 1, rngs=rngs)
 
-    def __call__(self, x: Float[Array, "batch time feature"], note: Note = silent) -> Float[Array, " batch"]:
+    def __call__(self, x: Float[Array, "batch time feature"], record: Record = no_record) -> Float[Array, " batch"]:
         """Return one logit per row."""
-        hidden = kernels.tanh(self.embed(x))
-        note("hidden", hidden)
+        hidden = tanh(self.embed(x))
+        record("hidden", hidden)
         logits = hidden.mean(axis=2)[:, None, None, :]  # [batch, head, query, key]: one head, one query
-        note("attention.logits", logits)
+        record("attention.logits", logits)
         weights = jax.nn.softmax(logits, axis=-1)
-        note("attention.weights", weights)
-        mixed = kernels.tanh(self.mix(hidden))
-        note("mixed", mixed)
+        record("attention.weights", weights)
+        mixed = tanh(self.mix(hidden))
+        record("mixed", mixed)
         attended = jnp.einsum("bk,bkd->bd", weights[:, 0, 0], mixed)
-        note("attended", attended)
+        record("attended", attended)
         return self.head(attended)[:, 0]

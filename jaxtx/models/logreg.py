@@ -5,7 +5,7 @@ from jaxtyping import Array, Float
 
 from coretx.models import architectures
 from coretx.models.spec import InputShape
-from jaxtx.layers import Note, silent
+from jaxtx.layers import Record, no_record
 
 
 class LogisticRegression(nnx.Module):
@@ -14,6 +14,6 @@ class LogisticRegression(nnx.Module):
     def __init__(self, spec: architectures.LogisticRegression, shape: InputShape, *, rngs: nnx.Rngs) -> None:
         self.head = nnx.Linear(shape.time * shape.feature, 1, rngs=rngs)
 
-    def __call__(self, x: Float[Array, "batch time feature"], note: Note = silent) -> Float[Array, " batch"]:
+    def __call__(self, x: Float[Array, "batch time feature"], record: Record = no_record) -> Float[Array, " batch"]:
         """Return one logit per row."""
         return self.head(x.reshape(x.shape[0], -1))[:, 0]

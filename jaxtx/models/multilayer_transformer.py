@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from coretx.models import architectures
 from coretx.models.spec import InputShape
-from jaxtx.layers import Attention, LayerNorm, Linear, Note, add_positions, prepend, silent, within
+from jaxtx.layers import Attention, LayerNorm, Linear, Record, add_positions, no_record, prepend, scoped
 
 
 class Block(nnx.Module):
@@ -21,21 +21,21 @@ class Block(nnx.Module):
         self.contract = Linear(spec.feedforward, spec.width)
 
     def __call__(
-        self, x: Float[Array, "batch time width"], asking: int, note: Note = silent
-    ) -> Float[Array, "batch asking width"]:
-        """Return the first `asking` steps after this block; every step answers."""
+        self, x: Float[Array, "batch time width"], queries: int, record: Record = no_record
+    ) -> Float[Array, "batch query width"]:
+        """Return the first `queries` steps after this block; every step is a key."""
         normed = self.attention_norm(x)
-        x = x[:, :asking] + self.attention(normed[:, :asking], normed, note)
-        note("attended", x)
+        x = x[:, :queries] + self.attention(normed[:, :queries], normed, record)
+        record("attended", x)
         x = x + self.contract(jax.nn.gelu(self.expand(self.feedforward_norm(x)), approximate=False))
-        note("output", x)
+        record("output", x)
         return x
 
 
 class MultiLayerTransformer(nnx.Module):
     """Embed, prepend CLS, add positions, `depth` blocks, the logit from the CLS step; no final LayerNorm.
 
-    Nothing is read from the last block but its CLS step, so that only this one asks there.
+    Nothing is read from the last block but its CLS step, so that it alone is a query there.
     """
 
     def __init__(self, spec: architectures.MultiLayerTransformer, shape: InputShape, *, rngs: nnx.Rngs) -> None:
@@ -45,11 +45,11 @@ class MultiLayerTransformer(nnx.Module):
         self.blocks = nnx.List([Block(spec) for _ in range(spec.depth)])
         self.head = nnx.Linear(spec.width, 1, rngs=rngs)
 
-    def __call__(self, x: Float[Array, "batch time feature"], note: Note = silent) -> Float[Array, " batch"]:
+    def __call__(self, x: Float[Array, "batch time feature"], record: Record = no_record) -> Float[Array, " batch"]:
         """Return one logit per row."""
         x = add_positions(prepend(self.cls[...], self.embed(x)), self.position_scale)
-        note("hidden", x)
+        record("hidden", x)
         for i, block in enumerate(self.blocks):
-            asking = 1 if i == len(self.blocks) - 1 else x.shape[1]
-            x = block(x, asking, within(f"blocks.{i}", note))
+            queries = 1 if i == len(self.blocks) - 1 else x.shape[1]
+            x = block(x, queries, scoped(f"blocks.{i}", record))
         return self.head(x[:, 0])[:, 0]

@@ -5,8 +5,7 @@ from jaxtyping import Array, Float
 
 from coretx.models import architectures
 from coretx.models.spec import InputShape
-from jaxtx import kernels
-from jaxtx.layers import Linear, Note, scaled_dot_product, silent
+from jaxtx.layers import Linear, Record, no_record, scaled_dot_product, tanh
 
 
 class SelfAttention(nnx.Module):
@@ -20,13 +19,13 @@ class SelfAttention(nnx.Module):
         self.mix = Linear(spec.width, spec.width)
         self.head = nnx.Linear(spec.width, 1, rngs=rngs)
 
-    def __call__(self, x: Float[Array, "batch time feature"], note: Note = silent) -> Float[Array, " batch"]:
+    def __call__(self, x: Float[Array, "batch time feature"], record: Record = no_record) -> Float[Array, " batch"]:
         """Return one logit per row."""
-        hidden = kernels.tanh(self.embed(x))
-        note("hidden", hidden)
+        hidden = tanh(self.embed(x))
+        record("hidden", hidden)
         heads = hidden[:, :, None, :]  # [batch, time, 1, width]: one head
-        attended = scaled_dot_product(heads, heads, heads, note)[:, :, 0, :]
-        note("attended", attended)
-        mixed = kernels.tanh(self.mix(attended))
-        note("mixed", mixed)
+        attended = scaled_dot_product(heads, heads, heads, record)[:, :, 0, :]
+        record("attended", attended)
+        mixed = tanh(self.mix(attended))
+        record("mixed", mixed)
         return self.head(mixed.mean(axis=1))[:, 0]

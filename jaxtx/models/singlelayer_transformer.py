@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 
 from coretx.models import architectures
 from coretx.models.spec import InputShape
-from jaxtx.layers import Attention, Linear, Note, add_positions, prepend, silent
+from jaxtx.layers import Attention, Linear, Record, add_positions, no_record, prepend, tanh
 
 
 class SingleLayerTransformer(nnx.Module):
@@ -23,13 +23,13 @@ class SingleLayerTransformer(nnx.Module):
         self.mix = nnx.Linear(spec.width, spec.width, rngs=rngs)
         self.head = nnx.Linear(spec.width, 1, rngs=rngs)
 
-    def __call__(self, x: Float[Array, "batch time feature"], note: Note = silent) -> Float[Array, " batch"]:
+    def __call__(self, x: Float[Array, "batch time feature"], record: Record = no_record) -> Float[Array, " batch"]:
         """Return one logit per row."""
         x = add_positions(prepend(self.cls[...], x), self.position_scale)
         hidden = self.embed(x)
-        note("hidden", hidden)
-        attended = self.attention(hidden, hidden, note)
-        note("attended", attended)
-        mixed = jnp.tanh(self.mix(attended[:, :1]))[:, 0]  # one step, and not none: see MLP
-        note("mixed", mixed)
+        record("hidden", hidden)
+        attended = self.attention(hidden, hidden, record)
+        record("attended", attended)
+        mixed = tanh(self.mix(attended[:, 0]))
+        record("mixed", mixed)
         return self.head(mixed)[:, 0]

@@ -5,8 +5,7 @@ from jaxtyping import Array, Float
 
 from coretx.models import architectures
 from coretx.models.spec import InputShape
-from jaxtx import kernels
-from jaxtx.layers import Linear, Note, silent
+from jaxtx.layers import Linear, Record, no_record, tanh
 
 
 class Temporal(nnx.Module):
@@ -19,10 +18,10 @@ class Temporal(nnx.Module):
         self.embed = Linear(shape.feature, spec.width)
         self.head = nnx.Linear(shape.time, 1, rngs=rngs)
 
-    def __call__(self, x: Float[Array, "batch time feature"], note: Note = silent) -> Float[Array, " batch"]:
+    def __call__(self, x: Float[Array, "batch time feature"], record: Record = no_record) -> Float[Array, " batch"]:
         """Return one logit per row."""
-        hidden = kernels.tanh(self.embed(x))
-        note("hidden", hidden)
+        hidden = tanh(self.embed(x))
+        record("hidden", hidden)
         verdicts = hidden.mean(axis=2)  # [batch, time]
-        note("verdicts", verdicts)
+        record("verdicts", verdicts)
         return self.head(verdicts)[:, 0]

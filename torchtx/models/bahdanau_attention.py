@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from coretx.models import architectures
 from coretx.models.spec import InputShape
-from torchtx.layers import Note, silent
+from torchtx.layers import Record, no_record
 
 
 class BahdanauAttention(nn.Module):
@@ -21,16 +21,16 @@ class BahdanauAttention(nn.Module):
         self.mix = nn.Linear(spec.width, spec.width)
         self.head = nn.Linear(spec.width, 1)
 
-    def forward(self, x: Float[Tensor, "batch time feature"], note: Note = silent) -> Float[Tensor, " batch"]:
+    def forward(self, x: Float[Tensor, "batch time feature"], record: Record = no_record) -> Float[Tensor, " batch"]:
         """Return one logit per row."""
         hidden = torch.tanh(self.embed(x))
-        note("hidden", hidden)
+        record("hidden", hidden)
         logits = hidden.mean(dim=2)[:, None, None, :]  # [batch, head, query, key]: one head, one query
-        note("attention.logits", logits)
+        record("attention.logits", logits)
         weights = torch.softmax(logits, dim=-1)
-        note("attention.weights", weights)
+        record("attention.weights", weights)
         mixed = torch.tanh(self.mix(hidden))
-        note("mixed", mixed)
+        record("mixed", mixed)
         attended = torch.einsum("bk,bkd->bd", weights[:, 0, 0], mixed)
-        note("attended", attended)
+        record("attended", attended)
         return self.head(attended)[:, 0]

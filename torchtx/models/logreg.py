@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from coretx.models import architectures
 from coretx.models.spec import InputShape
-from torchtx.layers import Note, silent
+from torchtx.layers import Record, no_record
 
 
 class LogisticRegression(nn.Module):
@@ -15,6 +15,6 @@ class LogisticRegression(nn.Module):
         super().__init__()
         self.head = nn.Linear(shape.time * shape.feature, 1)
 
-    def forward(self, x: Float[Tensor, "batch time feature"], note: Note = silent) -> Float[Tensor, " batch"]:
+    def forward(self, x: Float[Tensor, "batch time feature"], record: Record = no_record) -> Float[Tensor, " batch"]:
         """Return one logit per row."""
         return self.head(x.reshape(x.shape[0], -1))[:, 0]

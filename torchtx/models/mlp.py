@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from coretx.models import architectures
 from coretx.models.spec import InputShape
-from torchtx.layers import Note, silent
+from torchtx.layers import Record, no_record
 
 
 class MLP(nn.Module):
@@ -17,8 +17,8 @@ class MLP(nn.Module):
         self.hidden = nn.Linear(shape.time * shape.feature, spec.width)
         self.head = nn.Linear(spec.width, 1)
 
-    def forward(self, x: Float[Tensor, "batch time feature"], note: Note = silent) -> Float[Tensor, " batch"]:
+    def forward(self, x: Float[Tensor, "batch time feature"], record: Record = no_record) -> Float[Tensor, " batch"]:
         """Return one logit per row."""
         hidden = torch.tanh(self.hidden(x.reshape(x.shape[0], -1)))
-        note("hidden", hidden)
+        record("hidden", hidden)
         return self.head(hidden)[:, 0]

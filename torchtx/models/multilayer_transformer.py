@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from coretx.models import architectures
 from coretx.models.spec import InputShape
-from torchtx.layers import Attention, Note, add_positions, prepend, silent, within
+from torchtx.layers import Attention, Record, add_positions, no_record, prepend, scoped
 
 
 class Block(nn.Module):
@@ -22,21 +22,21 @@ class Block(nn.Module):
         self.contract = nn.Linear(spec.feedforward, spec.width)
 
     def forward(
-        self, x: Float[Tensor, "batch time width"], asking: int, note: Note = silent
-    ) -> Float[Tensor, "batch asking width"]:
-        """Return the first `asking` steps after this block; every step answers."""
+        self, x: Float[Tensor, "batch time width"], queries: int, record: Record = no_record
+    ) -> Float[Tensor, "batch query width"]:
+        """Return the first `queries` steps after this block; every step is a key."""
         normed = self.attention_norm(x)
-        x = x[:, :asking] + self.attention(normed[:, :asking], normed, note)
-        note("attended", x)
+        x = x[:, :queries] + self.attention(normed[:, :queries], normed, record)
+        record("attended", x)
         x = x + self.contract(functional.gelu(self.expand(self.feedforward_norm(x)), approximate="none"))
-        note("output", x)
+        record("output", x)
         return x
 
 
 class MultiLayerTransformer(nn.Module):
     """Embed, prepend CLS, add positions, `depth` blocks, the logit from the CLS step; no final LayerNorm.
 
-    Nothing is read from the last block but its CLS step, so that only this one asks there.
+    Nothing is read from the last block but its CLS step, so that it alone is a query there.
     """
 
     def __init__(self, spec: architectures.MultiLayerTransformer, shape: InputShape) -> None:
@@ -47,11 +47,11 @@ class MultiLayerTransformer(nn.Module):
         self.blocks = nn.ModuleList([Block(spec) for _ in range(spec.depth)])
         self.head = nn.Linear(spec.width, 1)
 
-    def forward(self, x: Float[Tensor, "batch time feature"], note: Note = silent) -> Float[Tensor, " batch"]:
+    def forward(self, x: Float[Tensor, "batch time feature"], record: Record = no_record) -> Float[Tensor, " batch"]:
         """Return one logit per row."""
         x = add_positions(prepend(self.cls, self.embed(x)), self.position_scale)
-        note("hidden", x)
+        record("hidden", x)
         for i, block in enumerate(self.blocks):
-            asking = 1 if i == len(self.blocks) - 1 else x.shape[1]
-            x = block(x, asking, within(f"blocks.{i}", note))
+            queries = 1 if i == len(self.blocks) - 1 else x.shape[1]
+            x = block(x, queries, scoped(f"blocks.{i}", record))
         return self.head(x[:, 0])[:, 0]

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from coretx.models import architectures
 from coretx.models.spec import InputShape
-from torchtx.layers import Note, scaled_dot_product, silent
+from torchtx.layers import Record, no_record, scaled_dot_product
 
 
 class SelfAttention(nn.Module):
@@ -21,13 +21,13 @@ class SelfAttention(nn.Module):
         self.mix = nn.Linear(spec.width, spec.width)
         self.head = nn.Linear(spec.width, 1)
 
-    def forward(self, x: Float[Tensor, "batch time feature"], note: Note = silent) -> Float[Tensor, " batch"]:
+    def forward(self, x: Float[Tensor, "batch time feature"], record: Record = no_record) -> Float[Tensor, " batch"]:
         """Return one logit per row."""
         hidden = torch.tanh(self.embed(x))
-        note("hidden", hidden)
+        record("hidden", hidden)
         heads = hidden[:, :, None, :]  # [batch, time, 1, width]: one head
-        attended = scaled_dot_product(heads, heads, heads, note)[:, :, 0, :]
-        note("attended", attended)
+        attended = scaled_dot_product(heads, heads, heads, record)[:, :, 0, :]
+        record("attended", attended)
         mixed = torch.tanh(self.mix(attended))
-        note("mixed", mixed)
+        record("mixed", mixed)
         return self.head(mixed.mean(dim=1))[:, 0]

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from coretx.models import architectures
 from coretx.models.spec import InputShape
-from torchtx.layers import Attention, Note, add_positions, prepend, silent
+from torchtx.layers import Attention, Record, add_positions, no_record, prepend
 
 
 class SingleLayerTransformer(nn.Module):
@@ -24,13 +24,13 @@ class SingleLayerTransformer(nn.Module):
         self.mix = nn.Linear(spec.width, spec.width)
         self.head = nn.Linear(spec.width, 1)
 
-    def forward(self, x: Float[Tensor, "batch time feature"], note: Note = silent) -> Float[Tensor, " batch"]:
+    def forward(self, x: Float[Tensor, "batch time feature"], record: Record = no_record) -> Float[Tensor, " batch"]:
         """Return one logit per row."""
         x = add_positions(prepend(self.cls, x), self.position_scale)
         hidden = self.embed(x)
-        note("hidden", hidden)
-        attended = self.attention(hidden, hidden, note)
-        note("attended", attended)
+        record("hidden", hidden)
+        attended = self.attention(hidden, hidden, record)
+        record("attended", attended)
         mixed = torch.tanh(self.mix(attended[:, 0]))
-        note("mixed", mixed)
+        record("mixed", mixed)
         return self.head(mixed)[:, 0]

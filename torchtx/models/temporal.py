@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from coretx.models import architectures
 from coretx.models.spec import InputShape
-from torchtx.layers import Note, silent
+from torchtx.layers import Record, no_record
 
 
 class Temporal(nn.Module):
@@ -20,10 +20,10 @@ class Temporal(nn.Module):
         self.embed = nn.Linear(shape.feature, spec.width)
         self.head = nn.Linear(shape.time, 1)
 
-    def forward(self, x: Float[Tensor, "batch time feature"], note: Note = silent) -> Float[Tensor, " batch"]:
+    def forward(self, x: Float[Tensor, "batch time feature"], record: Record = no_record) -> Float[Tensor, " batch"]:
         """Return one logit per row."""
         hidden = torch.tanh(self.embed(x))
-        note("hidden", hidden)
+        record("hidden", hidden)
         verdicts = hidden.mean(dim=2)  # [batch, time]
-        note("verdicts", verdicts)
+        record("verdicts", verdicts)
         return self.head(verdicts)[:, 0]
