@@ -11,6 +11,7 @@ import tyro
 
 from coretx.records.durable import write_text
 from coretx.reports.publish import publish_dashboard
+from coretx.reports.tables.files import Tables
 from coretx.running.plugins import load_catalogue
 
 PUBLISHED = Path(__file__).parent / "published"
@@ -40,7 +41,7 @@ def main(out: Path, folder: Path = PUBLISHED) -> None:
         for new in sorted((out / "benchmarks").glob("*.csv")):
             old = folder / new.name
             write_text(tables / new.name, merged(old.read_text() if old.exists() else "", new.read_text()))
-        publish_dashboard(Path(scratch), **load_catalogue().order())
+        publish_dashboard(Tables(Path(scratch)), **load_catalogue().order())
         for made in sorted(path for path in tables.iterdir() if path.suffix in (".csv", ".html")):
             write_text(folder / made.name, made.read_text())
             print(f"wrote {folder / made.name}")
