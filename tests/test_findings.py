@@ -99,11 +99,8 @@ def test_the_other_engine_says_the_same():
     assert {row["recipe_verdict"] for row in one.values()} == {"needs 3 members"}
     said = {pair: (one[pair]["runs_verdict"], five[pair]["runs_verdict"]) for pair in five}
     words = {pair: [verdict.split(",")[0] for verdict in both] for pair, both in said.items()}
-    assert sum(first == second for first, second in words.values()) == 164
-    opposite = [pair for pair, both in words.items() if sorted(both) == ["better", "worse"]]
-    assert opposite == [("any_abs_gt_one", "multilayer_transformer", "self_attention")]
-    assert said[opposite[0]] == ("worse, under 2 points", "better, under 2 points")
-    assert [f"{100 * float(run[opposite[0]]['difference']):+.1f}" for run in (five, one)] == ["+0.2", "-0.6"]
+    assert sum(first == second for first, second in words.values()) == 169
+    assert [pair for pair, both in words.items() if sorted(both) == ["better", "worse"]] == []
 
     scores = [
         {_cell(row): float(row["accuracy"]) for row in rows("benchmarking.csv", split="test", **engine)}
@@ -111,9 +108,9 @@ def test_the_other_engine_says_the_same():
     ]
     apart = {cell: abs(scores[0][cell] - scores[1][cell]) for cell in scores[0]}
     assert len(apart) == 63
-    assert (sum(d <= 0.02 for d in apart.values()), sum(d <= 0.05 for d in apart.values())) == (48, 57)
+    assert (sum(d <= 0.02 for d in apart.values()), sum(d <= 0.05 for d in apart.values())) == (49, 57)
     small = {task for (task, _), difference in apart.items() if difference > 0.05}
-    assert small == {"single_digit_sum", "single_digit_sum_swapped", "has_all_tokens"}
+    assert small == {"single_digit_sum", "single_digit_sum_swapped"}
 
 
 def _cell(row):
