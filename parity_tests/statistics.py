@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +34,11 @@ from parity_tests.cases import ENGINES, load_engines
 
 BEGIN, END = "<!-- statistics -->", "<!-- end of statistics -->"
 """Between these lines of docs/parity.md stands the table."""
+
+HOME = Path(__file__).resolve().parent.parent
+
+ABOVE_TRAINING = {"cli", "experiment", "rebuild", "reports", "runlog", "progress", "workers"}
+"""Parts of the core that nothing that trains may import (the layers in pyproject.toml): no accuracy depends on them."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +147,8 @@ def kept(backend: Backend, spec: ModelSpec, task: Task, arguments: Arguments) ->
         "members": arguments.members,
         "n_samples": arguments.n_samples,
         "seed": arguments.seed,
-        "code": provenance.code_of(backend.name, backend.versions, arguments.plugin),
+        "code": code(),
+        "versions": provenance.versions() | backend.versions,
     }
     digest = durable.sha256(json.dumps(record, sort_keys=True).encode())[:12]
     path = arguments.cells / f"{task.name}.{spec.name}.{backend.name}.{digest}.json"
@@ -149,6 +156,14 @@ def kept(backend: Backend, spec: ModelSpec, task: Task, arguments: Arguments) ->
         found = accuracies(backend, spec, task, arguments)
         durable.write_text(path, json.dumps(record | {"accuracy": found.tolist()}, indent=1))
     return np.array(json.loads(path.read_text())["accuracy"])
+
+
+@cache
+def code() -> str:
+    """Return a digest of the source of both engines and of the core up to training: a cell is kept for its code."""
+    files = [file for package in ("coretx", "jaxtx", "torchtx") for file in sorted((HOME / package).rglob("*.py"))]
+    below = [file for file in files if file.relative_to(HOME).with_suffix("").parts[1] not in ABOVE_TRAINING]
+    return durable.sha256(b"".join(file.read_bytes() for file in below))
 
 
 def table(rows: Sequence[Row], arguments: Arguments) -> str:
