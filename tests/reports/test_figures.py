@@ -126,7 +126,7 @@ def test_the_legend_has_every_name_inside_the_figure_above_the_axes(names, colum
             axes.plot([0, 1], [0, 1], label=name)
         figures.with_legend(figure, axes, columns)
         figure.draw_without_rendering()
-        texts = axes.get_legend().get_texts()
+        texts = figure.legends[0].get_texts()
         boxes = [text.get_window_extent() for text in texts]
     assert [text.get_text() for text in texts] == list(names)
     assert len({round(box.y0) for box in boxes}) == rows

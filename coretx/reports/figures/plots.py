@@ -39,7 +39,7 @@ def with_legend(figure: Figure, axes: Axes, columns: int = 4) -> Figure:
     height = 2.65 + 0.19 * rows
     figure.set_figheight(height)
     figure.subplots_adjust(left=0.165, right=0.965, top=1 - (0.12 + 0.19 * rows) / height, bottom=0.45 / height)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.02), ncols=columns)
+    figure.legend(loc="upper left", bbox_to_anchor=(0.165, 1 - 0.03 / height), ncols=columns)
     return figure
 
 
@@ -194,7 +194,8 @@ def accuracy_by_size(
         axes.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
         axes.minorticks_off()
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        return with_legend(figure, axes, columns=2)
+        longest = max(map(len, series), default=0)
+        return with_legend(figure, axes, columns=2 if longest < 28 else 1)  # else one name pushes others out of view
 
 
 def to_file(figure: Figure) -> str:
