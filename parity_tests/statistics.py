@@ -9,7 +9,6 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -27,18 +26,13 @@ from coretx.running.plugins import load_catalogue
 from coretx.tasks.base import Task
 from coretx.tasks.registry import get_task
 from coretx.tasks.sampling import prepare_data
-from coretx.training.backend import Backend
+from coretx.training.backend import ENGINES, Backend
 from coretx.training.loop import Population, first_divergence, start, train
 from parity_tests.bounds import ALPHA, MARGIN, NEAR_CHANCE, SATURATED
-from parity_tests.cases import ENGINES, load_engines
+from parity_tests.cases import load_engines
 
 BEGIN, END = "<!-- statistics -->", "<!-- end of statistics -->"
 """Between these lines of docs/parity.md stands the table."""
-
-HOME = Path(__file__).resolve().parent.parent
-
-ABOVE_TRAINING = {"cli", "experiment", "rebuild", "reports", "runlog", "progress", "workers"}
-"""Parts of the core that nothing that trains may import (the layers in pyproject.toml): no accuracy depends on them."""
 
 
 @dataclass(frozen=True)
@@ -147,8 +141,7 @@ def kept(backend: Backend, spec: ModelSpec, task: Task, arguments: Arguments) ->
         "members": arguments.members,
         "n_samples": arguments.n_samples,
         "seed": arguments.seed,
-        "code": code(),
-        "versions": provenance.versions() | backend.versions,
+        "code": provenance.code_of(ENGINES[backend.name], backend.versions, arguments.plugin),
     }
     digest = durable.sha256(json.dumps(record, sort_keys=True).encode())[:12]
     path = arguments.cells / f"{task.name}.{spec.name}.{backend.name}.{digest}.json"
@@ -156,14 +149,6 @@ def kept(backend: Backend, spec: ModelSpec, task: Task, arguments: Arguments) ->
         found = accuracies(backend, spec, task, arguments)
         durable.write_text(path, json.dumps(record | {"accuracy": found.tolist()}, indent=1))
     return np.array(json.loads(path.read_text())["accuracy"])
-
-
-@cache
-def code() -> str:
-    """Return a digest of the source of both engines and of the core up to training: a cell is kept for its code."""
-    files = [file for package in ("coretx", "jaxtx", "torchtx") for file in sorted((HOME / package).rglob("*.py"))]
-    below = [file for file in files if file.relative_to(HOME).with_suffix("").parts[1] not in ABOVE_TRAINING]
-    return durable.sha256(b"".join(file.read_bytes() for file in below))
 
 
 def table(rows: Sequence[Row], arguments: Arguments) -> str:

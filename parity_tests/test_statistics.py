@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from coretx.errors import UsageError
-from parity_tests.statistics import BEGIN, END, Arguments, Row, code, main, put, table, tost
+from parity_tests.statistics import BEGIN, END, Arguments, Row, main, put, table, tost
 
 
 def test_tost_is_two_one_sided_t_tests():
@@ -62,15 +62,6 @@ def test_command_tests_a_cell_and_keeps_it(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("parity_tests.statistics.accuracies", lambda *_: pytest.fail("trained again"))
     assert main(flags.split()) in (0, 1)
     assert capsys.readouterr().out == first
-
-
-def test_a_cell_is_kept_for_the_code_that_trains(tmp_path, monkeypatch):
-    """Another page does not make it stale, another model does."""
-    monkeypatch.setattr("parity_tests.statistics.HOME", tmp_path)
-    digests = []
-    for file in ("coretx/models/mlp.py", "coretx/reports/pages.py", "jaxtx/programs.py", "torchtx/models/mlp.py"):
-        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / file).write_text(f"# {file}")
-        digests.append(code.__wrapped__())
-    assert digests[0] == digests[1]
-    assert len(set(digests)) == 3
+    monkeypatch.setattr("coretx.records.provenance.code_of", lambda *_: ("other", "code"))
+    with pytest.raises(pytest.fail.Exception, match="trained again"):
+        main(flags.split())
