@@ -95,6 +95,28 @@ layer_norm.defvjp(layer_norm_forward, layer_norm_backward)
 
 
 @jax.custom_vjp
+def gelu(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Return x P(X <= x) for a standard normal X (Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016)."""
+    return gelu_forward(x)[0]
+
+
+def gelu_forward(x: Array) -> tuple[Array, tuple[Array, Array]]:
+    """Return the value, and what its gradient needs: x and P(X <= x)."""
+    below = 0.5 * (1 + jax.lax.erf(x * 0.5**0.5))
+    return x * below, (x, below)
+
+
+def gelu_backward(kept: tuple[Array, Array], slope: Array) -> tuple[Array]:
+    """Return the gradient by x: P(X <= x) + x times the density at x."""
+    x, below = kept
+    density = jnp.exp(-0.5 * x * x) * (2 * jnp.pi) ** -0.5
+    return (slope * (below + x * density),)
+
+
+gelu.defvjp(gelu_forward, gelu_backward)
+
+
+@jax.custom_vjp
 def tanh(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """Return the hyperbolic tangent, right to 3.5 units in the last place.
 

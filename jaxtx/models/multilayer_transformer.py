@@ -1,12 +1,12 @@
 """Pre-norm transformer blocks, read at a CLS step."""
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
 from coretx.models import architectures
 from coretx.models.spec import InputShape
+from jaxtx import kernels
 from jaxtx.layers import Attention, LayerNorm, Linear, Record, add_positions, no_record, prepend, scoped
 
 
@@ -27,7 +27,7 @@ class Block(nnx.Module):
         normed = self.attention_norm(x)
         x = x[:, :queries] + self.attention(normed[:, :queries], normed, record)
         record("attended", x)
-        x = x + self.contract(jax.nn.gelu(self.expand(self.feedforward_norm(x)), approximate=False))
+        x = x + self.contract(kernels.gelu(self.expand(self.feedforward_norm(x))))
         record("output", x)
         return x
 

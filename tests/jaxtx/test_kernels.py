@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 from jaxtx import kernels
 from jaxtx.programs import loss_and_correct
@@ -20,6 +21,10 @@ def plain_layer_norm(x, scale, bias):
     return (x - x.mean(-1, keepdims=True)) / deviation * scale + bias
 
 
+def plain_gelu(x):
+    return jax.nn.gelu(x, approximate=False)
+
+
 def plain_mix(logits, value):
     return jnp.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(logits, axis=-1), value)
 
@@ -32,6 +37,7 @@ CASES = {
     "linear, rows alone": (kernels.linear, plain_linear, ((7, 4), (4, 4), (4,))),
     "layer norm": (kernels.layer_norm, plain_layer_norm, ((7, 3, 5), (5,), (5,))),
     "tanh": (kernels.tanh, jnp.tanh, ((7, 3, 5),)),
+    "gelu": (kernels.gelu, plain_gelu, ((7, 3, 5),)),
 }
 
 
@@ -70,8 +76,14 @@ def loss(logit, label):
     return loss_and_correct(logit[None], label[None], jnp.ones_like(logit)[None])["loss_sum"]
 
 
+def normal_slope(x):
+    """Return the slope of GELU: P(X <= x) + x times the density at x."""
+    return ndtr(x.astype(np.float64)) + x * np.exp(-x * x / 2) / np.sqrt(2 * np.pi)
+
+
 SLOPES = {
     "tanh": (kernels.tanh, lambda x: np.cosh(x) ** -2.0, 2),
+    "gelu": (kernels.gelu, normal_slope, 2),
     "loss of class 0": (lambda z: loss(z, 0 * z), lambda z: 1 / (1 + np.exp(-z)), 0),
     "loss of class 1": (lambda z: loss(z, 0 * z + 1), lambda z: -1 / (1 + np.exp(z)), 0),
 }
