@@ -11,7 +11,8 @@ import pytest
 from coretx.config import RunConfig
 from coretx.evaluation.scores import split_scores
 from coretx.records.store import load_result
-from coretx.running import experiment
+from coretx.running.experiment import execute
+from coretx.running.plan import make_plan
 from coretx.tasks.splits import SPLITS
 from parity_tests import referee
 from parity_tests.bounds import EVALUATION, NEAR_ZERO, OWN_SCORES, WALKED_SCORES
@@ -28,7 +29,7 @@ def runs(tmp_path_factory):
     out = tmp_path_factory.mktemp("run")
     models = tuple(f"{model}:{engine}" for model in MODELS for engine in ENGINES)
     config = RunConfig(models=models, n_samples=(ROWS,), epochs=EPOCHS, out=out, wandb="disabled", device="cpu")
-    assert experiment.run(config).exit_code == 0
+    assert execute(make_plan(config)).exit_code == 0
     return out
 
 

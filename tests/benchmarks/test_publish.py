@@ -2,7 +2,8 @@
 
 from benchmarks.publish import PUBLISHED, main
 from coretx.reports.publish import has_page
-from coretx.reports.tables.benchmark import read_rows
+from coretx.reports.tables.benchmark import SCORES
+from coretx.reports.tables.files import Tables
 
 
 def table(folder, name, *rows):
@@ -35,7 +36,7 @@ def test_no_page_that_is_not_committed_is_linked(tmp_path):
     cell, model = (rows("has_all_tokens")[0].split(",")[place] for place in (0, 2))
     (pages / f"{model}.html").write_text(f'<meta name="cell-id" content="{cell}">')
     table(tmp_path / "benchmarks", "benchmarking.csv", *rows("has_all_tokens"))
-    (row,) = {row.id: row for row in read_rows(tmp_path / "benchmarks" / "benchmarking.csv") if row.id == cell}.values()
+    (row,) = {row.id: row for row in Tables(tmp_path)[SCORES].rows if row.id == cell}.values()
     assert has_page(row, tmp_path)
     main(tmp_path, tmp_path / "published")
     assert 'href="../' not in (tmp_path / "published" / "index.html").read_text()
