@@ -8,7 +8,7 @@ one-sided tests procedure and the power approach", 1987) on the members' paired 
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -143,11 +143,11 @@ def kept(backend: Backend, spec: ModelSpec, task: Task, arguments: Arguments) ->
         "seed": arguments.seed,
         "code": provenance.code_of(ENGINES[backend.name], backend.versions, arguments.plugin),
     }
-    digest = durable.sha256(json.dumps(record, sort_keys=True).encode())[:12]
+    digest = durable.sha256(json.dumps(record, sort_keys=True, default=asdict).encode())[:12]
     path = arguments.cells / f"{task.name}.{spec.name}.{backend.name}.{digest}.json"
     if not path.exists():
         found = accuracies(backend, spec, task, arguments)
-        durable.write_text(path, json.dumps(record | {"accuracy": found.tolist()}, indent=1))
+        durable.write_text(path, json.dumps(record | {"accuracy": found.tolist()}, indent=1, default=asdict))
     return np.array(json.loads(path.read_text())["accuracy"])
 
 

@@ -33,7 +33,7 @@ def scored():
         "groups": score_groups(find_groups(TASK, data), logits, data.y)[0].accuracy.item(),
         "lengths": score_lengths(TASK, {length: data}, {length: logits})[0].accuracy.item(),
         "comparisons": row_scores(predictions).mean(),
-        "misclassified": 1 - misclassified(predictions).rows / 40,
+        "misclassified": 1 - misclassified(predictions, "test").rows / 40,
     }
 
 

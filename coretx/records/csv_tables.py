@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from coretx.errors import UsageError
+from coretx.errors import OutputError, UsageError
 from coretx.evaluation.groups import by_size
 from coretx.records import durable
 
@@ -179,6 +179,8 @@ def _stamp(path: Path) -> tuple[int, ...] | None:
         found = path.stat()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise OutputError(f"cannot read {path} ({error.strerror}): a table is a file in a folder") from error
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
