@@ -83,7 +83,7 @@ def test_model_of_ones_own_is_granted_its_certificate(tmp_path, capsys):
     for table in data:  # four steps in two dtypes, each with its envelope
         assert re.findall(r'<th scope="row">(.*?)</th>', table) == ["1", "2", "3", "4"]
         assert len(re.findall(r'<td class="number">(none|\d\.\de-\d\d)</td>', table)) == 4 * 4
-    texts = re.findall(r"<text[^>]*>", page)
+    texts = re.findall(r"<(?:text|tspan)\s[^>]*>", page)
     assert texts
     assert [text for text in texts if "currentColor" not in text] == []  # legible on dark too
     # Every fault in training, though nobody has listed one for this model.
