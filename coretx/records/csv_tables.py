@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from coretx.errors import OutputError, UsageError
+from coretx.errors import UsageError
 from coretx.evaluation.groups import by_size
 from coretx.records import durable
 
@@ -175,12 +175,11 @@ class OpenTable(Generic[Row]):
 
 def _stamp(path: Path) -> tuple[int, ...] | None:
     """Return what differs when a file was replaced or edited; None if there is no file."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise OutputError(f"cannot read {path} ({error.strerror}): a table is a file in a folder") from error
+    with durable.refusals("read", path):
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            return None
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 

@@ -14,7 +14,7 @@ from coretx.errors import OutputError, UsageError
 
 @contextmanager
 def refusals(verb: str, path: Path) -> Iterator[None]:
-    """Turn an error of the disk inside into an OutputError: this path could not be written, locked."""
+    """Turn an error of the disk inside into an OutputError: this path could not be written, read, locked."""
     try:
         yield
     except OSError as error:
