@@ -13,7 +13,7 @@ from jaxtx.parameters import Layout
 
 MEASURED_AT_ONCE, TRAINED_AT_ONCE = 2**22, 2**20
 """Numbers that a block and its intermediates may have on a CPU: 16 MB in float32 in a forward pass, 4 MB with its
-gradient. Measured with multilayer_transformer at 64 to 512 steps and widths 32 and 256; see docs/performance.md."""
+gradient. Measured with multilayer_transformer at 64 to 512 steps and widths 32 and 256; see dev/LOG.md."""
 
 
 def rows_measured(model: Layout) -> int:
