@@ -61,6 +61,21 @@ def is_published(result: ModelResult, tables: Tables) -> bool:
     return row is not None and has_page(row, tables.out)
 
 
+def publish_models(
+    results: Sequence[ModelResult], task: Task, specs: Sequence[ModelSpec], tables: Tables, ids: Collection[str] = ()
+) -> list[str]:
+    """Compare the models of a task, then write the pages of these finished cells and the task's page.
+
+    The order matters: pages show comparisons, and the task's page links the others. See `publish_comparisons` for
+    `ids` and for the lines that come back.
+    """
+    order = [spec.name for spec in specs]
+    notes = publish_comparisons(tables, task, order, ids)
+    publish_pages(results, task, specs, tables)
+    publish_task(tables, task, order)
+    return notes
+
+
 def publish_pages(results: Sequence[ModelResult], task: Task, specs: Sequence[ModelSpec], tables: Tables) -> None:
     """Write the pages of finished cells of a task, and the pages of the stored cells of their configurations.
 
@@ -73,13 +88,11 @@ def publish_pages(results: Sequence[ModelResult], task: Task, specs: Sequence[Mo
     stored, pairs = stored_cells(tables.out, task), pairs_of(tables[COMPARISONS].rows)
     around: dict[str, list[Neighbour]] = {cell: [] for cell in fresh}
 
-    def shown(row: BenchmarkRow) -> bool:
-        return row.id in fresh or (has_page(row, tables.out) and _page_of(row, tables.out) not in last)
-
     for configuration in _of_task(tables, task, fresh):
-        for (_, model), cell in configuration.cells.items():
-            row = next(iter(cell.values()))
-            if shown(row):
+        of_model = {model: next(iter(cell.values())) for (_, model), cell in configuration.cells.items()}
+        shown = {row.id for row in of_model.values() if row.id in fresh or _keeps_page(row, tables.out, last)}
+        for model, row in of_model.items():
+            if row.id in shown:
                 around[row.id] = neighbours(configuration, task.name, model, specs, pairs, shown)
     rows = [row for row in tables[SCORES].rows if row.task == task.name]
     for cell, found in around.items():
@@ -208,6 +221,11 @@ def has_page(row: BenchmarkRow, out: Path) -> bool:
     except (OSError, UsageError):
         return False
     return found is not None and found[1].decode() == row.id
+
+
+def _keeps_page(row: BenchmarkRow, out: Path, replaced: Collection[Path]) -> bool:
+    """Return whether this row's cell has a page, and keeps it when these pages are replaced."""
+    return has_page(row, out) and _page_of(row, out) not in replaced
 
 
 def task_page_path(out: Path, task: str) -> Path:

@@ -177,7 +177,8 @@ class Experiment:
             self.progress.cell_reused(cell.config)
             self.outcome.reused_alarm |= self.warn(result)
             if not publish.is_published(result, self.tables):  # a run was killed, or the cell was brought here
-                self.publish_splits(run)
+                if not run.unpublished:
+                    self.publish_splits(run)
                 publish.publish_rows(result, self.tables)
                 run.unpublished.append(result)
         return None
@@ -280,16 +281,15 @@ class Experiment:
 
         The comparisons include the models of earlier runs in the same configuration.
         """
-        tables, catalogue = self.tables, self.plan.catalogue
-        tables.flush()
-        task, order = runs[0].task_run.task, catalogue.order()["model_order"]
+        task, specs = runs[0].task_run.task, self.plan.catalogue.models()
         ids = [cell.config.id for run in runs for cell in run.task_run.cells.values()]
-        outdated = publish.withdraw_outdated(tables, task)
-        for note in (*outdated.values(), *publish.publish_comparisons(tables, task, order, ids)):
-            self.progress.note(note)
+        self.tables.flush()
+        outdated = publish.withdraw_outdated(self.tables, task)
         results = [result for run in runs for result in run.unpublished if result.config.id not in outdated]
-        publish.publish_pages(results, task, catalogue.models(), tables)
-        publish.publish_task(tables, task, order)
+        for note in outdated.values():
+            self.progress.note(note)
+        for note in publish.publish_models(results, task, specs, self.tables, ids):
+            self.progress.note(note)
 
 
 def chosen_point(results: Sequence[ModelResult]) -> str | None:

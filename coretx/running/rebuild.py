@@ -35,13 +35,10 @@ def rebuild_reports(out: Path, catalogue: Catalogue, say: Callable[[str], None])
     known = [result for result in results if result.config.task in tasks and result.config.id not in outdated]
     for result in known:
         publish.publish_rows(result, tables)
-    order = catalogue.order()
     for task in tasks.values():
-        for note in publish.publish_comparisons(tables, task, order["model_order"]):
-            say(note)
         own = [result for result in known if result.config.task == task.name]
-        publish.publish_pages(own, task, models, tables)
-        publish.publish_task(tables, task, order["model_order"])
-    page = publish.publish_dashboard(tables, **order)
+        for note in publish.publish_models(own, task, models, tables):
+            say(note)
+    page = publish.publish_dashboard(tables, **catalogue.order())
     say(f"{len(known)} cells published again: {page}")
     return int(bool(left_out or outdated))

@@ -1,7 +1,7 @@
 """The page of one cell: its scores, learning curves, attention, errors, and the command that trains it again."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,6 @@ from coretx.reports.pages.formatting import (
 from coretx.reports.pages.misclassified import by_kind, misclassified
 from coretx.reports.pages.model_figures import draw
 from coretx.reports.pages.score_context import (
-    HasPage,
     Reached,
     below_chance,
     best_reached,
@@ -138,9 +137,12 @@ def neighbours(
     model: str,
     specs: Sequence[ModelSpec],
     pairs: Pairs,
-    has_page: HasPage,
+    shown: Collection[str],
 ) -> list[Neighbour]:
-    """Return the nearest rungs before and after a model that have a test row of this task in this configuration."""
+    """Return the nearest rungs before and after a model that have a test row of this task in this configuration.
+
+    `shown` are the ids of the cells that have a page.
+    """
     rows = {name: cell["test"] for (of, name), cell in configuration.cells.items() if of == task and "test" in cell}
     claims = {spec.name: spec.claim for spec in specs if spec.name in rows}
     there = list(claims)
@@ -150,7 +152,7 @@ def neighbours(
     for where, other in [("Before", there[place - 1 : place]), ("After", there[place + 1 : place + 2])]:
         for name in other:
             row, (earlier, later) = rows[name], (name, model) if where == "Before" else (model, name)
-            page = page_name(name, row.backend, row.recipe) if has_page(row) else None
+            page = page_name(name, row.backend, row.recipe) if row.id in shown else None
             bought = gain(rows[later], rows[earlier], pairs)
             found.append(Neighbour(where, row, page, later, earlier, claims[later], bought))
     return found
