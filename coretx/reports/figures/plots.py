@@ -35,11 +35,12 @@ def new_axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
 
 def with_legend(figure: Figure, axes: Axes, columns: int = 4) -> Figure:
     """Return the figure with a legend above the axes; its rows make the figure higher, not the axes lower."""
-    rows = -(-len(axes.get_legend_handles_labels()[1]) // columns)
+    lines, names = axes.get_legend_handles_labels()
+    rows = -(-len(names) // columns)
     height = 2.65 + 0.19 * rows
     figure.set_figheight(height)
     figure.subplots_adjust(left=0.165, right=0.965, top=1 - (0.12 + 0.19 * rows) / height, bottom=0.45 / height)
-    figure.legend(loc="upper left", bbox_to_anchor=(0.165, 1 - 0.03 / height), ncols=columns)
+    figure.legend(lines, names, loc="upper left", bbox_to_anchor=(0.165, 1 - 0.03 / height), ncols=columns)
     return figure
 
 
