@@ -21,7 +21,7 @@ from coretx.reports.pages.task_page import render_task_page
 from coretx.reports.pages.verdicts import pairs_of
 from coretx.reports.tables.benchmark import SCORES, BenchmarkRow, score_rows
 from coretx.reports.tables.comparisons import COMPARISONS, comparison_rows
-from coretx.reports.tables.configurations import Configuration, configurations, ordered
+from coretx.reports.tables.configurations import CHOSEN, Configuration, configurations, ordered
 from coretx.reports.tables.draws import OVERLAPS, SPLIT_COUNTS, split_rows
 from coretx.reports.tables.files import Tables
 from coretx.reports.tables.groups import GROUPS, LENGTHS, group_rows, length_rows
@@ -127,7 +127,9 @@ def publish_comparisons(tables: Tables, task: Task, model_order: Sequence[str], 
     configuration. Cells that are not stored here are not compared: their rows stay.
     """
     stored, notes = stored_cells(tables.out, task), []
-    for configuration in _of_task(tables, task, ids):
+    # A pair of chosen points is in two configurations, and has one row: the choice comes last, whatever the dates.
+    found = sorted(_of_task(tables, task, ids), key=lambda each: (each.recipe.endswith(CHOSEN), each.setting))
+    for configuration in found:
         cells = {model: next(iter(cell.values())).id for (_, model), cell in configuration.cells.items()}
         answers = {}
         for model in ordered(cells, model_order):

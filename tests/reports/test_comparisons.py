@@ -8,7 +8,7 @@ import pytest
 from coretx.evaluation.paired_test import compare_recipes, compare_runs, holm
 from coretx.records.store import cell_path, save_result
 from coretx.reports.pages.dashboard import render_dashboard
-from coretx.reports.publish import publish_comparisons, publish_dashboard
+from coretx.reports.publish import publish_comparisons, publish_dashboard, publish_rows
 from coretx.reports.tables.comparisons import COMPARISONS
 from coretx.reports.tables.draws import SplitRow
 from coretx.reports.tables.files import Tables
@@ -200,3 +200,22 @@ def test_gain_of_a_rung_is_with_interval_and_verdict(make_row, make_comparison, 
     assert "exploratory" not in text.split("What each rung added")[1].split("not corrected.")[1]
     text = parse(render(rows, [make_comparison(exploratory=1, family=1)])).text
     assert "to +25.0 exploratory" in text
+
+
+def test_comparisons_of_a_grid_do_not_depend_on_which_point_finished_last(make_result, task, tmp_path):
+    """A pair of chosen points belongs to two configurations: that of the point, and that of what validation chose."""
+    tables = []
+    for newest in ("original", "original lr0.5x"):
+        opened = Tables(tmp_path / newest.replace(" ", "-"))
+        for model, noise in (("logreg", 9.0), ("mlp", 1.0)):
+            for recipe in ("original", "original lr0.5x"):
+                result = make_result(model=model, noise=noise, recipe=recipe)
+                result = result.with_predictions({**result.predictions, "val": result.predictions["train"]})
+                date = f"2026-03-01T12:00:0{1 + (recipe == newest)}Z"
+                result = dataclasses.replace(result, provenance=dataclasses.replace(result.provenance, date=date))
+                save_result(result, opened.out)
+                publish_rows(result, opened)
+        publish_comparisons(opened, task, MODELS)
+        tables.append(opened[COMPARISONS].rows)
+    assert len(tables[0]) == 2
+    assert tables[0] == tables[1]
